@@ -1,0 +1,45 @@
+"""The bytes of one net, where they are and what identifies them. Nothing is parsed here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Source = bytes | Path
+
+
+@dataclass(frozen=True)
+class NetFiles:
+    """A model and its external-data files.
+
+    `external` maps each location, as the model writes it, to the bytes or the file that hold it.
+    """
+
+    model: Source
+    external: Mapping[str, Source] = field(default_factory=dict)
+
+    def net_id(self) -> str:
+        """The net's id: see `net_id`."""
+        hashes = {location: sha256(source) for location, source in self.external.items()}
+        return net_id(sha256(self.model), hashes)
+
+
+def net_id(model_hash: str, external_hashes: Mapping[str, str]) -> str:
+    """SHA-256 (hex) of the canonical manifest of a net.
+
+    The manifest is compact JSON in ASCII: the model file's hash, then `[location, hash]` of each
+    external-data file in order of location.
+    """
+    manifest = [model_hash, *([name, external_hashes[name]] for name in sorted(external_hashes))]
+    return hashlib.sha256(json.dumps(manifest, separators=(",", ":")).encode("ascii")).hexdigest()
+
+
+def sha256(source: Source) -> str:
+    """SHA-256 (hex) of bytes or of a file's contents."""
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    with source.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
