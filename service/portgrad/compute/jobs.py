@@ -1,0 +1,70 @@
+"""What crosses the seam between HTTP and engine: plain data in, plain data or a coded error out.
+
+`api` builds a Job and awaits a Compute; it never sees a net. A Compute may run threads or
+processes: whatever it does, errors come back as `portgrad.errors.PortgradError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from portgrad.graph.files import NetFiles
+
+# A NumPy array, whose dtype is binding, or nested lists of numbers, booleans, strings and
+# "NaN", "Infinity", "-Infinity", which are cast to the port's dtype.
+ArrayLike = np.ndarray[Any, Any] | list[Any] | float | int | bool | str
+Description = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call on one net.
+
+    Args:
+        net_id: the id of the net, the key of every cache.
+        files: where its bytes are.
+        data: one array for each input port, or a bare array for a net with one port.
+        output_gradients: imposed arrays by output or inner value.
+        options: the other fields of the request, as they came: `wrt`, `of`, `outputs`, `batch`.
+    """
+
+    net_id: str
+    files: NetFiles
+    data: Mapping[str, ArrayLike] | ArrayLike
+    output_gradients: Mapping[str, ArrayLike] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a call gives back. `timings` are seconds by stage: queue, compile, run."""
+
+    outputs: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+    targets: tuple[str, ...] = ()
+    gradients: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+    none: tuple[Mapping[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
+class Compute(Protocol):
+    """Runs jobs somewhere off the event loop."""
+
+    async def inspect(self, files: NetFiles) -> Description:
+        """Check a net and describe it; raises InvalidNet where it cannot be served."""
+
+    async def evaluate(self, job: Job) -> Answer:
+        """The forward pass: `outputs` of the answer."""
+
+    async def gradient(self, job: Job) -> Answer:
+        """Gradients, and the outputs that were asked for."""
+
+    async def forget(self, net_id: str) -> None:
+        """Drop what is cached of a net."""
+
+    async def close(self) -> None:
+        """Finish what runs and let go of threads or processes."""
