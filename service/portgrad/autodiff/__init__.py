@@ -1,1 +1,6 @@
+"""Reverse-mode differentiation of ONNX graphs: rules, the sweep, and the graphs they make."""
 
+from portgrad.autodiff import rules
+from portgrad.autodiff.compile import GRADIENT, SEED, GradientGraph, gradient_graph
+
+__all__ = ["GRADIENT", "SEED", "GradientGraph", "gradient_graph", "rules"]

@@ -1,0 +1,112 @@
+"""From (net, wrt, of) to one ONNX graph that computes outputs and gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+from portgrad.autodiff.sweep import Sweep, active
+from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.vocabulary import Vocabulary
+from portgrad.errors import InvalidRequest
+
+GRADIENT = "grad/"
+SEED = "seed/"
+
+
+@dataclass(frozen=True)
+class GradientGraph:
+    """A compiled gradient: the graph and what its user should know of it."""
+
+    model: ir.Model
+    warnings: tuple[str, ...]
+
+
+def gradient_graph(
+    model: ir.Model,
+    *,
+    wrt: Sequence[str],
+    of: Sequence[str],
+    seeds: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+) -> GradientGraph:
+    """The graph of the gradients of a sum of outputs.
+
+    Args:
+        model: a normalised net; it is not changed, and its initializers are shared.
+        wrt: names of targets: input ports, parameters or inner values.
+        of: names of what is summed: output ports or inner values.
+        seeds: those of `of` whose cotangent is imposed, as an input `seed/NAME` of the output's
+            rank that broadcasts to its shape; the others get ones.
+        outputs: names of values to give out beside the gradients.
+
+    Returns:
+        A model whose inputs are the net's and the seeds, and whose outputs are `outputs` under
+        their own names and then `grad/NAME` for each target, with the target's dtype and shape.
+
+    Raises:
+        Unsupported: an operator on a path from a target to an output has no derivative.
+    """
+    twin = model.clone()
+    graph = twin.graph
+    values = values_by_name(graph)
+    _refuse_taken(values, [*(GRADIENT + name for name in wrt), *(SEED + name for name in seeds)])
+    opsets = dict(graph.opset_imports)
+    op = Vocabulary(graph, opsets[""])
+    forward = list(graph)
+    nodes, wanted = active(forward, (values[n] for n in wrt), (values[n] for n in of))
+    sweep = Sweep(op, opsets)
+    for name in of:
+        if values[name] in wanted:
+            sweep.accumulate(values[name], _seed(op, values[name], imposed=name in seeds))
+    sweep.run(nodes, wanted)
+    gradients = [_result(op, sweep, values[name]) for name in wrt]
+    _finish(twin, [values[name] for name in outputs], gradients)
+    return GradientGraph(twin, tuple(dict.fromkeys(sweep.warnings)))
+
+
+def values_by_name(graph: ir.Graph) -> dict[str, ir.Value]:
+    """Every named value of the main graph."""
+    found = {str(name): value for name, value in graph.initializers.items()}
+    found |= {str(value.name): value for value in graph.inputs}
+    found |= {str(v.name): v for node in graph for v in node.outputs if v.name}
+    return found
+
+
+def _refuse_taken(values: Iterable[str], names: list[str]) -> None:
+    for name in sorted(set(values).intersection(names)):
+        raise InvalidRequest(
+            f"the net itself has a value called {name!r}, the name of this request's result",
+            code="ambiguous_name",
+            where=name,
+            remedy="rename the value in the net",
+        )
+
+
+def _seed(op: Vocabulary, output: ir.Value, *, imposed: bool) -> Tensor:
+    like = op.wrap(output)
+    if not imposed:
+        return op.ones_like(like)
+    seed = ir.Value(name=SEED + str(output.name), type=ir.TensorType(like.dtype))
+    if like.rank is not None:
+        seed.shape = ir.Shape([None] * like.rank)
+    op.graph.inputs.append(seed)
+    # Expand broadcasts both ways; the reshape fails where the seed is larger than its output.
+    return op.reshape_like(op.Expand(op.wrap(seed), op.Shape(like)), like)
+
+
+def _result(op: Vocabulary, sweep: Sweep, target: ir.Value) -> ir.Value:
+    ct = sweep.cotangent(target)
+    like = op.wrap(target)
+    result = op.alias(ct if ct is not None else op.zeros_like(like), GRADIENT + str(target.name))
+    return op.shaped_as(op.wrap(result), like).value
+
+
+def _finish(model: ir.Model, outputs: list[ir.Value], gradients: list[ir.Value]) -> None:
+    graph = model.graph
+    graph.outputs.clear()
+    graph.outputs.extend([*outputs, *gradients])
+    RemoveUnusedNodesPass()(model)

@@ -1,0 +1,193 @@
+"""Appending nodes to a graph: `op.CamelCase(...)` emits exactly one node of that operator.
+
+Equal nodes are emitted once and equal constants are stored once, so rules may ask for the same
+shape or mask as often as they like. Names live under a prefix that the net does not use. Dtypes
+and shapes are known as the graph grows (see `infer`).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from portgrad.autodiff import infer
+from portgrad.autodiff.tensor import Operand, Tensor
+
+if TYPE_CHECKING:
+    from portgrad.autodiff.vocabulary import Vocabulary
+
+# The dtype of a Python number that meets no tensor of its own type parameter.
+_LOOSE = {bool: np.dtype(np.bool_), int: np.dtype(np.int64), float: np.dtype(np.float32)}
+
+
+@functools.lru_cache(maxsize=4096)
+def schema_of(op_type: str, opset: int, domain: str = "") -> onnx.defs.OpSchema:
+    """The schema of an operator at an opset; KeyError where there is none."""
+    try:
+        return onnx.defs.get_schema(op_type, opset, domain)
+    except onnx.defs.SchemaError as error:
+        raise KeyError(f"{domain}:{op_type} has no schema at opset {opset}") from error
+
+
+class Emitter:
+    """Appends nodes of the default domain to a graph.
+
+    Args:
+        graph: the graph that grows; its nodes must be in topological order.
+        opset: the ai.onnx opset of the graph.
+    """
+
+    def __init__(self, graph: ir.Graph, opset: int) -> None:
+        self.graph = graph
+        self.opset = opset
+        self._prefix = _free_prefix(graph)
+        self._count = 0
+        self._constants: dict[tuple[Any, ...], Tensor] = {}
+        self._nodes: dict[tuple[Any, ...], tuple[Tensor, ...]] = {}
+
+    def __getattr__(self, op_type: str) -> Callable[..., Tensor]:
+        if not op_type[0].isupper():
+            raise AttributeError(f"the vocabulary has no word {op_type!r}")
+        schema = schema_of(op_type, self.opset)
+
+        def emit(*operands: Operand, outputs: int = 1, **attributes: Any) -> Any:
+            made = self.emit(schema, operands, attributes, outputs)
+            return made[0] if outputs == 1 else made
+
+        self.__dict__[op_type] = emit
+        return emit
+
+    def emit(
+        self,
+        schema: onnx.defs.OpSchema,
+        operands: tuple[Operand, ...],
+        attributes: dict[str, Any],
+        outputs: int,
+    ) -> tuple[Tensor, ...]:
+        """Append one node, or find the equal one that is already there."""
+        inputs = [t.value if t is not None else None for t in self._promote(schema, operands)]
+        given = {name: value for name, value in attributes.items() if value is not None}
+        key = (schema.name, *map(id, inputs), outputs, *map(_hashable, sorted(given.items())))
+        if key not in self._nodes:
+            self._nodes[key] = self._append(schema, inputs, given, outputs)
+        return self._nodes[key]
+
+    def constant(self, array: np.ndarray[Any, Any]) -> Tensor:
+        """A constant of the graph, shared by equal dtype, shape and bytes."""
+        array = np.ascontiguousarray(array).reshape(array.shape)
+        key = (array.dtype.name, array.shape, array.tobytes())
+        if key not in self._constants:
+            name = self._fresh("constant")
+            tensor = ir.Tensor(array, name=name)
+            value = ir.Value(
+                name=name,
+                shape=ir.Shape(array.shape),
+                type=ir.TensorType(tensor.dtype),
+                const_value=tensor,
+            )
+            self.graph.register_initializer(value)
+            self._constants[key] = self.wrap(value)
+        return self._constants[key]
+
+    def output_of(self, node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> ir.Value:
+        """An output of a node of the graph, made to exist where the net leaves it out."""
+        if index >= len(node.outputs):
+            node.resize_outputs(index + 1)
+        value = node.outputs[index]
+        if not value.name:
+            value.name = self._fresh(f"{schema.name}_{schema.outputs[index].name}")
+            infer.annotate_output(node, schema, index)
+        return value
+
+    def alias(self, x: Tensor, name: str) -> ir.Value:
+        """The same value once more under a name of the caller's choice."""
+        [copy] = self._append(schema_of("Identity", self.opset), [x.value], {}, 1)
+        copy.value.name = name
+        return copy.value
+
+    def wrap(self, value: ir.Value) -> Tensor:
+        """A value of the graph as rules see it."""
+        return Tensor(cast("Vocabulary", self), value)
+
+    def _append(
+        self,
+        schema: onnx.defs.OpSchema,
+        inputs: list[ir.Value | None],
+        given: dict[str, Any],
+        outputs: int,
+    ) -> tuple[Tensor, ...]:
+        attributes = {name: _attribute(name, value) for name, value in given.items()}
+        node = ir.Node("", schema.name, inputs, attributes, num_outputs=outputs)
+        name = self._fresh(schema.name)
+        node.name = name
+        for index, value in enumerate(node.outputs):
+            value.name = name if index == 0 else f"{name}:{index}"
+        infer.annotate(node, schema)
+        self.graph.append(node)
+        return tuple(self.wrap(value) for value in node.outputs)
+
+    def _fresh(self, stem: str) -> str:
+        self._count += 1
+        return f"{self._prefix}{self._count}_{stem}"
+
+    def _promote(
+        self, schema: onnx.defs.OpSchema, operands: tuple[Operand, ...]
+    ) -> list[Tensor | None]:
+        """Operands as tensors: a bare number takes the dtype of a tensor of its type parameter."""
+        known = {
+            formal_type(schema, index): operand.dtype.numpy()
+            for index, operand in reversed(list(enumerate(operands)))
+            if isinstance(operand, Tensor)
+        }
+        return [
+            operand
+            if operand is None or isinstance(operand, Tensor)
+            else self.constant(_array(operand, known.get(formal_type(schema, index))))
+            for index, operand in enumerate(operands)
+        ]
+
+
+def formal_type(schema: onnx.defs.OpSchema, index: int) -> str:
+    """The type parameter of an operand, the last formal one standing for all variadic ones."""
+    formal = schema.inputs[min(index, len(schema.inputs) - 1)]
+    return str(formal.type_str)
+
+
+def _array(operand: Any, dtype: np.dtype[Any] | None) -> np.ndarray[Any, Any]:
+    if isinstance(operand, np.ndarray):
+        return operand
+    if isinstance(operand, list | tuple):
+        return np.asarray(operand, np.int64)
+    return np.asarray(operand, dtype if dtype is not None else _LOOSE[type(operand)])
+
+
+def _attribute(name: str, value: Any) -> ir.Attr:
+    if isinstance(value, np.ndarray):
+        value = ir.Tensor(value)
+    if isinstance(value, ir.DataType):
+        value = int(value)
+    return ir.convenience.convert_attribute(name, value)
+
+
+def _hashable(item: tuple[str, Any]) -> tuple[Any, ...]:
+    name, value = item
+    if isinstance(value, np.ndarray):
+        return (name, value.dtype.name, value.shape, value.tobytes())
+    return (name, tuple(value) if isinstance(value, list) else value)
+
+
+def _free_prefix(graph: ir.Graph) -> str:
+    names = {str(name) for name in graph.initializers}
+    names |= {str(value.name) for value in graph.inputs}
+    names |= {str(value.name) for node in graph.all_nodes() for value in node.outputs}
+    names |= {str(node.name) for node in graph.all_nodes()}
+    prefix, order = "portgrad/", 0
+    while any(name.startswith(prefix) for name in names):
+        order += 1
+        prefix = f"portgrad{order}/"
+    return prefix

@@ -1,0 +1,155 @@
+"""What is known of each operator: a rule, zero, or refused. Rules register here when imported.
+
+`vjp(...)` takes the whole rule: cotangents in, cotangents of the operands out.
+`elementwise(...)` takes a unary rule that returns dy/dx.
+`broadcasting(...)` takes a vjp whose results are summed back to each operand's shape.
+`zero(...)` and `refuse(...)` list operators by name.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from portgrad.autodiff.binding import Call, Signature, versions_between
+from portgrad.autodiff.tensor import Tensor
+from portgrad.errors import Unsupported
+
+# What a rule gives for one operand: its cotangent; None where none exists (indices, shapes);
+# Unsupported where one exists but is not built, which is raised only if it is wanted.
+Cotangent = Tensor | Unsupported | None
+Cotangents = Sequence[Cotangent | Sequence[Cotangent]]
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A vjp rule and the schema versions that it serves."""
+
+    function: Function
+    signature: Signature
+    since: int
+    until: int | None
+    kink: str | None
+
+    def __call__(self, call: Call) -> list[Cotangent]:
+        """Cotangents lined up with the node's operands."""
+        results = self.function(*call.positional(self.signature), **call.named(self.signature))
+        if isinstance(results, Tensor | Unsupported) or results is None:
+            results = (results,)
+        return call.line_up(results)
+
+
+@dataclass(frozen=True)
+class Zero:
+    """The derivative is zero wherever it exists; `warning` says why that may surprise."""
+
+    warning: str | None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """No derivative on principle."""
+
+    reason: str
+
+
+Entry = Rule | Zero | Refused
+_ENTRIES: dict[tuple[str, str], list[Entry]] = {}
+
+
+def lookup(domain: str, op_type: str, version: int) -> Entry | None:
+    """What is known of an operator at a schema version; None where nothing is."""
+    for entry in _ENTRIES.get((domain, op_type), ()):
+        if not isinstance(entry, Rule):
+            return entry
+        if entry.since <= version and (entry.until is None or version < entry.until):
+            return entry
+    return None
+
+
+def entries() -> dict[tuple[str, str], list[Entry]]:
+    """Everything that is registered, by (domain, operator)."""
+    return dict(_ENTRIES)
+
+
+def vjp(
+    op_type: str,
+    *,
+    domain: str = "",
+    since: int = 1,
+    until: int | None = None,
+    kink: str | None = None,
+) -> Callable[[Function], Function]:
+    """Register a vjp rule, checked against every schema version in its range.
+
+    Args:
+        op_type: the operator.
+        domain: its domain.
+        since: the first schema version that the rule serves.
+        until: the first one that it no longer serves.
+        kink: the convention at points without a derivative, in words.
+    """
+
+    def register(function: Function) -> Function:
+        signature = Signature.of(function)
+        for schema in versions_between(op_type, domain, since, until):
+            signature.check(schema)
+        rule = Rule(function, signature, since, until, kink)
+        _ENTRIES.setdefault((domain, op_type), []).append(rule)
+        return function
+
+    return register
+
+
+def elementwise(op_type: str, **options: Any) -> Callable[[Function], Function]:
+    """Register a unary rule `(op, x, *, y, **attributes) -> dy/dx`."""
+
+    def register(function: Function) -> Function:
+        @functools.wraps(function)
+        def rule(op: Any, ct: Tensor, x: Tensor, *rest: Any, **named: Any) -> Cotangents:
+            slope = function(op, x, *rest, **named)
+            return (ct * slope, *(None for _ in rest))
+
+        rule.__signature__ = Signature.with_cotangent(function)  # type: ignore[attr-defined]
+        vjp(op_type, **options)(rule)
+        return function
+
+    return register
+
+
+def broadcasting(op_type: str, **options: Any) -> Callable[[Function], Function]:
+    """Register a vjp whose results are summed back to the shape of each operand."""
+
+    def register(function: Function) -> Function:
+        @functools.wraps(function)
+        def rule(op: Any, ct: Tensor, *operands: Any, **named: Any) -> Cotangents:
+            results = function(op, ct, *operands, **named)
+            return [_summed_back(op, c, x) for c, x in zip(results, operands, strict=True)]
+
+        vjp(op_type, **options)(rule)
+        return function
+
+    return register
+
+
+def _summed_back(op: Any, result: Any, operand: Any) -> Any:
+    if isinstance(operand, list):
+        return [_summed_back(op, c, x) for c, x in zip(result, operand, strict=True)]
+    return op.unbroadcast(result, operand) if isinstance(result, Tensor) else result
+
+
+def zero(*op_types: str, domain: str = "", warning: str | None = None) -> None:
+    """Register operators whose derivative is zero wherever it exists."""
+    for op_type in op_types:
+        versions_between(op_type, domain, 1, None)
+        _ENTRIES.setdefault((domain, op_type), []).append(Zero(warning))
+
+
+def refuse(*op_types: str, because: str, domain: str = "") -> None:
+    """Register operators that have no derivative on principle."""
+    for op_type in op_types:
+        versions_between(op_type, domain, 1, None)
+        _ENTRIES.setdefault((domain, op_type), []).append(Refused(because))

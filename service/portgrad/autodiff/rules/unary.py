@@ -1,0 +1,222 @@
+"""Functions of one number: each rule gives dy/dx.
+
+Where both would serve, a rule reads the output y rather than the operand x, because an operand
+that the backward pass reads can no longer be fused away by the runtime.
+"""
+
+from __future__ import annotations
+
+import math
+
+from portgrad.autodiff.registry import elementwise, zero
+from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.vocabulary import Vocabulary as Op
+
+SELU_ALPHA, SELU_GAMMA = 1.6732632423543772, 1.0507009873554805
+
+
+# -- trigonometric and hyperbolic ----------------------------------------------------------------
+
+
+@elementwise("Sin")
+def sin(op: Op, x: Tensor) -> Tensor:
+    return op.Cos(x)
+
+
+@elementwise("Cos")
+def cos(op: Op, x: Tensor) -> Tensor:
+    return -op.Sin(x)
+
+
+@elementwise("Tan")
+def tan(op: Op, x: Tensor, *, y: Tensor) -> Tensor:
+    return y * y + 1.0
+
+
+@elementwise("Asin")
+def asin(op: Op, x: Tensor) -> Tensor:
+    return op.Reciprocal(op.Sqrt((1.0 - x) * (x + 1.0)))
+
+
+@elementwise("Acos")
+def acos(op: Op, x: Tensor) -> Tensor:
+    return -op.Reciprocal(op.Sqrt((1.0 - x) * (x + 1.0)))
+
+
+@elementwise("Atan")
+def atan(op: Op, x: Tensor) -> Tensor:
+    return op.Reciprocal(x * x + 1.0)
+
+
+@elementwise("Sinh")
+def sinh(op: Op, x: Tensor) -> Tensor:
+    return op.Cosh(x)
+
+
+@elementwise("Cosh")
+def cosh(op: Op, x: Tensor) -> Tensor:
+    return op.Sinh(x)
+
+
+@elementwise("Tanh")
+def tanh(op: Op, x: Tensor, *, y: Tensor) -> Tensor:
+    return 1.0 - y * y
+
+
+@elementwise("Asinh")
+def asinh(op: Op, x: Tensor) -> Tensor:
+    return op.Reciprocal(op.Sqrt(x * x + 1.0))
+
+
+@elementwise("Acosh")
+def acosh(op: Op, x: Tensor) -> Tensor:
+    # x² - 1 would cancel near 1.
+    return op.Reciprocal(op.Sqrt(x - 1.0) * op.Sqrt(x + 1.0))
+
+
+@elementwise("Atanh")
+def atanh(op: Op, x: Tensor) -> Tensor:
+    return op.Reciprocal((1.0 - x) * (x + 1.0))
+
+
+# -- powers, exponentials, logarithms ------------------------------------------------------------
+
+
+@elementwise("Neg")
+def neg(op: Op, x: Tensor) -> Tensor:
+    return op.scalar(-1.0, x)
+
+
+@elementwise("Exp")
+def exp(op: Op, x: Tensor, *, y: Tensor) -> Tensor:
+    return y
+
+
+@elementwise("Log")
+def log(op: Op, x: Tensor) -> Tensor:
+    return op.Reciprocal(x)
+
+
+@elementwise("Sqrt", kink="infinite at 0")
+def sqrt(op: Op, x: Tensor, *, y: Tensor) -> Tensor:
+    return 0.5 / y
+
+
+@elementwise("Reciprocal")
+def reciprocal(op: Op, x: Tensor, *, y: Tensor) -> Tensor:
+    return -(y * y)
+
+
+@elementwise("Erf")
+def erf(op: Op, x: Tensor) -> Tensor:
+    return op.Exp(-(x * x)) * (2.0 / math.sqrt(math.pi))
+
+
+# -- kinked and smooth rectifiers ----------------------------------------------------------------
+
+
+@elementwise("Abs", kink="0 at 0")
+def absolute(op: Op, x: Tensor) -> Tensor:
+    return op.Sign(x)
+
+
+@elementwise("Relu", kink="0 at 0")
+def relu(op: Op, x: Tensor, *, y: Tensor) -> Tensor:
+    return op.mask(y > 0.0, y)
+
+
+@elementwise("LeakyRelu", kink="alpha at 0")
+def leaky_relu(op: Op, x: Tensor, *, alpha: float) -> Tensor:
+    return op.Where(x > 0.0, op.scalar(1.0, x), op.scalar(alpha, x))
+
+
+@elementwise("ThresholdedRelu", kink="0 at alpha")
+def thresholded_relu(op: Op, x: Tensor, *, alpha: float) -> Tensor:
+    return op.mask(x > alpha, x)
+
+
+@elementwise("Elu", kink="alpha at 0")
+def elu(op: Op, x: Tensor, *, alpha: float) -> Tensor:
+    # The exponential of the other branch must not overflow into the answer or its derivatives.
+    return op.Where(x > 0.0, op.scalar(1.0, x), op.Exp(op.Min(x, 0.0)) * alpha)
+
+
+@elementwise("Celu", kink="1 at 0")
+def celu(op: Op, x: Tensor, *, alpha: float) -> Tensor:
+    return op.Where(x > 0.0, op.scalar(1.0, x), op.Exp(op.Min(x, 0.0) / alpha))
+
+
+@elementwise("Selu", kink="gamma * alpha at 0")
+def selu(op: Op, x: Tensor, *, alpha: float, gamma: float) -> Tensor:
+    slope = op.Exp(op.Min(x, 0.0)) * (alpha * gamma)
+    return op.Where(x > 0.0, op.scalar(gamma, x), slope)
+
+
+@elementwise("Sigmoid")
+def sigmoid(op: Op, x: Tensor, *, y: Tensor) -> Tensor:
+    return y * (1.0 - y)
+
+
+@elementwise("HardSigmoid", kink="0 at both ends")
+def hard_sigmoid(op: Op, x: Tensor, *, y: Tensor, alpha: float) -> Tensor:
+    return op.Where(op.And(y > 0.0, y < 1.0), op.scalar(alpha, x), op.scalar(0.0, x))
+
+
+@elementwise("HardSwish", kink="0 at -3, 1 at 3")
+def hard_swish(op: Op, x: Tensor) -> Tensor:
+    inside = op.Where(x > -3.0, x / 3.0 + 0.5, op.scalar(0.0, x))
+    return op.Where(x >= 3.0, op.scalar(1.0, x), inside)
+
+
+@elementwise("Softplus")
+def softplus(op: Op, x: Tensor) -> Tensor:
+    return op.Sigmoid(x)
+
+
+@elementwise("Softsign", kink="1 at 0, where it is smooth once")
+def softsign(op: Op, x: Tensor) -> Tensor:
+    scale = op.Reciprocal(op.Abs(x) + 1.0)
+    return scale * scale
+
+
+@elementwise("Mish")
+def mish(op: Op, x: Tensor) -> Tensor:
+    # y = x tanh(softplus(x)); d tanh(s)/dx = (1 - tanh(s)²) sigmoid(x)
+    t = op.Tanh(op.Softplus(x))
+    return t + x * op.Sigmoid(x) * (1.0 - t * t)
+
+
+@elementwise("Swish", since=24)
+def swish(op: Op, x: Tensor, *, alpha: float) -> Tensor:
+    s = op.Sigmoid(x * alpha)
+    return s + x * s * (1.0 - s) * alpha
+
+
+@elementwise("Gelu")
+def gelu(op: Op, x: Tensor, *, approximate: str) -> Tensor:
+    return _tanh_gelu_slope(op, x) if approximate == "tanh" else _erf_gelu_slope(op, x)
+
+
+def _erf_gelu_slope(op: Op, x: Tensor) -> Tensor:
+    # y = x Φ(x), so dy/dx = Φ(x) + x φ(x)
+    cdf = (op.Erf(x * math.sqrt(0.5)) + 1.0) * 0.5
+    pdf = op.Exp(x * x * -0.5) * (1.0 / math.sqrt(2.0 * math.pi))
+    return cdf + x * pdf
+
+
+def _tanh_gelu_slope(op: Op, x: Tensor) -> Tensor:
+    # y = x (1 + tanh u) / 2 with u = √(2/π) (x + 0.044715 x³)
+    scale = math.sqrt(2.0 / math.pi)
+    square = x * x
+    t = op.Tanh(x * (square * 0.044715 + 1.0) * scale)
+    du = (square * (3.0 * 0.044715) + 1.0) * scale
+    return (t + 1.0) * 0.5 + x * (1.0 - t * t) * du * 0.5
+
+
+@elementwise("Shrink", kink="0 at the ends of the dead zone")
+def shrink(op: Op, x: Tensor, *, lambd: float) -> Tensor:
+    return op.mask(op.Or(x > lambd, x < -lambd), x)
+
+
+zero("Ceil", "Floor", "Round", warning="it is piecewise constant, so its gradient is zero")
+zero("Sign", "Hardmax", warning="it is piecewise constant, so its gradient is zero")

@@ -1,0 +1,152 @@
+"""The reverse traversal: from cotangents at outputs to cotangents at every active value."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+import onnx_ir as ir
+
+from portgrad.autodiff.binding import Call, Schema, schema_of_node
+from portgrad.autodiff.registry import Refused, Rule, Zero, lookup
+from portgrad.autodiff.tensor import FLOATING, Tensor
+from portgrad.autodiff.vocabulary import Vocabulary
+from portgrad.errors import Unsupported
+
+
+class Sweep:
+    """Cotangents by value, while one graph is traversed backwards.
+
+    Args:
+        op: the emitter of the graph.
+        opset_imports: the opset of each domain in the graph.
+    """
+
+    def __init__(self, op: Vocabulary, opset_imports: Mapping[str, int]) -> None:
+        self.op = op
+        self.opsets = dict(opset_imports)
+        self.warnings: list[str] = []
+        self._arrived: dict[ir.Value, list[Tensor]] = defaultdict(list)
+
+    def accumulate(self, value: ir.Value, ct: Tensor) -> None:
+        """Add a contribution to a value's cotangent, which lives in the value's own space."""
+        if ct.dtype != value.dtype:
+            raise TypeError(f"cotangent of {value.name!r} is {ct.dtype}, the value {value.dtype}")
+        self._arrived[value].append(ct)
+
+    def cotangent(self, value: ir.Value) -> Tensor | None:
+        """The total of what has arrived at a value, None where nothing has."""
+        arrived = self._arrived.get(value)
+        if not arrived:
+            return None
+        total = arrived[0]
+        for ct in arrived[1:]:
+            total = total + ct
+        if (
+            value.shape is not None
+            and total.value is not value
+            and not total.value.is_graph_input()
+        ):
+            total.value.shape = ir.Shape(value.shape.dims)
+        self._arrived[value] = [total]
+        return total
+
+    def run(self, nodes: Iterable[ir.Node], wanted: set[ir.Value]) -> None:
+        """Visit nodes, last first, and send cotangents to their wanted operands."""
+        for node in nodes:
+            cotangents = [self.cotangent(value) for value in node.outputs]
+            if any(ct is not None for ct in cotangents):
+                self._visit(node, cotangents, wanted)
+
+    def _visit(self, node: ir.Node, cotangents: list[Tensor | None], wanted: set[ir.Value]) -> None:
+        schema = schema_of_node(node, self.opsets)
+        rule = self._rule(node, schema)
+        if rule is None or schema is None:
+            return
+        try:
+            results = rule(Call(self.op, node, schema, cotangents))
+            for operand, result in zip(node.inputs, results, strict=True):
+                if operand in wanted and isinstance(result, Unsupported):
+                    raise result
+                if operand is not None and operand in wanted and isinstance(result, Tensor):
+                    self.accumulate(operand, result)
+        except Unsupported as error:
+            raise explained(error, node, schema) from error
+
+    def _rule(self, node: ir.Node, schema: Schema | None) -> Rule | None:
+        version = schema.since_version if schema is not None else 0
+        entry = lookup(node.domain, node.op_type, version)
+        if isinstance(entry, Rule):
+            return entry
+        if isinstance(entry, Zero):
+            if entry.warning:
+                self.warnings.append(f"{described(node)}: {entry.warning}")
+            return None
+        reason = entry.reason if isinstance(entry, Refused) else "no rule is registered for it"
+        raise explained(Unsupported(reason), node, schema)
+
+
+def described(node: ir.Node) -> str:
+    """A node as users know it: operator and name, or first output where it has none."""
+    domain = f"{node.domain}." if node.domain else ""
+    return f"{domain}{node.op_type} node {label(node)!r}"
+
+
+def label(node: ir.Node) -> str:
+    """A node's name, or its first output where it has none."""
+    return str(node.name or node.outputs[0].name)
+
+
+def explained(error: Unsupported, node: ir.Node, schema: Schema | None) -> Unsupported:
+    """The error with the node, the operator and its version in front of the reason."""
+    if error.where is not None:
+        return error
+    version = f" (version {schema.since_version})" if schema is not None else ""
+    return Unsupported(
+        f"the gradient needs {described(node)}{version}: {error.detail}",
+        code=error.code,
+        where=label(node),
+        expected="an operator with a derivative on every path from wrt to the outputs",
+        found=f"{node.domain or 'ai.onnx'}.{node.op_type}",
+        remedy=error.remedy or "ask for targets after this node, or outputs before it",
+    )
+
+
+def captures(node: ir.Node) -> Iterator[ir.Value]:
+    """Values from outside that the node's subgraphs use, to any depth."""
+    for attribute in node.attributes.values():
+        if attribute.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS):
+            found = attribute.value
+            for graph in found if isinstance(found, list | tuple) else [found]:
+                yield from _captured(graph)
+
+
+def _captured(graph: ir.Graph) -> Iterator[ir.Value]:
+    inside = set(graph.inputs) | set(graph.initializers.values())
+    for node in graph:
+        inside.update(node.outputs)
+    for node in graph:
+        for value in (*node.inputs, *captures(node)):
+            if value is not None and value not in inside:
+                yield value
+    yield from (value for value in graph.outputs if value not in inside)
+
+
+def active(
+    nodes: Iterable[ir.Node], wrt: Iterable[ir.Value], of: Iterable[ir.Value]
+) -> tuple[list[ir.Node], set[ir.Value]]:
+    """What lies on a path of floating values from wrt to of: nodes, last first, and values."""
+    ordered = list(nodes)
+    reached = set(wrt)
+    forward: list[ir.Node] = []
+    for node in ordered:
+        if any(value in reached for value in (*node.inputs, *captures(node))):
+            forward.append(node)
+            reached.update(value for value in node.outputs if value.dtype in FLOATING)
+    needed = set(of)
+    backward: list[ir.Node] = []
+    for node in reversed(forward):
+        if any(value in needed for value in node.outputs):
+            backward.append(node)
+            needed.update(v for v in (*node.inputs, *captures(node)) if v is not None)
+    return backward, reached & needed

@@ -1,0 +1,15 @@
+"""`op.snake_case`: the small vocabulary that rules are written in, over the emitter's single nodes.
+
+Each word is a short method of one of the groups below. Words use sizes that are known when
+compiling and fall back to `Shape` at run time, so that every rule works with symbolic dimensions.
+"""
+
+from portgrad.autodiff.vocabulary.reductions import ReductionWords
+from portgrad.autodiff.vocabulary.shapes import ShapeWords
+
+
+class Vocabulary(ReductionWords, ShapeWords):
+    """The emitter that rules receive as `op`."""
+
+
+__all__ = ["Vocabulary"]

@@ -1,0 +1,111 @@
+"""Words about shapes: asking for them, filling them, moving between them."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from portgrad.autodiff.emitter import Emitter
+from portgrad.autodiff.tensor import Tensor
+from portgrad.errors import Unsupported
+
+
+class ShapeWords(Emitter):
+    """Words about shapes."""
+
+    def rank(self, x: Tensor) -> int:
+        """The number of axes; Unsupported where the net leaves it open."""
+        if x.rank is None:
+            raise Unsupported(f"the rank of {x.name!r} is not known before the net runs")
+        return x.rank
+
+    def shape(self, x: Tensor) -> Tensor:
+        """The shape as an int64 vector: a constant where every size is known."""
+        static = x.static_shape
+        return self.Shape(x) if static is None else self.ints(*static)
+
+    def size(self, x: Tensor, axis: int) -> Tensor:
+        """The size of one axis as an int64 vector of one element."""
+        axis %= self.rank(x)
+        known = None if x.shape is None else x.shape[axis]
+        return (
+            self.ints(known) if isinstance(known, int) else self.Shape(x, start=axis, end=axis + 1)
+        )
+
+    def ints(self, *values: int) -> Tensor:
+        """An int64 vector."""
+        return self.constant(np.asarray(values, np.int64))
+
+    def index(self, value: int) -> Tensor:
+        """A 0-d int64."""
+        return self.constant(np.asarray(value, np.int64))
+
+    def scalar(self, number: float, like: Tensor) -> Tensor:
+        """A 0-d constant of another tensor's dtype."""
+        return self.constant(np.asarray(number, like.dtype.numpy()))
+
+    def full_like(self, x: Tensor, number: float) -> Tensor:
+        """A tensor of x's shape and dtype filled with one number."""
+        value = np.full(1, number, x.dtype.numpy())
+        return self.shaped_as(self.ConstantOfShape(self.shape(x), value=value), x)
+
+    def zeros_like(self, x: Tensor) -> Tensor:
+        """Zeros of x's shape and dtype."""
+        return self.full_like(x, 0)
+
+    def ones_like(self, x: Tensor) -> Tensor:
+        """Ones of x's shape and dtype."""
+        return self.full_like(x, 1)
+
+    def cast_like(self, x: Tensor, like: Tensor) -> Tensor:
+        """X in another tensor's dtype."""
+        return x if x.dtype == like.dtype else self.Cast(x, to=like.dtype)
+
+    def mask(self, condition: Tensor, like: Tensor) -> Tensor:
+        """A boolean as 0 and 1 of another tensor's dtype."""
+        return self.Cast(condition, to=like.dtype)
+
+    def reshape_like(self, x: Tensor, like: Tensor) -> Tensor:
+        """X's elements in the shape of another tensor of the same size."""
+        if x.static_shape is not None and x.static_shape == like.static_shape:
+            return x
+        # allowzero: an axis of size 0 is a 0, not "copy the input's".
+        return self.shaped_as(self.Reshape(x, self.shape(like), allowzero=1), like)
+
+    def expand_like(self, x: Tensor, like: Tensor) -> Tensor:
+        """X broadcast to the shape of another tensor."""
+        if x.static_shape is not None and x.static_shape == like.static_shape:
+            return x
+        return self.shaped_as(self.Expand(x, self.shape(like)), like)
+
+    def swap_last_two(self, x: Tensor) -> Tensor:
+        """The transposes of a stack of matrices."""
+        perm = list(range(self.rank(x)))
+        perm[-2:] = perm[:-3:-1]
+        return self.Transpose(x, perm=perm)
+
+    def unsqueeze(self, x: Tensor, *axes: int) -> Tensor:
+        """X with new axes of size 1."""
+        return self.Unsqueeze(x, list(axes)) if axes else x
+
+    def squeeze(self, x: Tensor, *axes: int) -> Tensor:
+        """X without the named axes of size 1."""
+        return self.Squeeze(x, list(axes)) if axes else x
+
+    def iota(self, count: Tensor) -> Tensor:
+        """0, 1, … up to a count (int64, one element), as an int64 vector."""
+        known = count.constant
+        if known is not None:
+            return self.constant(np.arange(int(known.reshape(())), dtype=np.int64))
+        return self.Range(self.index(0), self.Reshape(count, self.ints()), self.index(1))
+
+    def shaped_as(self, x: Tensor, like: Tensor) -> Tensor:
+        """Write down what is known: x has the shape of another tensor."""
+        if like.shape is not None:
+            known = x.shape if x.rank == like.rank and x.shape is not None else like.shape
+            dims = [
+                mine if isinstance(mine, int) else theirs if theirs is not None else mine
+                for mine, theirs in zip(known, like.shape, strict=True)
+            ]
+            x.value.shape = ir.Shape(dims)
+        return x
