@@ -43,3 +43,21 @@ def mean_of(op: Op, ct: Tensor, operands: list[Tensor]) -> tuple[list[Tensor]]:
 @vjp("Identity")
 def identity(op: Op, ct: Tensor, input: Tensor) -> Tensor:
     return ct
+
+
+@broadcasting("Max", kink="even among ties")
+def maximum(op: Op, ct: Tensor, operands: list[Tensor], *, y: Tensor) -> tuple[list[Tensor]]:
+    return (_shared_by_ties(op, ct, operands, y),)
+
+
+@broadcasting("Min", kink="even among ties")
+def minimum(op: Op, ct: Tensor, operands: list[Tensor], *, y: Tensor) -> tuple[list[Tensor]]:
+    return (_shared_by_ties(op, ct, operands, y),)
+
+
+def _shared_by_ties(op: Op, ct: Tensor, operands: list[Tensor], y: Tensor) -> list[Tensor]:
+    if len(operands) == 1:
+        return [ct]
+    chosen = [op.mask(op.Equal(x, y), ct) for x in operands]
+    share = ct / op.Sum(*chosen)
+    return [share * mask for mask in chosen]

@@ -43,6 +43,40 @@ class ReductionWords(ShapeWords):
         summed = self.reduce_sum(ct, [*range(lead), *narrowed])
         return self.squeeze(summed, *range(lead))
 
+    def keep_reduced(
+        self, reduced: Tensor, data: Tensor, axes: Tensor | None, keepdims: int, noop: int
+    ) -> Tensor:
+        """The result of a reduction of data with its reduced axes kept as axes of size 1.
+
+        Args:
+            reduced: a value of the reduction's output shape.
+            data: the operand that was reduced.
+            axes: the reduction's axes operand.
+            keepdims: the reduction's attribute.
+            noop: its attribute `noop_with_empty_axes`.
+        """
+        known = axes.constant if axes is not None else np.zeros(0, np.int64)
+        if keepdims or (known is not None and known.size == 0 and noop):
+            return reduced
+        if known is not None and data.rank is not None:
+            return self.unsqueeze(reduced, *(known.tolist() or range(data.rank)))
+        if axes is None:  # every axis of a tensor of unknown rank: a scalar broadcasts as it is
+            return reduced
+        return self._unsqueeze_at_run_time(reduced, data, axes, noop)
+
+    def expand_reduced(
+        self, ct: Tensor, data: Tensor, axes: Tensor | None, keepdims: int, noop: int
+    ) -> Tensor:
+        """The cotangent of a sum, repeated over the axes that were summed."""
+        return self.expand_like(self.keep_reduced(ct, data, axes, keepdims, noop), data)
+
+    def _unsqueeze_at_run_time(
+        self, reduced: Tensor, data: Tensor, axes: Tensor, noop: int
+    ) -> Tensor:
+        """The shape with ones is that of a sum of data which keeps its axes."""
+        kept = self.ReduceSum(data, axes, keepdims=1, noop_with_empty_axes=noop)
+        return self.Reshape(reduced, self.Shape(kept), allowzero=1)
+
     def _unbroadcast_at_run_time(self, ct: Tensor, like: Tensor) -> Tensor:
         """The axes to sum are those where the operand's size, padded with ones, differs."""
         target, whole = self.Shape(like), self.Shape(ct)

@@ -1,0 +1,20 @@
+"""Reductions over axes."""
+
+from __future__ import annotations
+
+from portgrad.autodiff.registry import vjp
+from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.vocabulary import Vocabulary as Op
+
+
+@vjp("ReduceSum")
+def reduce_sum(
+    op: Op,
+    ct: Tensor,
+    data: Tensor,
+    axes: Tensor | None,
+    *,
+    keepdims: int,
+    noop_with_empty_axes: int,
+) -> tuple[Tensor, None]:
+    return op.expand_reduced(ct, data, axes, keepdims, noop_with_empty_axes), None
