@@ -1,1 +1,6 @@
+"""The ONNX graph in memory: load, check, normalise, ports and paths, builder vocabulary."""
 
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
+
+__all__ = ["NetFiles", "load"]

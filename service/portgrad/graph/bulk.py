@@ -1,0 +1,161 @@
+"""Large tensors leave the model while C++ passes rewrite it, and come back afterwards.
+
+Each C++ pass takes and gives the whole model as bytes. Weights in it would be copied several times
+over and reach protobuf's limit of 2 GiB. In their place stands a graph input of the same name,
+type and shape. Large tensors of subgraphs become the main graph's, which subgraphs can capture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from onnx import numpy_helper
+
+from portgrad.errors import InvalidNet
+from portgrad.graph import walk
+from portgrad.graph.external import ExternalData, embed, is_external
+
+# Tensors up to this size stay: shapes, axes and scales, which conversion and inference read.
+SMALL = 4096
+
+
+@dataclass
+class Bulk:
+    """What was taken out of a model, by name of the value that it is."""
+
+    initializers: dict[str, ir.TensorProtocol] = field(default_factory=dict)
+    constants: dict[str, tuple[str, ir.TensorProtocol]] = field(default_factory=dict)
+
+    def put_back(self, model: ir.Model) -> None:
+        """Turn the inputs that stand for large tensors into these tensors again."""
+        graph = model.graph
+        stand_ins = [value for value in graph.inputs if self._holds(value.name)]
+        ports = [value for value in graph.inputs if not self._holds(value.name)]
+        graph.inputs.clear()
+        graph.inputs.extend(ports)
+        for value in stand_ins:
+            if value.name in self.initializers:
+                value.const_value = self.initializers[value.name]
+                graph.register_initializer(value)
+            else:
+                self._put_back_constant(graph, value)
+
+    def _holds(self, name: str | None) -> bool:
+        return name in self.initializers or name in self.constants
+
+    def _put_back_constant(self, graph: ir.Graph, value: ir.Value) -> None:
+        node_name, tensor = self.constants[value.name or ""]
+        attribute = ir.AttrTensor("value", tensor)
+        node = ir.Node("", "Constant", [], [attribute], name=node_name or None)
+        output = node.outputs[0]
+        output.name, output.type, output.shape = value.name, value.type, value.shape
+        ir.convenience.replace_all_uses_with(value, output)
+        if len(graph):
+            graph.insert_before(graph[0], node)
+        else:
+            graph.append(node)
+
+
+def take_out(model: onnx.ModelProto, external: ExternalData) -> Bulk:
+    """Take every large tensor out of a model, in place; read small external ones into it.
+
+    Raises:
+        InvalidNet: `invalid_tensor` if a tensor's data do not fit its shape, or what
+            `ExternalData.read` raises.
+    """
+    bulk = Bulk()
+    movable = _defined_once(model)
+    for graph in walk.graphs(model.graph):
+        ends = {output.name for output in graph.output}
+        _take_initializers(model, graph, bulk, movable - ends, external)
+        _take_constants(model, graph, bulk, movable - ends, external)
+    for name, tensor in walk.tensors(model):
+        if is_external(tensor):
+            embed(tensor, external.read(tensor, name))
+    return bulk
+
+
+def _take_initializers(
+    model: onnx.ModelProto,
+    graph: onnx.GraphProto,
+    bulk: Bulk,
+    movable: set[str],
+    external: ExternalData,
+) -> None:
+    for index, tensor in reversed(list(enumerate(graph.initializer))):
+        if tensor.name in movable and _is_large(tensor):
+            bulk.initializers[tensor.name] = _tensor(tensor, tensor.name, external)
+            _stand_in(model, tensor.name, tensor)
+            del graph.initializer[index]
+
+
+def _take_constants(
+    model: onnx.ModelProto,
+    graph: onnx.GraphProto,
+    bulk: Bulk,
+    movable: set[str],
+    external: ExternalData,
+) -> None:
+    for index, node in reversed(list(enumerate(graph.node))):
+        if node.op_type != "Constant" or node.domain or len(node.output) != 1:
+            continue
+        name = node.output[0]
+        for attribute in node.attribute:
+            large = attribute.name == "value" and _is_large(attribute.t)
+            if large and name in movable and len(node.attribute) == 1:
+                bulk.constants[name] = node.name, _tensor(attribute.t, name, external)
+                _stand_in(model, name, attribute.t)
+                del graph.node[index]
+
+
+def _defined_once(model: onnx.ModelProto) -> set[str]:
+    times = Counter(name for graph in walk.graphs(model.graph) for name in _defined(graph))
+    return {name for name, count in times.items() if count == 1 and name}
+
+
+def _defined(graph: onnx.GraphProto) -> Iterator[str]:
+    yield from (value.name for value in graph.input)
+    yield from (tensor.name for tensor in graph.initializer)
+    for node in graph.node:
+        yield from node.output
+
+
+def _is_large(tensor: onnx.TensorProto) -> bool:
+    fixed_width = tensor.data_type not in {onnx.TensorProto.UNDEFINED, onnx.TensorProto.STRING}
+    known = tensor.data_type in onnx.TensorProto.DataType.values()
+    if not (fixed_width and known) or min(tensor.dims, default=0) < 0:
+        return False
+    size: int = math.prod(tensor.dims)
+    return size * ir.DataType(tensor.data_type).bitwidth > 8 * SMALL
+
+
+def _tensor(tensor: onnx.TensorProto, name: str, external: ExternalData) -> ir.TensorProtocol:
+    """The tensor over its own memory: the protobuf can be freed, a mapped file stays mapped."""
+    dtype = ir.DataType(tensor.data_type)
+    if is_external(tensor):
+        data = external.read(tensor, name)
+        if dtype.bitwidth >= 8:
+            array = np.frombuffer(data, dtype.numpy()).reshape(tuple(tensor.dims))
+            return ir.Tensor(array, dtype=dtype, name=name)
+        embed(tensor, data)
+    try:
+        return ir.Tensor(numpy_helper.to_array(tensor), dtype=dtype, name=name)
+    except (ValueError, TypeError) as error:
+        raise InvalidNet(
+            f"The data of the tensor `{name}` do not fit its shape.",
+            code="invalid_tensor",
+            where=f"tensor `{name}`",
+            expected=f"{dtype.name.lower()} data of shape {list(tensor.dims)}",
+            remedy="Export the net again.",
+        ) from error
+
+
+def _stand_in(model: onnx.ModelProto, name: str, tensor: onnx.TensorProto) -> None:
+    value = onnx.helper.make_tensor_value_info(name, tensor.data_type, list(tensor.dims))
+    model.graph.input.append(value)

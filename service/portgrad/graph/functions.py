@@ -1,0 +1,91 @@
+"""Model-local functions are inlined: what comes after sees operators only."""
+
+from __future__ import annotations
+
+import onnx
+import onnx_ir as ir
+from onnx_ir.passes.common import InlinePass
+
+from portgrad.errors import InvalidNet
+from portgrad.graph import vocabulary, walk
+
+
+def inline(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without functions. Names of the graph stay; those of bodies are made unique.
+
+    Raises:
+        InvalidNet: `recursive_function`, `unsupported_opset` or `invalid_function`.
+    """
+    if not model.functions:
+        return model
+    _refuse_recursion(model)
+    for function in model.functions:
+        _align_opset(function, model)
+    net = ir.from_proto(model)
+    try:
+        InlinePass()(net)
+    except Exception as error:
+        raise InvalidNet(
+            "A model-local function of the net cannot be inlined.",
+            code="invalid_function",
+            found=str(error.__cause__ or error),
+            remedy="Export the net without functions, or inline them with `onnx.inliner`.",
+        ) from None
+    net.functions.clear()
+    return ir.to_proto(net)
+
+
+def _refuse_recursion(model: onnx.ModelProto) -> None:
+    calls = {
+        (function.domain, function.name): {
+            (node.domain, node.op_type) for node in walk.nodes(function)
+        }
+        for function in model.functions
+    }
+    while calls:
+        free = [key for key, called in calls.items() if not called & calls.keys()]
+        if not free:
+            names = ", ".join(f"`{name}`" for _, name in sorted(calls))
+            raise InvalidNet(
+                "Functions of the net call themselves.",
+                code="recursive_function",
+                where=names,
+                remedy="ONNX has no recursion: write it as a Loop or Scan.",
+            )
+        for key in free:
+            del calls[key]
+
+
+def _align_opset(function: onnx.FunctionProto, model: onnx.ModelProto) -> None:
+    """Let a function's body count as written in the model's opset where that changes nothing."""
+    for entry in function.opset_import:
+        version = vocabulary.opset(model.opset_import, entry.domain)
+        if version is None or version == entry.version:
+            continue
+        for node in walk.nodes(function):
+            if node.domain == entry.domain and not _same(node, entry.version, version):
+                raise _other_opset(function, node, entry.version, version)
+        entry.version = version
+
+
+def _same(node: onnx.NodeProto, one: int, other: int) -> bool:
+    """Whether an operator means the same in two versions of its domain."""
+    found = [
+        onnx.defs.get_schema(node.op_type, version, node.domain).since_version
+        for version in (one, other)
+        if onnx.defs.has(node.op_type, version, node.domain)
+    ]
+    return len(found) != 1 and len(set(found)) <= 1
+
+
+def _other_opset(
+    function: onnx.FunctionProto, node: onnx.NodeProto, version: int, wanted: int
+) -> InvalidNet:
+    return InvalidNet(
+        f"The function `{function.name}` is written in another opset than the net.",
+        code="unsupported_opset",
+        where=f"node `{walk.called(node)}` ({node.op_type}) of the function `{function.name}`",
+        expected=f"opset {wanted}, as the net imports",
+        found=f"opset {version}",
+        remedy="Export the net with one opset for all, or inline its functions first.",
+    )

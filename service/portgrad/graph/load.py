@@ -1,0 +1,73 @@
+"""From an upload to a net that is checked, inlined, at the working opset and fully typed."""
+
+from __future__ import annotations
+
+import onnx
+import onnx_ir as ir
+
+from portgrad.errors import InvalidNet
+from portgrad.graph import bulk, functions, opsets, shapes, sparse, vocabulary, walk
+from portgrad.graph.check import check
+from portgrad.graph.external import ExternalData, locations
+from portgrad.graph.files import NetFiles
+from portgrad.graph.parse import parse
+
+# What opset 21 needs; the runtime reads any newer version that onnx does.
+LOWEST_IR_VERSION = 10
+
+
+def load(files: NetFiles) -> ir.Model:
+    """The net in some files, normalised.
+
+    Every value has a name, and type and shape as far as onnx can infer them. Graph inputs are
+    the input ports alone: initializers that are also listed there are parameters. Large tensors
+    lie over the uploaded bytes or the mapped file.
+
+    Raises:
+        InvalidNet: the files hold no net that can be served; `code` says why.
+    """
+    model = parse(files.model)
+    external = ExternalData(files.external)
+    external.check_all_used(locations(model))
+    vocabulary.unify_default_domain(model)
+    vocabulary.check(model)
+    sparse.densify(model)
+    _prepare(model)
+    initializers = [tensor.name for tensor in model.graph.initializer]
+    large = bulk.take_out(model, external)
+    shapes.forget(model)
+    check(model)
+    model = functions.inline(model)
+    model = shapes.infer(opsets.convert(model))
+    net = ir.from_proto(model)
+    large.put_back(net)
+    _order(net.graph, initializers)
+    return net
+
+
+def _prepare(model: onnx.ModelProto) -> None:
+    """Undo what older files do differently, and drop what no net is run with."""
+    if not 1 <= model.ir_version <= onnx.IR_VERSION:
+        raise InvalidNet(
+            f"The version {model.ir_version} of the ONNX format is not known here.",
+            code="unknown_ir_version",
+            expected=f"an ir_version from 1 to {onnx.IR_VERSION}",
+            found=str(model.ir_version),
+            remedy="Export the net with an older version of the onnx package.",
+        )
+    model.ir_version = max(model.ir_version, LOWEST_IR_VERSION)
+    model.ClearField("training_info")
+    for graph in walk.graphs(model.graph):
+        held = {tensor.name for tensor in graph.initializer}
+        for index in reversed(range(len(graph.input))):
+            if graph.input[index].name in held:
+                del graph.input[index]
+
+
+def _order(graph: ir.Graph, names: list[str]) -> None:
+    """Initializers in the order of the file; those that conversion added come last."""
+    held = dict(graph.initializers)
+    graph.initializers.clear()
+    added = [name for name in held if name not in set(names)]
+    for name in [*(name for name in names if name in held), *added]:
+        graph.initializers[name] = held[name]

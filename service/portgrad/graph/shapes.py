@@ -1,0 +1,38 @@
+"""Types and shapes of every value, inferred anew: what the file says of them may be stale."""
+
+from __future__ import annotations
+
+import onnx
+
+from portgrad.graph import walk
+from portgrad.graph.check import guarded
+
+
+def forget(model: onnx.ModelProto) -> None:
+    """Drop what a model says of its inner values, in place.
+
+    It stays for the outputs of other domains' operators, about which onnx can infer nothing.
+    """
+    for graph in walk.all_graphs(model):
+        foreign = {name for node in graph.node if node.domain for name in node.output}
+        kept = [info for info in graph.value_info if info.name in foreign]
+        if len(kept) < len(graph.value_info):
+            graph.ClearField("value_info")
+            graph.value_info.extend(kept)
+
+
+def infer(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with types and shapes of its values, symbolic dimensions kept.
+
+    Raises:
+        InvalidNet: `shape_inference_failed`, naming the node where onnx does.
+    """
+    forget(model)
+    return guarded(
+        lambda: onnx.shape_inference.infer_shapes(
+            model, check_type=True, strict_mode=True, data_prop=True
+        ),
+        code="shape_inference_failed",
+        what="The types or shapes of the net contradict each other.",
+        remedy="Check the named node's operands against its operator, and export the net again.",
+    )

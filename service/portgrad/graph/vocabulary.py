@@ -1,0 +1,116 @@
+"""Which operators a net may be made of: opsets and domains that are known here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import onnx
+
+from portgrad.errors import InvalidNet
+from portgrad.graph import walk
+
+Imports = Iterable[onnx.OperatorSetIdProto]
+
+DEFAULT = ""
+# Domains whose operators the runtime knows. A node of the latter two may have no derivative.
+DOMAINS = frozenset({DEFAULT, "ai.onnx.ml", "com.microsoft"})
+NEWEST = {
+    domain: newest
+    for domain, (_, newest) in onnx.defs.C.schema_version_map().items()
+    if domain in DOMAINS
+}
+
+
+def unify_default_domain(model: onnx.ModelProto) -> None:
+    """Write the default domain in one way only: as the empty string, in place."""
+    owners = [model, *model.functions]
+    for owner in owners:
+        for opset in owner.opset_import:
+            if opset.domain == "ai.onnx":
+                opset.domain = DEFAULT
+    for node in walk.all_nodes(model):
+        if node.domain == "ai.onnx":
+            node.domain = DEFAULT
+
+
+def check(model: onnx.ModelProto) -> None:
+    """Refuse opsets that are not known and nodes of other domains.
+
+    Raises:
+        InvalidNet: `unknown_opset`, `unknown_domain` or `unknown_operator`.
+    """
+    _check_imports(model.opset_import, "the model")
+    local = {(function.domain, function.name) for function in model.functions}
+    for function in model.functions:
+        _check_imports(function.opset_import, f"the function `{function.name}`")
+        _check_nodes(function, function.opset_import, local)
+    _check_nodes(model.graph, model.opset_import, local)
+
+
+def opset(imports: Imports, domain: str = DEFAULT) -> int | None:
+    """The version of a domain that a model or function imports."""
+    return next((entry.version for entry in imports if entry.domain == domain), None)
+
+
+def _check_imports(imports: Imports, whose: str) -> None:
+    for entry in imports:
+        newest = NEWEST.get(entry.domain)
+        if newest is not None and not 1 <= entry.version <= newest:
+            raise InvalidNet(
+                f"The opset {entry.version} of `{entry.domain or 'ai.onnx'}` is not known here.",
+                code="unknown_opset",
+                where=whose,
+                expected=f"1 to {newest}",
+                found=str(entry.version),
+                remedy=f"Export the net with an opset of at most {newest}.",
+            )
+
+
+def _check_nodes(owner: walk.Nodes, imports: Imports, local: set[tuple[str, str]]) -> None:
+    for node in walk.nodes(owner):
+        if (node.domain, node.op_type) in local:
+            continue
+        if node.domain not in DOMAINS:
+            raise _unknown_domain(node)
+        version = opset(imports, node.domain)
+        if version is None:
+            raise _no_opset(node)
+        if node.domain in NEWEST and not onnx.defs.has(node.op_type, version, node.domain):
+            raise _unknown_operator(node, version)
+
+
+def _where(node: onnx.NodeProto) -> str:
+    return f"node `{walk.called(node)}` ({node.op_type})"
+
+
+def _unknown_domain(node: onnx.NodeProto) -> InvalidNet:
+    return InvalidNet(
+        f"The domain `{node.domain}` of the operator {node.op_type} is not known here.",
+        code="unknown_domain",
+        where=_where(node),
+        expected="an operator of ai.onnx, ai.onnx.ml or com.microsoft, or a model-local function",
+        found=f"{node.domain}.{node.op_type}",
+        remedy="Export the net with standard operators, or with this operator as a function.",
+    )
+
+
+def _no_opset(node: onnx.NodeProto) -> InvalidNet:
+    domain = node.domain or "ai.onnx"
+    return InvalidNet(
+        f"The net uses the domain `{domain}` without saying which version of it.",
+        code="unknown_opset",
+        where=_where(node),
+        expected=f"an opset_import for `{domain}`",
+        remedy="Export the net again, or add the opset import that it was made with.",
+    )
+
+
+def _unknown_operator(node: onnx.NodeProto, version: int) -> InvalidNet:
+    domain = node.domain or "ai.onnx"
+    return InvalidNet(
+        f"There is no operator {node.op_type} in opset {version} of `{domain}`.",
+        code="unknown_operator",
+        where=_where(node),
+        found=node.op_type,
+        remedy="Check the operator's name and the opset that the net was exported with.",
+    )
