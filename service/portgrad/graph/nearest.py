@@ -1,0 +1,27 @@
+"""Names offered to somebody who asked for one that does not exist."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(asked: str, names: Iterable[str], count: int = 3) -> list[str]:
+    """The names most like the one asked for, the best first; case counts little."""
+    by_folded = {name.casefold(): name for name in names}
+    folded = asked.casefold()
+    close = difflib.get_close_matches(folded, by_folded, n=count)
+    holding = [name for name in by_folded if folded and folded in name]
+    return [by_folded[name] for name in dict.fromkeys([*close, *holding])][:count]
+
+
+def offer(asked: str, names: Iterable[str]) -> str | None:
+    """A sentence that offers the nearest names, or None where nothing is near."""
+    near = nearest(asked, names)
+    return f"Did you mean {listed(near, 'or')}?" if near else None
+
+
+def listed(names: Iterable[str], last: str = "and") -> str:
+    """Names in a sentence: `a`, `b` and `c`."""
+    *head, tail = [f"`{name}`" for name in names]
+    return f"{', '.join(head)} {last} {tail}" if head else tail
