@@ -2,5 +2,6 @@
 
 from portgrad.autodiff import rules
 from portgrad.autodiff.compile import GRADIENT, SEED, GradientGraph, gradient_graph
+from portgrad.autodiff.obstacles import obstacles
 
-__all__ = ["GRADIENT", "SEED", "GradientGraph", "gradient_graph", "rules"]
+__all__ = ["GRADIENT", "SEED", "GradientGraph", "gradient_graph", "obstacles", "rules"]

@@ -21,7 +21,8 @@ def load(files: NetFiles) -> ir.Model:
 
     Every value has a name, and type and shape as far as onnx can infer them. Graph inputs are
     the input ports alone: initializers that are also listed there are parameters. Large tensors
-    lie over the uploaded bytes or the mapped file.
+    lie over the uploaded bytes or the mapped file. `meta["opset"]` keeps the ai.onnx version that
+    the file was written in, 0 where it imports none.
 
     Raises:
         InvalidNet: the files hold no net that can be served; `code` says why.
@@ -32,6 +33,7 @@ def load(files: NetFiles) -> ir.Model:
     vocabulary.unify_default_domain(model)
     vocabulary.check(model)
     sparse.densify(model)
+    written_in = {entry.domain: entry.version for entry in model.opset_import}.get("", 0)
     _prepare(model)
     initializers = [tensor.name for tensor in model.graph.initializer]
     large = bulk.take_out(model, external)
@@ -42,6 +44,7 @@ def load(files: NetFiles) -> ir.Model:
     net = ir.from_proto(model)
     large.put_back(net)
     _order(net.graph, initializers)
+    net.meta["opset"] = written_in
     return net
 
 

@@ -1,0 +1,103 @@
+"""A Compute that runs jobs on a pool of threads of this process.
+
+The runtime releases the GIL while it runs, so threads share the cores; parsing and compiling hold
+it, off the event loop all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from portgrad.compute.jobs import Answer, Description, Job
+from portgrad.engine import Net, load
+from portgrad.engine.cache import Cache
+from portgrad.graph.files import NetFiles
+
+Done = TypeVar("Done")
+
+
+class ThreadCompute:
+    """Nets in this process, jobs on threads.
+
+    Args:
+        threads: how many jobs run at once, and threads for each run; None for one per core.
+        nets: how many loaded nets are kept.
+        sessions: how many compiled graphs are kept, over all nets.
+    """
+
+    def __init__(self, threads: int | None = None, *, nets: int = 32, sessions: int = 128) -> None:
+        self._threads = threads or os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="portgrad-compute")
+        self._nets: Cache[str, Net] = Cache(nets)
+        self._sessions: Cache[tuple[Any, ...], Any] = Cache(sessions)
+
+    async def inspect(self, files: NetFiles) -> Description:
+        """Check a net and describe it; raises InvalidNet where it cannot be served."""
+        description, _ = await self._submit(lambda: self._inspect(files))
+        return description
+
+    async def evaluate(self, job: Job) -> Answer:
+        """The forward pass: `outputs` of the answer."""
+        return await self._answer(lambda: self._evaluate(job))
+
+    async def gradient(self, job: Job) -> Answer:
+        """Gradients, and the outputs that were asked for."""
+        return await self._answer(lambda: self._gradient(job))
+
+    async def forget(self, net_id: str) -> None:
+        """Drop what is cached of a net."""
+        self._nets.drop(lambda key: key == net_id)
+        self._sessions.drop(lambda key: key[0] == net_id)
+
+    async def close(self) -> None:
+        """Finish what runs and let go of the threads."""
+        await asyncio.to_thread(self._pool.shutdown)
+
+    async def _answer(self, work: Callable[[], Answer]) -> Answer:
+        answer, queued = await self._submit(work)
+        return replace(answer, timings={"queue": queued, **answer.timings})
+
+    async def _submit(self, work: Callable[[], Done]) -> tuple[Done, float]:
+        """What the work gives, and the seconds that it waited for a thread."""
+        asked = time.perf_counter()
+
+        def run() -> tuple[Done, float]:
+            queued = time.perf_counter() - asked
+            return work(), queued
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, run)
+
+    def _net(self, job: Job) -> Net:
+        def make() -> Net:
+            return load(job.files, sessions=self._sessions, threads=self._threads)
+
+        return self._nets.get(job.net_id, make)
+
+    def _inspect(self, files: NetFiles) -> Description:
+        net = load(files, sessions=self._sessions, threads=self._threads)
+        net.check()
+        self._nets.get(net.id, lambda: net)
+        return net.description.plain()
+
+    def _evaluate(self, job: Job) -> Answer:
+        outputs = self._net(job).evaluate(job.data, **job.options)
+        return Answer(outputs.outputs, timings=outputs.timings)
+
+    def _gradient(self, job: Job) -> Answer:
+        found = self._net(job).gradient(
+            job.data, output_gradients=job.output_gradients, **job.options
+        )
+        return Answer(
+            found.outputs,
+            found.targets,
+            found.gradients,
+            tuple({"name": name, "reason": reason} for name, reason in found.none.items()),
+            found.warnings,
+            found.timings,
+        )

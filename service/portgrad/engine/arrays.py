@@ -1,0 +1,131 @@
+"""Arrays as callers send them, made into what a port takes. Nothing is narrowed without a word."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import ml_dtypes
+import numpy as np
+
+from portgrad.errors import InvalidRequest
+
+Array: TypeAlias = np.ndarray[Any, Any]
+ArrayLike: TypeAlias = Array | list[Any] | float | int | bool | str
+
+STRING = np.dtype(object)
+_NAMED = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
+
+
+def dtype_named(name: str) -> np.dtype[Any]:
+    """The NumPy dtype of a port's dtype name; strings are Python objects."""
+    if name in {"string", "str", "object"}:
+        return STRING
+    return np.dtype(getattr(ml_dtypes, name, name))
+
+
+def as_port_array(value: ArrayLike, dtype: str, where: str) -> Array:
+    """A caller's array in a port's dtype.
+
+    Args:
+        value: an array, whose dtype must be the port's, or nested lists, which are cast.
+        dtype: the port's dtype by name.
+        where: the port, for messages.
+
+    Raises:
+        InvalidRequest: `wrong_dtype`, `ragged_array`, `out_of_range`.
+    """
+    wanted = dtype_named(dtype)
+    if not isinstance(value, np.ndarray | np.generic):
+        return _from_lists(value, wanted, where)
+    array = np.asarray(value)
+    strings = wanted is STRING and array.dtype.kind in "UT"
+    if array.dtype.newbyteorder("=") != wanted and not strings:
+        raise _wrong_dtype(where, wanted, array.dtype.name)
+    return np.ascontiguousarray(array, wanted).reshape(array.shape)
+
+
+def _from_lists(value: Any, wanted: np.dtype[Any], where: str) -> Array:
+    natural = _natural(value, where)
+    if wanted is STRING:
+        if natural.dtype.kind != "U" and natural.size:
+            raise _wrong_dtype(where, wanted, natural.dtype.name)
+        return natural.astype(object)
+    if natural.dtype.kind == "U":
+        natural = _with_named_numbers(value, wanted, where)
+    if not _fits_kind(natural, wanted):
+        raise _wrong_dtype(where, wanted, natural.dtype.name)
+    return _in_range(natural, wanted, where)
+
+
+def _natural(value: Any, where: str) -> Array:
+    try:
+        natural = np.asarray(value)
+    except (ValueError, OverflowError) as error:
+        raise _ragged(where) from error
+    if natural.dtype.kind not in "biufU":
+        raise _ragged(where)
+    return natural
+
+
+def _with_named_numbers(value: Any, wanted: np.dtype[Any], where: str) -> Array:
+    """Lists that mix numbers with "NaN", "Infinity" and "-Infinity"."""
+
+    def number(item: Any) -> Any:
+        if isinstance(item, list | tuple):
+            return [number(one) for one in item]
+        if isinstance(item, str):
+            if item not in _NAMED:
+                raise _wrong_dtype(where, wanted, f"the string {item[:40]!r}")
+            return _NAMED[item]
+        return item
+
+    return _natural(number(value), where)
+
+
+def _fits_kind(natural: Array, wanted: np.dtype[Any]) -> bool:
+    if natural.size == 0:
+        return True
+    if wanted.kind == "b":
+        return bool(natural.dtype.kind == "b")
+    return natural.dtype.kind in ("iu" if wanted.kind in "iu" else "iuf")
+
+
+def _in_range(natural: Array, wanted: np.dtype[Any], where: str) -> Array:
+    with np.errstate(over="ignore"):
+        cast = natural.astype(wanted)
+    if wanted.kind in "iu":
+        lost = bool(np.any(cast != natural))
+    else:
+        lost = wanted.kind != "b" and bool(
+            (np.isfinite(natural) & ~np.isfinite(cast.astype(np.float64))).any()
+        )
+    if lost:
+        raise InvalidRequest(
+            f"a number is out of the range of {wanted.name}",
+            code="out_of_range",
+            where=where,
+            expected=f"numbers that fit {wanted.name}",
+        )
+    return cast
+
+
+def _wrong_dtype(where: str, wanted: np.dtype[Any], found: str) -> InvalidRequest:
+    name = "string" if wanted is STRING else wanted.name
+    return InvalidRequest(
+        f"{where!r} takes {name}",
+        code="wrong_dtype",
+        where=where,
+        expected=name,
+        found=found,
+        remedy=f"send the array as {name}; nothing is cast without being asked",
+    )
+
+
+def _ragged(where: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"the lists of {where!r} do not make an array",
+        code="ragged_array",
+        where=where,
+        expected="nested lists of equal lengths, of numbers or strings alone",
+        found="lists of differing lengths, or an item that is neither number nor string",
+    )

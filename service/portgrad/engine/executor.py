@@ -1,0 +1,178 @@
+"""Running a plan on one net: as the arrays are, as one example, or over a batch of examples."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+import onnx_ir as ir
+
+from portgrad.engine import batches, seeds
+from portgrad.engine.arrays import Array
+from portgrad.engine.batches import EACH, EXAMPLE, Dims, Reading
+from portgrad.engine.cache import Cache
+from portgrad.engine.examples import Layout
+from portgrad.engine.plan import Compiled, Plan, Results
+from portgrad.engine.sessions import Weights
+from portgrad.errors import RunFailed
+from portgrad.graph.batching import Batched, batched
+from portgrad.graph.names import Names
+from portgrad.graph.ports import shape_of
+
+Arrays: TypeAlias = Mapping[str, Array]
+Sessions: TypeAlias = Cache[tuple[Any, ...], Any]
+Ports: TypeAlias = frozenset[str]
+Made = TypeVar("Made")
+
+
+@dataclass
+class Execution:
+    """One call: what it needs on the way in, what it found on the way out."""
+
+    plan: Plan
+    data: Arrays
+    imposed: Arrays
+    reading: Reading
+    results: Results = field(default_factory=lambda: Results({}, {}))
+    warnings: tuple[str, ...] = ()
+    timings: dict[str, float] = field(default_factory=lambda: {"compile": 0.0, "run": 0.0})
+
+    def timed(self, stage: str, work: Callable[[], Made]) -> Made:
+        """Do some work and add its seconds to a stage."""
+        start = time.perf_counter()
+        try:
+            return work()
+        finally:
+            self.timings[stage] += time.perf_counter() - start
+
+
+class Executor:
+    """Runs plans on one net; safe to use from several threads.
+
+    Args:
+        key: the net's id.
+        model: the normalised net.
+        names: its names.
+        sessions: where compiled plans are kept.
+        threads: threads for each run.
+    """
+
+    def __init__(
+        self, key: str, model: ir.Model, names: Names, sessions: Sessions, threads: int
+    ) -> None:
+        self._key = key
+        self._model = model
+        self._names = names
+        self._weights = Weights(model)
+        self._sessions = sessions
+        self._threads = threads
+        self._ports = {name: shape_of(value) for name, value in names.inputs.items()}
+
+    def execute(self, plan: Plan, data: Arrays, imposed: Arrays, batch: str | None) -> Execution:
+        """Run a plan on the first reading of the arrays that fits, or the one that is forced."""
+        call = Execution(plan, data, imposed, batches.read(self._ports, data, batch))
+        if call.reading.kind != EACH:
+            self._once(call)
+        elif not self._as_one_batch(call):
+            self._one_by_one(call)
+        return call
+
+    def compiled(self, plan: Plan, over: Ports = frozenset()) -> Compiled:
+        """A plan's session; `over` names the ports that carry a batch over their fixed 1."""
+        variant = self._batched(over) if over else None
+        model = self._model if variant is None else variant.model
+        return self._kept(
+            ("session", over, plan), lambda: plan.compile(model, self._weights, self._threads)
+        )
+
+    def _kept(self, key: tuple[Any, ...], make: Callable[[], Made]) -> Made:
+        found: Made = self._sessions.get((self._key, *key), make)
+        return found
+
+    def _batched(self, over: Ports) -> Batched | None:
+        return self._kept(("batched", over), lambda: batched(self._model, over))
+
+    def _dims(self, name: str) -> Dims | None:
+        return shape_of(self._names.resolve(name, name))
+
+    def _layout(self, reading: Reading) -> Layout:
+        return Layout(self._ports, reading.batched, self._names.parameters.keys(), self._dims)
+
+    def _once(self, call: Execution) -> None:
+        """The net as it is; a single example gets its leading axis and loses it again."""
+        led = self._layout(call.reading).led if call.reading.kind == EXAMPLE else None
+        data = {
+            name: a[None] if led and name in call.reading.batched else a
+            for name, a in call.data.items()
+        }
+        ready = {}
+        for name, seed in call.imposed.items():
+            dims = seeds.sized(self._dims(name), call.reading.sizes)
+            seen = dims[1:] if dims and led and led(name) else dims
+            ready[name] = seeds.checked(seeds.checked(seed, seen, name), dims, name)
+        results = self._run(call, self._compile(call), data, ready)
+        call.results = results.mapped(lambda n, a: a[0] if led and led(n) else a)
+
+    def _as_one_batch(self, call: Execution) -> bool:
+        """Run all examples at once where the net's structure allows it for what is asked."""
+        over, count, layout = call.reading.batched, call.reading.count, self._layout(call.reading)
+        variant = call.timed("compile", lambda: self._batched(over))
+        inner = [n for n in (*call.plan.wrt, *call.plan.of, *call.plan.outputs) if layout.own(n)]
+        if variant is None or not all(
+            layout.concatenated(name) and variant.axis.get(name) == 0 for name in inner
+        ):
+            return False
+        ready = {}
+        for name, seed in call.imposed.items():
+            dims = self._dims(name)
+            ready[name] = seeds.checked(seed, dims and (count, *dims[1:]), name)
+        call.results = self._run(call, self._compile(call, over), call.data, ready)
+        return True
+
+    def _one_by_one(self, call: Execution) -> None:
+        """One run for each example; for none at all, a run on zeros that tells the shapes."""
+        layout, count = self._layout(call.reading), call.reading.count
+        compiled = self._compile(call)
+        cut = {
+            name: seeds.split(seed, count, self._dims(name), not layout.concatenated(name), name)
+            for name, seed in call.imposed.items()
+        }
+        runs = [
+            self._run(
+                call,
+                compiled,
+                layout.example(call.data, index),
+                {name: parts[index] for name, parts in cut.items()},
+            )
+            for index in range(count)
+        ]
+        if count == 0:
+            blank = {
+                name: np.zeros((1, *a.shape[1:]), a.dtype) if name in call.reading.batched else a
+                for name, a in call.data.items()
+            }
+            none = {n: np.zeros((1,) * a.ndim, a.dtype) for n, a in call.imposed.items()}
+            runs = [self._run(call, compiled, blank, none)]
+        call.results = layout.joined(runs, count)
+
+    def _compile(self, call: Execution, over: Ports = frozenset()) -> Compiled:
+        compiled = call.timed("compile", lambda: self.compiled(call.plan, over))
+        call.warnings = compiled.warnings
+        return compiled
+
+    def _run(self, call: Execution, compiled: Compiled, data: Arrays, ready: Arrays) -> Results:
+        try:
+            return call.timed("run", lambda: compiled.run(data, ready))
+        except RunFailed:
+            if ready:
+                self._refuse_wrong_seeds(data, ready)
+            raise
+
+    def _refuse_wrong_seeds(self, data: Arrays, ready: Arrays) -> None:
+        """Where the run failed, see whether an imposed array of a shape known only now is why."""
+        outputs = self.compiled(Plan(outputs=tuple(ready))).run(data, {}).outputs
+        for name, seed in ready.items():
+            seeds.checked(seed, outputs[name].shape, name)

@@ -1,0 +1,74 @@
+"""One call on a net with every name resolved, and the graph that computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from portgrad.autodiff import GRADIENT, SEED, gradient_graph
+from portgrad.engine.arrays import Array
+from portgrad.engine.sessions import Session, Weights
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be computed, by name; equal plans share a session.
+
+    Attributes:
+        wrt: the targets, each once.
+        of: what is summed.
+        seeds: those of `of` whose cotangent is imposed.
+        outputs: the values to give out beside the gradients.
+    """
+
+    wrt: tuple[str, ...] = ()
+    of: tuple[str, ...] = ()
+    seeds: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+    def compile(self, model: ir.Model, weights: Weights, threads: int) -> Compiled:
+        """The plan's graph over a net, ready to run."""
+        graph = gradient_graph(
+            model, wrt=self.wrt, of=self.of, seeds=self.seeds, outputs=self.outputs
+        )
+        return Compiled(self, Session(graph.model, weights, threads), graph.warnings)
+
+
+@dataclass(frozen=True)
+class Results:
+    """Arrays of one run: gradients and outputs by name."""
+
+    gradients: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+
+    def mapped(self, change: Callable[[str, Array], Array]) -> Results:
+        """Each array changed, given its name."""
+        return Results(
+            {name: change(name, array) for name, array in self.gradients.items()},
+            {name: change(name, array) for name, array in self.outputs.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A plan with its session."""
+
+    plan: Plan
+    session: Session
+    warnings: tuple[str, ...]
+
+    def run(self, data: Mapping[str, Array], seeds: Mapping[str, Array]) -> Results:
+        """Run once.
+
+        Args:
+            data: an array for each input port.
+            seeds: an array of the output's rank for each imposed gradient.
+        """
+        feeds = {**data, **{SEED + name: seed for name, seed in seeds.items()}}
+        found = self.session.run(feeds)
+        return Results(
+            {name: found[GRADIENT + name] for name in self.plan.wrt},
+            {name: found[name] for name in self.plan.outputs},
+        )

@@ -1,0 +1,174 @@
+"""onnxruntime sessions over a net's graphs. The weights are held once and handed to each session.
+
+Graphs are serialised without their larger initializers, which each session gets from the net's
+own buffers (`add_external_initializers`). `add_initializer` would share more, but the runtime's
+transpose optimizer then runs on a weight that it believes it has transposed: see
+docs/decisions/0003-shared-weights.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime as ort
+
+from portgrad.engine.arrays import Array
+from portgrad.errors import RunFailed, Unsupported
+
+# Smaller initializers travel inside the graph: the runtime folds and fuses them anyway.
+INLINE_BYTES = 1024
+
+ort.disable_telemetry_events()
+ort.set_default_logger_severity(4)  # the runtime's errors come as exceptions
+
+
+class Weights:
+    """The larger initializers of one net as runtime values, by name."""
+
+    def __init__(self, model: ir.Model) -> None:
+        self._values: dict[str, ort.OrtValue] = {}
+        for graph in model.graphs():
+            for name, value in graph.initializers.items():
+                tensor = value.const_value
+                if tensor is not None and tensor.nbytes > INLINE_BYTES and _numeric(tensor):
+                    self._values[str(name)] = _ort_value(tensor)
+
+    def detach(self, model: ir.Model) -> list[str]:
+        """Replace a graph's larger initializers by references to these; their names."""
+        detached = []
+        for name, value in model.graph.initializers.items():
+            if name in self._values and value.const_value is not None:
+                tensor = value.const_value
+                value.const_value = ir.ExternalTensor(
+                    "weights",
+                    0,
+                    tensor.nbytes,
+                    tensor.dtype,
+                    shape=ir.Shape(tensor.numpy().shape),
+                    name=str(name),
+                )
+                detached.append(str(name))
+        return detached
+
+    def values(self, names: Iterable[str]) -> list[ort.OrtValue]:
+        """The runtime values of names."""
+        return [self._values[name] for name in names]
+
+
+def _numeric(tensor: ir.TensorProtocol) -> bool:
+    return tensor.dtype != ir.DataType.STRING and tensor.dtype.bitwidth >= 8
+
+
+def _ort_value(tensor: ir.TensorProtocol) -> ort.OrtValue:
+    array = np.ascontiguousarray(tensor.numpy())
+    if tensor.dtype in _WIDENED:
+        return _typed(array, tensor.dtype)
+    return ort.OrtValue.ortvalue_from_numpy(array)
+
+
+def _typed(array: Array, dtype: ir.DataType) -> ort.OrtValue:
+    """A runtime value of a dtype that NumPy itself does not have."""
+    bits = array.view(f"u{array.itemsize}")
+    return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(bits, int(dtype))
+
+
+# Dtypes that the runtime cannot hand to NumPy: they leave as float32, which holds each exactly.
+_WIDENED = {
+    ir.DataType.BFLOAT16,
+    ir.DataType.FLOAT8E4M3FN,
+    ir.DataType.FLOAT8E4M3FNUZ,
+    ir.DataType.FLOAT8E5M2,
+    ir.DataType.FLOAT8E5M2FNUZ,
+}
+
+
+class Session:
+    """A graph that is ready to run; safe to run from several threads.
+
+    Args:
+        model: the graph; its larger initializers are taken out of it.
+        weights: the net's weights.
+        threads: how many threads one run may use; 0 for all cores.
+    """
+
+    def __init__(self, model: ir.Model, weights: Weights, threads: int) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.outputs = tuple(str(value.name) for value in model.graph.outputs)
+        self._narrow = _widen(model.graph)
+        names = weights.detach(model)
+        if names:
+            options.add_external_initializers(names, weights.values(names))
+        try:
+            self._session = ort.InferenceSession(
+                ir.to_proto(model).SerializeToString(),
+                options,
+                providers=["CPUExecutionProvider"],
+            )
+        except Exception as error:  # the runtime raises many kinds, all of them about the graph
+            raise _not_runnable(error) from error
+        self._inputs = {str(value.name): value.dtype for value in model.graph.inputs}
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name. Feeds that the graph does not read are left out.
+
+        Raises:
+            RunFailed: the runtime failed on these data.
+        """
+        given = {
+            name: _typed(feeds[name], dtype) if dtype in _WIDENED else feeds[name]
+            for name, dtype in self._inputs.items()
+        }
+        try:
+            results = self._session.run(None, given)
+        except Exception as error:
+            raise _run_failed(error) from error
+        named = zip(self.outputs, results, strict=True)
+        return {n: v.astype(self._narrow[n]) if n in self._narrow else v for n, v in named}
+
+
+def _widen(graph: ir.Graph) -> dict[str, np.dtype[Any]]:
+    """Cast outputs of dtypes that cannot leave the runtime; the dtypes they must get back."""
+    narrow = {}
+    for index, value in enumerate(graph.outputs):
+        if value.dtype in _WIDENED:
+            narrow[str(value.name)] = value.dtype.numpy()
+            to = ir.AttrInt64("to", int(ir.DataType.FLOAT))
+            cast = ir.Node("", "Cast", [value], [to], num_outputs=1)
+            cast.outputs[0].name = f"{value.name}/as-float32"
+            cast.outputs[0].dtype, cast.outputs[0].shape = ir.DataType.FLOAT, value.shape
+            graph.append(cast)
+            graph.outputs[index] = cast.outputs[0]
+    return narrow
+
+
+def _not_runnable(error: Exception) -> Unsupported:
+    text = _cleaned(error)
+    return Unsupported(
+        f"onnxruntime cannot run this graph: {text}",
+        code="not_runnable",
+        found=text,
+        remedy="change the operator or its dtype to one that onnxruntime's CPU provider has",
+    )
+
+
+def _run_failed(error: Exception) -> RunFailed:
+    text = _cleaned(error)
+    node = re.search(r"running (\S+) node\. Name:'([^']*)'", text)
+    return RunFailed(
+        f"the runtime failed on these data: {text}",
+        where=f"{node[1]} node {node[2]!r}" if node else None,
+        remedy="compare the data with the shapes that the net's description gives",
+    )
+
+
+def _cleaned(error: Exception) -> str:
+    """The runtime's message without paths of its sources and of this machine."""
+    text = re.sub(r"\S*/\S*\.(?:h|cc|cpp|hpp):\d+\s*", "", str(error))
+    text = re.sub(r"(?<![\w])/(?:[\w.+-]+/)+[\w.+-]*", "…", text)
+    return " ".join(text.split())[:500]
