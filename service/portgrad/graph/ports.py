@@ -78,7 +78,7 @@ class Description:
 def describe(
     names: Names,
     *,
-    opset: int,
+    opset: int | None = None,
     obstacles: Mapping[str, str] | None = None,
     warnings: Iterable[str] = (),
 ) -> Description:
@@ -86,7 +86,7 @@ def describe(
 
     Args:
         names: the net's names.
-        opset: the version of ai.onnx that the file was written in.
+        opset: the version of ai.onnx that the file was written in, if not the net's own.
         obstacles: ports and parameters by name that have a gradient which cannot be computed here,
             each with the reason (an operator without a rule).
         warnings: sentences about the whole net.
@@ -98,7 +98,7 @@ def describe(
         parameters=tuple(
             _parameter(names, name, value, stopped) for name, value in names.parameters.items()
         ),
-        opset=opset,
+        opset=opset or names.slots.opset,
         warnings=tuple(warnings),
     )
 

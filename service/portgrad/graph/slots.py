@@ -25,6 +25,11 @@ class Slots:
     def __init__(self, opset_imports: Mapping[str, int]) -> None:
         self._opsets = opset_imports
 
+    @property
+    def opset(self) -> int:
+        """The version of ai.onnx."""
+        return self._opsets.get("", 1)
+
     def operands(self, node: ir.Node) -> dict[str, ir.Value]:
         """The operands that are there, by name in the schema's order; none without a schema."""
         return dict(_pair(self._formals(node)[0], node.inputs))

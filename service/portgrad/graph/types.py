@@ -15,7 +15,7 @@ def type_reason(value: ir.Value) -> str | None:
     if kind is None:
         return "its type is not known"
     if not isinstance(kind, ir.TensorType):
-        return f"it is a {type_name(kind)}, and only dense tensors have gradients"
+        return f"its type is {type_name(kind)}, and only dense tensors have gradients"
     if kind.dtype in DIFFERENTIABLE:
         return None
     if kind.dtype.is_floating_point():
