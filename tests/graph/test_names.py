@@ -94,6 +94,7 @@ UNKNOWN = [
     pytest.param(ACAS, "inputt", "Did you mean `input`?", id="nearest name"),
     pytest.param(ACAS, "INPUT", "Did you mean `input`?", id="names are exact"),
     pytest.param(ACAS, "zzz", "The net's description lists its names.", id="nothing near"),
+    pytest.param(ACAS, "i" * 10**6, "The net's description lists its names.", id="endless name"),
     pytest.param(TORCH, "gain", "Did you mean `gained` or `head.0/gain`?", id="part of a name"),
     pytest.param(
         TORCH,

@@ -6,8 +6,14 @@ import difflib
 from collections.abc import Iterable
 
 
+# Comparing takes time in the product of two lengths, and a request may hold a name of any length.
+LONGEST = 300
+
+
 def nearest(asked: str, names: Iterable[str], count: int = 3) -> list[str]:
     """The names most like the one asked for, the best first; case counts little."""
+    if len(asked) > LONGEST:
+        return []
     by_folded = {name.casefold(): name for name in names}
     folded = asked.casefold()
     close = difflib.get_close_matches(folded, by_folded, n=count)

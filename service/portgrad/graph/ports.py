@@ -109,7 +109,7 @@ def _port(names: Names, name: str, value: ir.Value, obstacles: Mapping[str, str]
 
 
 def _parameter(names: Names, name: str, value: ir.Value, obstacles: Mapping[str, str]) -> Parameter:
-    aliases = list(_aliases(value))
+    aliases = _aliases(value)
     uses = [use for v in (value, *aliases) for use in v.uses() if not _passes_on(use.node)]
     return Parameter(
         **asdict(_port(names, name, value, obstacles)),
@@ -127,11 +127,11 @@ def shape_of(value: ir.Value) -> Shape | None:
     return tuple(dim if isinstance(dim, int) else dim.value for dim in value.shape)
 
 
-def _aliases(value: ir.Value) -> Iterator[ir.Value]:
-    for node, _ in value.uses():
-        if _passes_on(node):
-            yield node.outputs[0]
-            yield from _aliases(node.outputs[0])
+def _aliases(value: ir.Value) -> list[ir.Value]:
+    found = [value]
+    for passed in found:  # grows on the way: Identity nodes may follow one another
+        found += [node.outputs[0] for node in passed.consumers() if _passes_on(node)]
+    return found[1:]
 
 
 def _passes_on(node: ir.Node) -> bool:
