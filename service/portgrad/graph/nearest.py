@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-
 # Comparing takes time in the product of two lengths, and a request may hold a name of any length.
 LONGEST = 300
 
