@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
+from portgrad.autodiff.bodies import expand, has_body
 from portgrad.autodiff.sweep import Sweep, active
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary
@@ -52,12 +53,11 @@ def gradient_graph(
     """
     twin = model.clone()
     graph = twin.graph
+    opsets = dict(graph.opset_imports)
     values = values_by_name(graph)
     _refuse_taken(values, [*(GRADIENT + name for name in wrt), *(SEED + name for name in seeds)])
-    opsets = dict(graph.opset_imports)
+    nodes, wanted = _path(twin, values, wrt, of)
     op = Vocabulary(graph, opsets[""])
-    forward = list(graph)
-    nodes, wanted = active(forward, (values[n] for n in wrt), (values[n] for n in of))
     sweep = Sweep(op, opsets)
     for name in of:
         if values[name] in wanted:
@@ -66,6 +66,20 @@ def gradient_graph(
     gradients = [_result(op, sweep, values[name]) for name in wrt]
     _finish(twin, [values[name] for name in outputs], gradients)
     return GradientGraph(twin, tuple(dict.fromkeys(sweep.warnings)))
+
+
+def _path(
+    model: ir.Model, values: Mapping[str, ir.Value], wrt: Sequence[str], of: Sequence[str]
+) -> tuple[list[ir.Node], set[ir.Value]]:
+    """What is active, with operators that only have a function body replaced by it."""
+    opsets = dict(model.graph.opset_imports)
+    while True:
+        ends = [values[name] for name in of]
+        nodes, wanted = active(model.graph, (values[name] for name in wrt), ends)
+        bodies = [node for node in nodes if has_body(node, opsets)]
+        if not bodies:
+            return nodes, wanted
+        expand(model, bodies)
 
 
 def values_by_name(graph: ir.Graph) -> dict[str, ir.Value]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from portgrad.autodiff.binding import schema_of_node
+from portgrad.autodiff.bodies import has_body
 from portgrad.autodiff.registry import Entry, Refused, Zero, lookup
 from portgrad.autodiff.sweep import captures, described
 from portgrad.autodiff.tensor import FLOATING
@@ -26,7 +27,8 @@ def obstacles(model: ir.Model) -> dict[str, str]:
         entry = _entry(node, opsets)
         if isinstance(entry, Zero):
             continue
-        reason = _reason(node, entry) or next(
+        supported = entry is None and has_body(node, opsets)
+        reason = (None if supported else _reason(node, entry)) or next(
             (blocked[value] for value in node.outputs if value in blocked), None
         )
         for operand in (*node.inputs, *captures(node)):
