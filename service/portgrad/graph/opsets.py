@@ -1,4 +1,8 @@
-"""Old nets are brought to the working opset; newer ones keep theirs."""
+"""Old nets are brought to the working opset; newer ones keep theirs.
+
+onnx's converter does most of it. What it breaks is adapted, repaired or refused: never silently
+wrong. It also forgets the types of ports that are no tensors, and names of nodes.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,9 @@ import re
 import onnx
 
 from portgrad.errors import InvalidNet
-from portgrad.graph import vocabulary, walk
+from portgrad.graph import adapters, repairs, vocabulary, walk
 from portgrad.graph.check import tidy
+from portgrad.graph.known import Known
 
 # Every operator has a kernel or a function body there; some lose theirs from 22 on.
 WORKING_OPSET = 21
@@ -25,11 +30,45 @@ def convert(model: onnx.ModelProto) -> onnx.ModelProto:
     version = vocabulary.opset(model.opset_import)
     if version is None or version >= WORKING_OPSET:
         return model
+    _refuse_hopeless(model, version)
+    typed = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    known = Known(typed)
+    adapters.shelter(typed, version)
     try:
-        converted = onnx.version_converter.convert_version(model, WORKING_OPSET)
+        converted = onnx.version_converter.convert_version(typed, WORKING_OPSET)
     except Exception as error:
         raise _refused(model, version, str(error)) from None
+    known.reserve(converted)
+    _restore(converted, model)
+    adapters.adapt(converted, version, known)
+    repairs.repair(converted, version, known)
     return converted
+
+
+def _refuse_hopeless(model: onnx.ModelProto, version: int) -> None:
+    read = {name for node in walk.all_nodes(model) for name in node.input}
+    read.update(output.name for output in model.graph.output)
+    for node in walk.all_nodes(model):
+        if node.domain and any(True for _ in walk.subgraphs(node)):
+            raise adapters.refused(node, version, "the converter leaves its subgraphs as they are")
+        masked = node.op_type == "Dropout" and version < 12 and not node.domain
+        if masked and any(name in read for name in node.output[1:]):
+            raise adapters.refused(node, version, "its mask means something else since opset 12")
+
+
+def _restore(converted: onnx.ModelProto, model: onnx.ModelProto) -> None:
+    """Put back what the converter does not carry over."""
+    for ours, theirs in ((model.graph.input, "input"), (model.graph.output, "output")):
+        converted.graph.ClearField(theirs)
+        getattr(converted.graph, theirs).extend(ours)
+    kept = {node.name for node in walk.all_nodes(converted)}
+    names = {node.output[0]: node.name for node in walk.all_nodes(model) if node.name not in kept}
+    for node in walk.all_nodes(converted):
+        if not node.name:
+            node.name = names.get(node.output[0], "")
+    held = {tensor.name for tensor in converted.graph.initializer}
+    lost = [tensor for tensor in model.graph.initializer if tensor.name not in held]
+    converted.graph.initializer.extend(lost)
 
 
 def _refused(model: onnx.ModelProto, version: int, text: str) -> InvalidNet:
@@ -40,5 +79,5 @@ def _refused(model: onnx.ModelProto, version: int, text: str) -> InvalidNet:
         code="unsupported_opset",
         where=f"node `{walk.called(nodes[0])}` ({nodes[0].op_type})" if nodes else None,
         found=tidy(text),
-        remedy=f"Export the net again with opset {WORKING_OPSET}, or any from 13 on.",
+        remedy="Export the net again with opset 13 or newer.",
     )
