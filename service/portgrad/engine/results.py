@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from portgrad.engine.arrays import Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Gradients(Mapping[str, Array]):
     """Gradients by tensor name, read-only.
 
@@ -38,7 +38,7 @@ class Gradients(Mapping[str, Array]):
         return len(self.gradients)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outputs(Mapping[str, Array]):
     """Outputs by name, read-only.
 

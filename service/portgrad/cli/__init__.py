@@ -1,0 +1,19 @@
+"""The command line: `portgrad serve | upload | describe | gradient`."""
+
+from __future__ import annotations
+
+import typer
+
+from portgrad.cli.nets import describe, gradient, upload
+from portgrad.cli.serve import serve
+
+app = typer.Typer(
+    help="Gradients of ONNX nets.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (serve, upload, describe, gradient):
+    app.command()(command)
+
+__all__ = ["app"]

@@ -1,0 +1,84 @@
+"""`portgrad serve`: the service on one address, over one data folder."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+import uvicorn
+from rich.console import Console
+
+from portgrad.api.app import Application, create_app
+from portgrad.compute.threads import ThreadCompute
+from portgrad.samples import samples
+from portgrad.settings import Settings
+from portgrad.store import LocalStore
+
+FIRST_CALL = """\
+[bold]Portgrad[/] is at http://{address} with the nets {names}. Ask for a gradient:
+
+  curl -s http://{address}/nets/moons/gradient \\
+    -H 'Content-Type: application/json' \\
+    -d '{{"data": {{"point": [[0.5, 0.25], [1.0, -0.5]]}}, "outputs": true}}'
+
+Its pages: http://{address}/docs
+"""
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder that holds the nets.")] = None,
+    with_samples: Annotated[
+        bool, typer.Option("--samples", help="Load a few sample nets first.")
+    ] = False,
+) -> None:
+    """Start the service. Options left out come from PORTGRAD_* variables, or have defaults."""
+    given: dict[str, Any] = {"host": host, "port": port, "data": data}
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    app = service(settings)
+    if with_samples:
+        asyncio.run(_upload_samples(app))
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level=settings.log_level,
+        access_log=settings.log_level == "debug",
+        server_header=False,
+    )
+    _Server(config, FIRST_CALL if with_samples else None).run()
+
+
+def service(settings: Settings) -> Application:
+    """The application over its own store and compute."""
+    return create_app(LocalStore(settings.data), ThreadCompute(settings.threads), settings)
+
+
+class _Server(uvicorn.Server):
+    """Says how to begin once it listens."""
+
+    def __init__(self, config: uvicorn.Config, greeting: str | None) -> None:
+        super().__init__(config)
+        self._greeting = greeting
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        await super().startup(sockets)
+        if self._greeting and self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            console = Console(soft_wrap=True, highlight=False)
+            address, names = f"{host}:{port}", ", ".join(sorted(samples()))
+            console.print(self._greeting.format(address=address, names=names))
+
+
+async def _upload_samples(app: Application) -> None:
+    """Through the front door, as a user would."""
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://portgrad") as client:
+        for name, model in samples().items():
+            answer = await client.post("/nets", params={"name": name}, content=model)
+            if answer.status_code != httpx.codes.CONFLICT:  # a net of the user's has the name
+                answer.raise_for_status()

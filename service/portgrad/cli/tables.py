@@ -1,0 +1,61 @@
+"""Tables for people: nets and gradients in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+Array = np.ndarray[Any, Any]
+
+
+def description(console: Console, net: Mapping[str, Any]) -> None:
+    """A net: its ports and parameters, what is differentiable and if not, why."""
+    title = ", ".join(net["names"]) or net["id"][:12]
+    console.print(f"[bold]{escape(title)}[/]  id {net['id'][:12]}…  opset {net['opset']}")
+    for heading in ("inputs", "outputs", "parameters"):
+        if net[heading]:
+            console.print(_ports(heading, net[heading]))
+    for warning in net["warnings"]:
+        console.print(f"[yellow]warning[/] {escape(warning)}")
+
+
+def gradients(console: Console, found: Mapping[str, Array], warnings: Sequence[str]) -> None:
+    """Gradients: shape, norm, extremes and a word where something is odd."""
+    table = Table("gradient", "dtype", "shape", "norm", "least", "greatest", "")
+    for name, array in found.items():
+        table.add_row(escape(name), array.dtype.name, _shape(array.shape), *_numbers(array))
+    console.print(table)
+    for warning in warnings:
+        console.print(f"[yellow]warning[/] {escape(warning)}")
+
+
+def _ports(heading: str, ports: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(heading, "dtype", "shape", "gradient")
+    for port in ports:
+        word = "yes" if port["differentiable"] else f"no: {escape(port['reason'])}"
+        if port.get("buffer"):
+            word += ", running statistic"
+        if port.get("shared"):
+            word += ", shared"
+        table.add_row(escape(port["name"]), port["dtype"], _shape(port["shape"]), word)
+    return table
+
+
+def _shape(dims: Sequence[int | str | None] | None) -> str:
+    if dims is None:
+        return "?"
+    return "(" + ", ".join("?" if dim is None else str(dim) for dim in dims) + ")"
+
+
+def _numbers(array: Array) -> list[str]:
+    wide = array.astype(np.float64)
+    if wide.size == 0:
+        return ["0", "", "", "empty"]
+    numbers = [float(np.linalg.norm(wide)), float(wide.min()), float(wide.max())]
+    odd = "not finite" if not np.isfinite(wide).all() else "all zero" if not wide.any() else ""
+    return [*(f"{number:.4g}" for number in numbers), odd]
