@@ -8,7 +8,8 @@ PortgradError
 ├── NotFound             no such net, name or file
 ├── Conflict             a name is taken by other bytes
 ├── LimitExceeded        larger or longer than this service allows
-└── RunFailed            the runtime failed on these data
+├── RunFailed            the runtime failed on these data
+└── StoreFailed          the nets' disk is full, out of reach or damaged
 
 `code` is stable and machine-readable; the other fields are sentences for people.
 """
@@ -117,3 +118,9 @@ class RunFailed(PortgradError):
     """The runtime failed on these data."""
 
     default_code = "run_failed"
+
+
+class StoreFailed(PortgradError):
+    """The nets' disk is full, out of reach or damaged."""
+
+    default_code = "store_unavailable"

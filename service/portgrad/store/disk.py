@@ -1,0 +1,82 @@
+"""The few things that a careful writer needs beyond pathlib: sync, locks, and errors in words."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from portgrad.errors import StoreFailed
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def disk_errors(doing: str) -> Iterator[None]:
+    """Turn errors of the operating system into StoreFailed, without the paths they carry."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in _FULL
+        raise StoreFailed(
+            f"The store could not {doing}.",
+            code="store_full" if full else "store_unavailable",
+            expected="a folder that can be read and written, with room left",
+            found=os.strerror(error.errno) if error.errno else type(error).__name__,
+            remedy="Free some space, or remove nets that are no longer needed."
+            if full
+            else "Check that the service's data folder is mounted and that it may write there.",
+        ) from error
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file against threads, processes and other machines on this volume.
+
+    The kernel releases it when the holder dies, however it dies.
+    """
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names of a folder's entries, in no order."""
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder where there is none, with its parents, and see that to the disk."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
+
+
+def write_synced(path: Path, text: str) -> None:
+    """Write a file and see it to the disk. Its entry in the folder is not synced."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync(path: Path) -> None:
+    """See a file's bytes, or a folder's entries, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """See everything below a folder to the disk."""
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            sync(Path(parent, name))
+        sync(Path(parent))
