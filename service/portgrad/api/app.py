@@ -1,0 +1,48 @@
+"""The application: routes, problems and middleware over one store and one compute."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from portgrad.api import openapi, problems
+from portgrad.api.middleware import Traced
+from portgrad.api.routes import calls, docs, health, nets
+from portgrad.api.service import Service
+from portgrad.compute.jobs import Compute
+from portgrad.settings import Settings
+from portgrad.store import NetStore
+
+Application = FastAPI  # for those who may not import FastAPI
+
+
+def create_app(store: NetStore, compute: Compute, settings: Settings) -> Application:
+    """The HTTP face of a store and a compute, which it closes when it shuts down."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await compute.close()
+
+    app = FastAPI(
+        title="Portgrad",
+        summary="The gradient of any ONNX net.",
+        openapi_tags=openapi.TAGS,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.state.service = Service(store, compute, settings)
+    # In order of how hot they are: the first router that fits ends the search.
+    routers = [calls.router, nets.router, health.router, docs.router]
+    for router in routers:
+        app.include_router(router)
+    routes = [route for router in routers for route in router.routes]
+    problems.install(app, [route for route in routes if isinstance(route, APIRoute)])
+    app.add_middleware(Traced)
+    openapi.install(app)
+    return app

@@ -1,0 +1,1 @@
+"""Array formats: each reads a call from a body and writes an answer to bytes."""

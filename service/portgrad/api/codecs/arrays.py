@@ -1,0 +1,107 @@
+"""Arrays and raw little-endian bytes: the dtypes that have such bytes, and their checks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from portgrad.api.problems import Malformed
+from portgrad.errors import InvalidRequest
+from portgrad.graph.nearest import offer
+
+Array = np.ndarray[Any, Any]
+
+# Extension types report the same kind and byte order as raw bytes: their names tell them apart.
+DTYPES: dict[str, np.dtype[Any]] = {
+    np.dtype(dtype).name: np.dtype(dtype)
+    for dtype in (
+        np.bool_,
+        *(np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64),
+        *(np.float16, np.float32, np.float64, np.complex64, np.complex128),
+        *(ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e4m3fnuz),
+        *(ml_dtypes.float8_e5m2, ml_dtypes.float8_e5m2fnuz, ml_dtypes.float8_e8m0fnu),
+    )
+}
+
+
+def is_extension(dtype: np.dtype[Any]) -> bool:
+    """Whether the dtype is one of ml_dtypes', which NumPy's own files cannot name."""
+    return dtype.isbuiltin == 2
+
+
+def little_endian(name: str, where: str) -> np.dtype[Any]:
+    """The dtype of that name, as it travels."""
+    if name in DTYPES:
+        return DTYPES[name].newbyteorder("<")
+    raise InvalidRequest(
+        f"There is no dtype {name!r} with bytes of its own.",
+        code="unknown_dtype",
+        where=where,
+        expected=", ".join(DTYPES),
+        found=name,
+        remedy=offer(name, DTYPES) or "Send nested lists: they are cast to the port's dtype.",
+    )
+
+
+def from_bytes(
+    raw: bytes | bytearray | memoryview, dtype: np.dtype[Any], shape: Sequence[int], where: str
+) -> Array:
+    """The array that these bytes hold in row-major order; `raw` is not copied."""
+    needed = math.prod(shape) * dtype.itemsize
+    if needed != len(raw):
+        raise Malformed(
+            "The bytes of an array do not fill its shape.",
+            code="invalid_array",
+            where=where,
+            expected=f"{needed} bytes for {dtype.name} of shape {list(shape)}",
+            found=f"{len(raw)} bytes",
+            remedy="Send every element once.",
+        )
+    if dtype == np.bool_ and needed and np.frombuffer(raw, np.uint8).max() > 1:
+        raise Malformed(
+            "A boolean array has bytes other than 0 and 1.",
+            code="invalid_array",
+            where=where,
+            remedy="Send one byte for each element: 0 for false, 1 for true.",
+        )
+    try:
+        return np.frombuffer(raw, dtype).reshape(shape)
+    except ValueError as error:
+        raise Malformed(
+            "NumPy cannot hold an array of this shape.",
+            code="invalid_array",
+            where=where,
+            expected="at most 64 dimensions",
+            found=str(error),
+            remedy="Send an array of the port's rank.",
+        ) from error
+
+
+def carried(array: Any, name: str, fmt: str, instead: str) -> Array:
+    """The array with its elements in row-major order, where `fmt` can carry its dtype.
+
+    Args:
+        array: what the answer holds.
+        name: its name in the answer.
+        fmt: the format, for people.
+        instead: what carries what this format does not.
+    """
+    dtype = getattr(array, "dtype", None)
+    if dtype is None or dtype.name not in DTYPES:
+        raise not_carried(name, dtype.name if dtype is not None else "values", fmt, instead)
+    return np.asarray(array, order="C")
+
+
+def not_carried(name: str, dtype: str, fmt: str, instead: str) -> InvalidRequest:
+    """The error for a dtype that a format has no way to write."""
+    return InvalidRequest(
+        f"{fmt} cannot carry {dtype}.",
+        code="dtype_not_carried",
+        where=name,
+        found=dtype,
+        remedy=f"Use {instead} instead.",
+    )

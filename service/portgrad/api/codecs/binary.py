@@ -1,0 +1,113 @@
+"""What safetensors and npz share: arrays by name in one flat file, and what the names mean.
+
+request   NAME       an input port; else a parameter, to be overridden for this call
+          seed/NAME  a gradient imposed at an output or inner value
+answer    NAME       an output or inner value
+          grad/NAME  the gradient of a target
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from portgrad.api.codecs import options
+from portgrad.api.codecs.arrays import Array
+from portgrad.api.codecs.model import Call, Codec, Encoding, Kind, rest
+from portgrad.compute.jobs import Answer, Description
+from portgrad.errors import InvalidRequest, NotBuilt
+from portgrad.graph.nearest import offer
+
+SEED = "seed/"
+GRAD = "grad/"
+
+
+def codec(
+    media_type: str,
+    read: Callable[[bytes, int], dict[str, Array]],
+    write: Callable[[Mapping[str, Any], bytes], bytes],
+    *,
+    inflates: bool = False,
+) -> Codec:
+    """A codec over a flat file of arrays.
+
+    Args:
+        media_type: what Content-Type and Accept call it.
+        read: the arrays of a body that may unfold to so many bytes.
+        write: the file of these arrays and of the JSON text beside them.
+        inflates: whether bodies may be compressed.
+    """
+
+    def decode(
+        body: bytes, query: str | None, kind: Kind, description: Description, limit: int
+    ) -> Call:
+        given, encoding = options.from_query(query, kind)
+        data, seeds = _sort(read(body, limit), kind, description)
+        return Call(data, seeds, given, encoding)
+
+    def encode(answer: Answer, kind: Kind, _encoding: Encoding) -> bytes:
+        return write(_flat(answer), orjson.dumps(rest(answer, kind)))
+
+    return Codec(media_type, decode, encode, inflates)
+
+
+def _names(entries: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {entry["name"] for entry in entries}
+
+
+def _sort(
+    arrays: Mapping[str, Array], kind: Kind, description: Description
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Data and imposed gradients, told apart by their names."""
+    inputs, outputs = _names(description["inputs"]), _names(description["outputs"])
+    parameters = _names(description["parameters"])
+    data: dict[str, Array] = {}
+    seeds: dict[str, Array] = {}
+    for name, array in arrays.items():
+        seeded = name.removeprefix(SEED) if name.startswith(SEED) else None
+        if seeded in outputs and name in inputs | parameters:
+            raise _ambiguous(name, f"a port or parameter of that name, and a seed for {seeded!r}")
+        if name in inputs:
+            data[name] = array
+        elif name in parameters:
+            raise NotBuilt(
+                f"{name!r} is a parameter; overriding parameters is designed, but not built yet.",
+                where=name,
+                remedy="Leave the array out for now.",
+            )
+        elif seeded is not None and kind == "gradient":
+            seeds[seeded] = array
+        else:
+            raise _unknown(name, inputs | ({SEED + o for o in outputs} if seeded else set()))
+    return data, seeds
+
+
+def _flat(answer: Answer) -> dict[str, Any]:
+    arrays = {GRAD + name: array for name, array in answer.gradients.items()}
+    for name, array in answer.outputs.items():
+        if name in arrays:
+            raise _ambiguous(name, f"the output of that name, and the gradient of {name[5:]!r}")
+        arrays[name] = array
+    return arrays
+
+
+def _ambiguous(name: str, readings: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"The array name {name!r} has two readings: {readings}.",
+        code="ambiguous_name",
+        where=name,
+        remedy="Use application/json, where ports and gradients have fields of their own.",
+    )
+
+
+def _unknown(name: str, known: Iterable[str]) -> InvalidRequest:
+    return InvalidRequest(
+        f"The net has no input port {name!r}.",
+        code="unknown_port",
+        where=name,
+        expected=", ".join(sorted(known)) or "no arrays",
+        remedy=offer(name, known)
+        or "Name arrays after input ports; a gradient to impose is named seed/NAME.",
+    )

@@ -1,0 +1,159 @@
+"""JSON: nested lists, or objects with exactly dtype, shape and data (base64, little-endian)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+import numpy as np
+import orjson
+
+from portgrad.api.codecs import options, text
+from portgrad.api.codecs.arrays import DTYPES, from_bytes, is_extension, little_endian, not_carried
+from portgrad.api.codecs.model import Call, Codec, Encoding, Kind, rest
+from portgrad.api.problems import Malformed
+from portgrad.compute.jobs import Answer, ArrayLike, Description
+from portgrad.errors import InvalidRequest
+
+MEDIA_TYPE = "application/json"
+_KEYS = {"dtype", "shape", "data"}
+
+
+def decode(
+    body: bytes, query: str | None, kind: Kind, _description: Description, _limit: int
+) -> Call:
+    """Read a call."""
+    if query is not None:
+        raise InvalidRequest(
+            "The query parameter `options` goes with binary bodies.",
+            code="invalid_field",
+            where="options",
+            remedy="Put the fields into the JSON body.",
+        )
+    fields = text.loads(body, "body")
+    if "data" not in fields:
+        raise InvalidRequest(
+            "The request has no data.",
+            code="missing_field",
+            where="data",
+            expected="one array for each input port",
+            remedy='Add the field `data`, such as {"data": {"input": [1, 2]}}.',
+        )
+    data = fields.pop("data")
+    seeds = fields.pop("output_gradients", None) if kind == "gradient" else None
+    given, encoding = options.read(fields, kind)
+    return Call(_data(data), _seeds(seeds), given, encoding)
+
+
+def _data(data: Any) -> dict[str, ArrayLike] | ArrayLike:
+    if isinstance(data, dict) and not _is_array(data):
+        return {name: _array(value, name) for name, value in data.items()}
+    return _array(data, "data")
+
+
+def _seeds(seeds: Any) -> dict[str, ArrayLike]:
+    if seeds is None:
+        return {}
+    if isinstance(seeds, dict) and not _is_array(seeds):
+        return {name: _array(value, name) for name, value in seeds.items()}
+    raise InvalidRequest(
+        "The field `output_gradients` is not an object.",
+        code="invalid_field",
+        where="output_gradients",
+        expected="an array by the name of each output or inner value",
+        found=type(seeds).__name__,
+        remedy='Name what is imposed, such as {"output_gradients": {"output": [0, 1]}}.',
+    )
+
+
+def _is_array(value: dict[str, Any]) -> bool:
+    """Whether an object is one array, not arrays by the names dtype, shape and data."""
+    return value.keys() == _KEYS and isinstance(value["data"], str)
+
+
+def _array(value: Any, where: str) -> ArrayLike:
+    if isinstance(value, dict):
+        return _from_object(value, where)
+    if value is None:
+        raise _invalid("null is not an array", where, "null")
+    found: ArrayLike = value
+    return found
+
+
+def _from_object(value: dict[str, Any], where: str) -> ArrayLike:
+    if value.keys() != _KEYS:
+        raise _invalid("An array object has other keys", where, ", ".join(sorted(value)) or "{}")
+    dtype, shape, data = value["dtype"], value["shape"], value["data"]
+    if not isinstance(dtype, str) or not isinstance(data, str):
+        raise _invalid("dtype and data of an array object are not both strings", where)
+    sizes_are_right = isinstance(shape, list) and all(
+        type(size) is int and 0 <= size < 2**63 for size in shape
+    )
+    if not sizes_are_right:
+        raise _invalid("The shape of an array object is not a list of sizes", where, repr(shape))
+    try:
+        raw = binascii.a2b_base64(data, strict_mode=True)
+    except ValueError as error:
+        raise _invalid("The data of an array object is not base64", where, str(error)) from error
+    return from_bytes(raw, little_endian(dtype, where), shape, where)
+
+
+def _invalid(detail: str, where: str, found: str | None = None) -> Malformed:
+    return Malformed(
+        f"{detail}.",
+        code="invalid_array",
+        where=where,
+        expected="nested lists, or an object with exactly dtype, shape and data (base64)",
+        found=found[:80] if found else None,
+        remedy='Send such as [[1, 2]] or {"dtype": "float32", "shape": [1], "data": "AACAPw=="}.',
+    )
+
+
+def encode(answer: Answer, kind: Kind, encoding: Encoding) -> bytes:
+    """Write an answer."""
+    shown = _as_object if encoding == "base64" else _as_list
+    body: dict[str, Any] = rest(answer, kind)
+    if kind == "gradient":
+        body["gradients"] = {name: shown(a, name) for name, a in answer.gradients.items()}
+    body["outputs"] = {name: shown(a, name) for name, a in answer.outputs.items()}
+    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _as_object(array: Any, name: str) -> Any:
+    dtype = getattr(array, "dtype", None)
+    if dtype is None or dtype.name not in DTYPES:
+        # Strings and sequences have no bytes; a list beside objects is plain to tell apart.
+        return _as_list(array, name)
+    little = array.astype(dtype.newbyteorder("<"), copy=False)
+    data = base64.b64encode(little.tobytes()).decode("ascii")
+    return {"dtype": dtype.name, "shape": list(array.shape), "data": data}
+
+
+def _as_list(array: Any, name: str) -> Any:
+    """What orjson writes as nested lists: the array itself where it can, else lists."""
+    if not isinstance(array, np.ndarray | np.generic):
+        return array
+    array = np.asarray(array)
+    if array.dtype.kind == "c":
+        raise not_carried(name, array.dtype.name, "A list of numbers", '"encoding": "base64"')
+    if is_extension(array.dtype):
+        # Extension types, which orjson does not know. These two hold each of their values exactly.
+        array = array.astype(np.int8 if "int" in array.dtype.name else np.float32)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        return _with_names(array)
+    if array.dtype.kind in "biuf":
+        return np.asarray(array, array.dtype.newbyteorder("="), order="C")[()]
+    return array.tolist()
+
+
+def _with_names(array: np.ndarray[Any, Any]) -> Any:
+    """Lists in which the three values that JSON has no number for are strings."""
+    named = array.astype(object)
+    named[np.isnan(array)] = "NaN"
+    named[np.isposinf(array)] = "Infinity"
+    named[np.isneginf(array)] = "-Infinity"
+    return named.tolist()
+
+
+CODEC = Codec(MEDIA_TYPE, decode, encode)

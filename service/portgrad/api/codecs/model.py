@@ -1,0 +1,49 @@
+"""What a codec reads and writes, whatever the format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from portgrad.compute.jobs import Answer, ArrayLike, Description
+
+Kind = Literal["evaluate", "gradient"]
+Encoding = Literal["lists", "base64"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A body once it is read: plain data, nothing checked against the net but names."""
+
+    data: Mapping[str, ArrayLike] | ArrayLike
+    output_gradients: Mapping[str, ArrayLike] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    encoding: Encoding = "lists"
+
+
+@dataclass(frozen=True)
+class Codec:
+    """One format, both ways.
+
+    `decode` takes the body, the query parameter `options`, the kind of call, the net's
+    description and the most bytes that the body may unfold to. `encode` takes the answer, the
+    kind of call and the encoding of arrays, which only JSON heeds. A body that `inflates` may be
+    much more work than its size tells.
+    """
+
+    media_type: str
+    decode: Callable[[bytes, str | None, Kind, Description, int], Call]
+    encode: Callable[[Answer, Kind, Encoding], bytes]
+    inflates: bool = False
+
+
+def rest(answer: Answer, kind: Kind) -> dict[str, Any]:
+    """The part of an answer that is no array."""
+    if kind == "evaluate":
+        return {"warnings": list(answer.warnings)}
+    return {
+        "targets": list(answer.targets),
+        "none": [dict(entry) for entry in answer.none],
+        "warnings": list(answer.warnings),
+    }

@@ -1,0 +1,128 @@
+"""NumPy's .npz, read and written member by member.
+
+`np.load` would trust the sizes that a header claims and `np.savez` cannot write an array named
+`file`; NumPy's own functions for one .npy header have neither fault.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from portgrad.api.codecs import binary
+from portgrad.api.codecs.arrays import DTYPES, Array, carried, from_bytes, is_extension, not_carried
+from portgrad.api.problems import Malformed
+from portgrad.errors import InvalidRequest, LimitExceeded
+
+MEDIA_TYPE = "application/x-npz"
+META = "__meta__"
+_SAFETENSORS = "application/x-safetensors"
+_JSON = "application/json"
+_SUFFIX = ".npy"
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+# What zipfile and its decompressors raise on bytes that are no zip, truncated or encrypted.
+_BROKEN = (
+    zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError
+)  # fmt: skip
+
+
+def read(body: bytes, limit: int) -> dict[str, Array]:
+    """The arrays of a file whose members unfold to at most `limit` bytes."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(body)) as file:
+            members = file.infolist()
+            _refuse_large(sum(member.file_size for member in members), limit)
+            _refuse_twice([member.filename for member in members])
+            raw = {member.filename.removesuffix(_SUFFIX): file.read(member) for member in members}
+    except _BROKEN as error:
+        raise _invalid("The body is not an npz file", "body", str(error)) from error
+    return {name: _array(name, member) for name, member in raw.items()}
+
+
+def _array(name: str, member: bytes) -> Array:
+    file = io.BytesIO(member)
+    try:
+        shape, fortran, dtype = _HEADERS[npy.read_magic(file)](file)
+    except Exception as error:
+        # NumPy evaluates the header's text as a literal: whatever that raises, the text is wrong.
+        raise _invalid("A member is not an npy file", name, str(error)) from error
+    if dtype.hasobject:
+        raise Malformed(
+            "The npz holds pickled Python objects, which are never unpickled here.",
+            code="pickled_objects",
+            where=name,
+            remedy="Convert the array to a numeric dtype before saving it.",
+        )
+    if dtype.kind == "V":
+        # This is what NumPy makes of bfloat16 and float8: their bytes without their names.
+        raise not_carried(name, "bfloat16, float8 or raw bytes", "npz", _SAFETENSORS)
+    if dtype.name not in DTYPES:
+        raise not_carried(name, dtype.name, "npz", _JSON)
+    if any(size < 0 for size in shape):
+        raise _invalid("A member has a negative size", name, str(shape))
+    raw = memoryview(member)[file.tell() :]
+    array = from_bytes(raw, dtype, shape[::-1] if fortran else shape, name)
+    return (array.T if fortran else array).astype(DTYPES[dtype.name], copy=False)
+
+
+def _refuse_large(size: int, limit: int) -> None:
+    if size > limit:
+        raise LimitExceeded(
+            "The npz unfolds to more than this service takes.",
+            code="body_too_large",
+            where="body",
+            expected=f"at most {limit} bytes",
+            found=f"{size} bytes",
+            remedy="Send less in one request, or raise PORTGRAD_MAX_BODY_BYTES.",
+        )
+
+
+def _refuse_twice(names: list[str]) -> None:
+    if len(set(names)) != len(names):
+        raise _invalid("An npz member stands twice", "body", ", ".join(names)[:80])
+
+
+def _invalid(detail: str, where: str, found: str) -> Malformed:
+    return Malformed(
+        f"{detail}.",
+        code="invalid_npz",
+        where=where,
+        found=found,
+        remedy="Send what numpy.savez wrote, or set the Content-Type that the body has.",
+    )
+
+
+def write(arrays: Mapping[str, Any], answer: bytes) -> bytes:
+    """A file of the arrays, with the rest of the answer in `__meta__` as UTF-8 bytes."""
+    for name in arrays:
+        if name == META or "\0" in name:
+            raise InvalidRequest(
+                f"npz cannot hold an array named {name!r}.",
+                code="ambiguous_name",
+                where=name,
+                remedy=f"Accept {_JSON} instead.",
+            )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:
+        _write(file, META, np.frombuffer(answer, np.uint8))
+        for name, array in arrays.items():
+            checked = carried(array, name, "npz", _JSON)
+            if is_extension(checked.dtype):
+                raise not_carried(name, checked.dtype.name, "npz", _SAFETENSORS)
+            _write(file, name, checked)
+    return buffer.getvalue()
+
+
+def _write(file: zipfile.ZipFile, name: str, array: Array) -> None:
+    # A ZipInfo made by hand bears no time of day: equal answers are equal bytes.
+    with file.open(zipfile.ZipInfo(name + _SUFFIX), "w", force_zip64=True) as member:
+        npy.write_array(member, array, allow_pickle=False)
+
+
+CODEC = binary.codec(MEDIA_TYPE, read, write, inflates=True)

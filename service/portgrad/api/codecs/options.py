@@ -1,0 +1,56 @@
+"""The fields of a request that are no arrays, read from a JSON body or the query parameter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from portgrad.api.codecs import text
+from portgrad.api.codecs.model import Encoding, Kind
+from portgrad.api.problems import field_error
+from portgrad.api.schemas import NOT_BUILT, EvaluateOptions, GradientOptions
+from portgrad.errors import InvalidRequest, NotBuilt
+
+_MODELS = {"evaluate": EvaluateOptions, "gradient": GradientOptions}
+_ARRAYS = {"evaluate": ("data",), "gradient": ("data", "output_gradients")}
+
+
+def read(fields: dict[str, Any], kind: Kind) -> tuple[dict[str, Any], Encoding]:
+    """The options that a job takes, and the encoding of the answer's arrays."""
+    model = _MODELS[kind]
+    for name in fields.keys() & NOT_BUILT.keys():
+        _refuse_unbuilt(name, fields[name])
+    try:
+        options = model.model_validate(
+            {name: value for name, value in fields.items() if name not in NOT_BUILT}
+        )
+    except ValidationError as error:
+        known = (*_ARRAYS[kind], *model.model_fields)
+        raise field_error(error.errors(include_url=False), known) from error
+    given = options.model_dump(exclude_none=True)
+    encoding: Encoding = given.pop("encoding")
+    return given, encoding
+
+
+def from_query(query: str | None, kind: Kind) -> tuple[dict[str, Any], Encoding]:
+    """The options in the query parameter of a binary request."""
+    fields = text.loads(query.encode(), "query parameter `options`") if query is not None else {}
+    for name in _ARRAYS[kind]:
+        if name in fields:
+            raise InvalidRequest(
+                f"The field {name!r} holds arrays, which travel in the body here.",
+                code="invalid_field",
+                where=name,
+                remedy="Name arrays in the body: input ports as they are, imposed ones seed/NAME.",
+            )
+    return read(fields, kind)
+
+
+def _refuse_unbuilt(name: str, value: Any) -> None:
+    if value != NOT_BUILT[name]:
+        raise NotBuilt(
+            f"The field {name!r} is designed, but not built yet.",
+            where=name,
+            remedy="Leave it out for now.",
+        )

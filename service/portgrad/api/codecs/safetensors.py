@@ -1,0 +1,89 @@
+"""safetensors, which carries every numeric dtype. The library reads and writes; we map names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from safetensors import SafetensorError, TensorSpec, deserialize, serialize
+
+from portgrad.api.codecs import binary, text
+from portgrad.api.codecs.arrays import Array, carried, from_bytes, little_endian, not_carried
+from portgrad.api.problems import Malformed
+from portgrad.errors import InvalidRequest
+
+MEDIA_TYPE = "application/x-safetensors"
+_JSON = "application/json"
+_RESERVED = "__metadata__"
+
+_CODES = {
+    **{f"F{bits}": f"float{bits}" for bits in (16, 32, 64)},
+    **{f"I{bits}": f"int{bits}" for bits in (8, 16, 32, 64)},
+    **{f"U{bits}": f"uint{bits}" for bits in (8, 16, 32, 64)},
+    "BOOL": "bool",
+    "BF16": "bfloat16",
+    "C64": "complex64",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
+    "F8_E8M0": "float8_e8m0fnu",
+}
+_WRITTEN = set(_CODES.values())
+
+
+def read(body: bytes, _limit: int) -> dict[str, Array]:
+    """The arrays of a file. The library holds every size in the header against the body's."""
+    try:
+        entries = deserialize(body)  # type: ignore[no-untyped-call]
+    except SafetensorError as error:
+        raise Malformed(
+            "The body is not safetensors.",
+            code="invalid_safetensors",
+            where="body",
+            found=str(error),
+            remedy="Send the whole file, or set the Content-Type that the body has.",
+        ) from error
+    header = body[8 : 8 + int.from_bytes(body[:8], "little")]
+    text.loads(header, "safetensors header")
+    return {name: _array(name, entry) for name, entry in entries}
+
+
+def _array(name: str, entry: Mapping[str, Any]) -> Array:
+    if entry["dtype"] not in _CODES:
+        raise not_carried(name, entry["dtype"], "This service's safetensors", _JSON)
+    dtype = little_endian(_CODES[entry["dtype"]], name)
+    return from_bytes(entry["data"], dtype, entry["shape"], name)
+
+
+def write(arrays: Mapping[str, Any], answer: bytes) -> bytes:
+    """A file of the arrays, with the rest of the answer in its metadata."""
+    if _RESERVED in arrays:
+        raise InvalidRequest(
+            f"safetensors keeps the name {_RESERVED!r} for itself.",
+            code="ambiguous_name",
+            where=_RESERVED,
+            remedy=f"Accept {_JSON} instead.",
+        )
+    # The library reads the memory by address: `kept` holds the arrays until it has.
+    kept = {name: _writable(name, array) for name, array in arrays.items()}
+    specs = {
+        name: TensorSpec(
+            dtype=array.dtype.name,
+            shape=array.shape,
+            data_ptr=array.ctypes.data,
+            data_len=array.nbytes,
+        )
+        for name, array in kept.items()
+    }
+    return bytes(serialize(specs, {"answer": answer.decode()}))
+
+
+def _writable(name: str, array: Any) -> Array:
+    checked = carried(array, name, "safetensors", _JSON)
+    if checked.dtype.name not in _WRITTEN:
+        raise not_carried(name, checked.dtype.name, "safetensors", _JSON)
+    return checked.astype(checked.dtype.newbyteorder("<"), copy=False)
+
+
+CODEC = binary.codec(MEDIA_TYPE, read, write)

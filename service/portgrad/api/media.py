@@ -1,0 +1,73 @@
+"""Content-Type and Accept: what a body is, and what the client wants back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from starlette.requests import Request
+
+from portgrad.api.problems import NotAcceptable, UnsupportedMedia
+
+_WEIGHT = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)")
+
+
+def content_type(request: Request) -> str | None:
+    """The media type of the body, in lower case and without parameters."""
+    header = request.headers.get("content-type")
+    return header.partition(";")[0].strip().lower() if header else None
+
+
+def refuse_encoding(request: Request) -> None:
+    """Refuse a compressed body: no route inflates one."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise UnsupportedMedia(
+            "Compressed bodies are not read here.",
+            code="unsupported_encoding",
+            where="Content-Encoding",
+            expected="identity",
+            found=encoding,
+            remedy="Send the body as it is; safetensors is small without compression.",
+        )
+
+
+def negotiate(accept: str | None, offers: Sequence[str]) -> str:
+    """The offer that the client likes best; among equals the first.
+
+    Raises:
+        NotAcceptable: the client takes none of them.
+    """
+    if accept is None or not accept.strip(" ,"):
+        return offers[0]
+    wanted = [_media_range(part) for part in accept.split(",") if part.strip()]
+    likes = [_quality(offer, wanted) for offer in offers]
+    best = max(likes)
+    if best > 0:
+        return offers[likes.index(best)]
+    raise NotAcceptable(
+        "The answer cannot be written in any format that the request accepts.",
+        where="Accept",
+        expected=", ".join(offers),
+        found=accept,
+        remedy="Accept one of the formats expected, or leave the header out.",
+    )
+
+
+def _media_range(part: str) -> tuple[str, float]:
+    media_range, *parameters = [piece.strip().lower() for piece in part.split(";")]
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            weight = parameter[2:]
+            return media_range, float(weight) if _WEIGHT.fullmatch(weight) else 0.0
+    return media_range, 1.0
+
+
+def _quality(offer: str, wanted: Sequence[tuple[str, float]]) -> float:
+    """The weight of the most specific range that the offer falls in."""
+    kind = offer.partition("/")[0]
+    for name in (offer, f"{kind}/*", "*/*"):
+        weights = [weight for media_range, weight in wanted if media_range == name]
+        if weights:
+            return max(weights)
+    return 0.0

@@ -1,0 +1,41 @@
+"""The OpenAPI document: what FastAPI cannot know, because routes read and write bytes themselves.
+
+It is OpenAPI 3.0, the newest that the bundled Swagger UI shows; so schemas say `nullable`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from portgrad.api.openapi.schemas import SCHEMAS
+
+TAGS = [
+    {"name": "nets", "description": "Upload, list, describe, remove and download nets."},
+    {"name": "calls", "description": "Run a net, or differentiate it."},
+    {"name": "probes", "description": "For load balancers."},
+]
+_VERSION = "3.0.3"
+
+
+def install(app: FastAPI) -> None:
+    """Complete the document of the application."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(
+                title=app.title,
+                version=app.version,
+                summary=None,
+                description=app.summary,
+                openapi_version=_VERSION,
+                routes=app.routes,
+                tags=TAGS,
+            )
+            made.setdefault("components", {})["schemas"] = SCHEMAS
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]

@@ -1,0 +1,10 @@
+"""Documentation of the probes."""
+
+from __future__ import annotations
+
+from portgrad.api.openapi.answers import json_answer, problem_answers
+from portgrad.api.openapi.schemas import Schema
+
+HEALTHZ: Schema = {"responses": {200: json_answer("Alive.", "Status"), **problem_answers()}}
+
+READYZ: Schema = {"responses": {200: json_answer("Ready.", "Status"), **problem_answers(503)}}

@@ -1,0 +1,167 @@
+"""Errors as RFC 9457 problems: which status each has, and the one shape they all share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import orjson
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from portgrad.errors import (
+    Conflict,
+    InvalidNet,
+    InvalidRequest,
+    LimitExceeded,
+    NotBuilt,
+    NotFound,
+    PortgradError,
+    RunFailed,
+    StoreFailed,
+    Unsupported,
+)
+from portgrad.graph.nearest import offer
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Malformed(InvalidRequest):
+    """The body cannot be read as what its Content-Type says."""
+
+    default_code = "malformed_body"
+
+
+class UnsupportedMedia(InvalidRequest):
+    """The body's Content-Type or Content-Encoding is not one that is read here."""
+
+    default_code = "unsupported_content_type"
+
+
+class NotAcceptable(InvalidRequest):
+    """The answer cannot be written in any format that the client accepts."""
+
+    default_code = "not_acceptable"
+
+
+class MethodNotAllowed(InvalidRequest):
+    """The path exists, but not with this method."""
+
+    default_code = "method_not_allowed"
+
+    def __init__(self, detail: str, *, allow: str) -> None:
+        super().__init__(detail, expected=allow, remedy="Use one of the expected methods.")
+        self.allow = allow
+
+
+# The nearest class on an error's line of ancestors decides.
+STATUS: dict[type[PortgradError], tuple[int, str]] = {
+    Malformed: (400, "The body cannot be read"),
+    NotFound: (404, "There is no such thing here"),
+    MethodNotAllowed: (405, "This path does not take that method"),
+    NotAcceptable: (406, "No acceptable format for the answer"),
+    Conflict: (409, "The name is taken"),
+    LimitExceeded: (413, "Larger or longer than this service allows"),
+    UnsupportedMedia: (415, "This format is not read here"),
+    InvalidNet: (422, "The net cannot be served"),
+    NotBuilt: (422, "Designed, but not built yet"),
+    InvalidRequest: (422, "The request does not fit"),
+    Unsupported: (422, "An operator is not supported here"),
+    RunFailed: (422, "The net failed on these data"),
+    StoreFailed: (503, "The store cannot be used"),
+    PortgradError: (500, "The service failed"),
+}
+
+
+class Problem(Response):
+    """An error as the answer of every route."""
+
+    media_type = MEDIA_TYPE
+    codes: ClassVar[str] = "urn:portgrad:problem:"
+
+    def __init__(self, error: PortgradError, request_id: str) -> None:
+        status, title = next(STATUS[c] for c in type(error).__mro__ if c in STATUS)
+        body = {
+            "type": self.codes + error.code,
+            "title": title,
+            "status": status,
+            **error.fields(),
+            "request_id": request_id,
+        }
+        headers = {"allow": error.allow} if isinstance(error, MethodNotAllowed) else None
+        super().__init__(orjson.dumps(body), status_code=status, headers=headers)
+
+
+def internal_error() -> PortgradError:
+    """What a client is told of an error that nobody foresaw: nothing internal."""
+    return PortgradError(
+        "The service failed on this request.",
+        remedy="Try again; if it fails again, report it with the request id.",
+    )
+
+
+def field_error(problems: Iterable[Mapping[str, Any]], known: Iterable[str] = ()) -> InvalidRequest:
+    """The first of pydantic's findings as one of ours."""
+    first = next(iter(problems))
+    place = [str(part) for part in first["loc"] if part not in ("query", "path")]
+    # A union reports the branch it tried last in brackets or as a type's name: of no use here.
+    name = place[0] if place else "body"
+    if first["type"] == "extra_forbidden":
+        return InvalidRequest(
+            f"There is no field {name!r} here.",
+            code="unknown_field",
+            where=name,
+            expected=", ".join(known) or None,
+            remedy=offer(name, known) or "Leave it out, or look it up in the API's reference.",
+        )
+    return InvalidRequest(
+        f"The field {name!r} is not right: {first['msg']}.",
+        code="invalid_field",
+        where=name,
+        found=repr(first.get("input"))[:80],
+        remedy="Correct the field; the API's reference lists what each one takes.",
+    )
+
+
+def _from_http(error: HTTPException, request: Request, routes: Sequence[APIRoute]) -> PortgradError:
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allow = _methods(request.url.path, routes) or (error.headers or {})["Allow"]
+        return MethodNotAllowed(f"{request.url.path} does not take {request.method}.", allow=allow)
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return NotFound(
+            f"There is nothing at {request.url.path}.",
+            code="no_such_route",
+            remedy="GET /docs shows every path of this service.",
+        )
+    return Malformed(f"{error.detail}.", remedy="Correct the request and send it again.")
+
+
+def _methods(path: str, routes: Sequence[APIRoute]) -> str:
+    """All methods of a path: the router itself tells those of the first route alone."""
+    fitting = [route for route in routes if route.path_regex.match(path)]
+    return ", ".join(sorted({method for route in fitting for method in route.methods or ()}))
+
+
+def install(app: FastAPI, routes: Sequence[APIRoute]) -> None:
+    """Make every error that one of these routes raises a problem."""
+
+    async def on_portgrad(request: Request, error: Exception) -> Response:
+        assert isinstance(error, PortgradError)
+        return Problem(error, request.state.request_id)
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return Problem(_from_http(error, request, routes), request.state.request_id)
+
+    async def on_validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return Problem(field_error(error.errors()), request.state.request_id)
+
+    app.add_exception_handler(PortgradError, on_portgrad)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(RequestValidationError, on_validation)

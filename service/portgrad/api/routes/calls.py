@@ -1,0 +1,104 @@
+"""The two calls on a net, in every combination of request and answer format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from portgrad.api import bodies
+from portgrad.api.codecs import json, npz, safetensors
+from portgrad.api.codecs.model import Codec, Kind
+from portgrad.api.media import content_type, negotiate, refuse_encoding
+from portgrad.api.middleware import timed, timings
+from portgrad.api.openapi import calls as docs
+from portgrad.api.problems import UnsupportedMedia
+from portgrad.api.service import service_of
+from portgrad.compute.jobs import Answer, Job
+from portgrad.errors import InvalidRequest
+from portgrad.graph.nearest import offer
+
+router = APIRouter(tags=["calls"])
+
+CODECS: dict[str, Codec] = {
+    codec.media_type: codec for codec in (json.CODEC, safetensors.CODEC, npz.CODEC)
+}
+# Below this a hop to a thread and back costs more than the work.
+INLINE_BYTES = 64 * 1024
+
+
+@router.post("/nets/{net}/evaluate", **docs.EVALUATE)
+async def evaluate(request: Request, net: str) -> Response:
+    """The forward pass."""
+    return await _call(request, net, "evaluate")
+
+
+@router.post("/nets/{net}/gradient", **docs.GRADIENT)
+async def gradient(request: Request, net: str) -> Response:
+    """Gradients of the outputs with respect to ports, parameters and inner values."""
+    return await _call(request, net, "gradient")
+
+
+async def _call(request: Request, net: str, kind: Kind) -> Response:
+    service = service_of(request)
+    reader = _reader(request)
+    offers = [reader.media_type, *(name for name in CODECS if name != reader.media_type)]
+    writer = CODECS[negotiate(request.headers.get("accept"), offers)]
+    query = _options(request)
+    found = await service.find(net)
+    limit = service.settings.max_body_bytes
+    body = await bodies.read(request, limit, "max_body_bytes")
+    with timed(request, "decode"):
+        size = limit if reader.inflates else len(body)
+        call = await _near(size, reader.decode, body, query, kind, found.description, limit)
+    job = Job(found.net_id, found.files, call.data, call.output_gradients, call.options)
+    compute = service.compute
+    answer = await (compute.evaluate(job) if kind == "evaluate" else compute.gradient(job))
+    timings(request).update(answer.timings)
+    with timed(request, "encode"):
+        content = await _near(_size(answer), writer.encode, answer, kind, call.encoding)
+    return Response(content, media_type=writer.media_type)
+
+
+async def _near(size: int, work: Callable[..., Any], *args: Any) -> Any:
+    """The work done here where it is small, else in a thread."""
+    if size <= INLINE_BYTES:
+        return work(*args)
+    return await run_in_threadpool(work, *args)
+
+
+def _size(answer: Answer) -> int:
+    arrays = (*answer.gradients.values(), *answer.outputs.values())
+    return sum(getattr(array, "nbytes", INLINE_BYTES + 1) for array in arrays)
+
+
+def _reader(request: Request) -> Codec:
+    refuse_encoding(request)
+    kind = content_type(request)
+    if kind in CODECS:
+        return CODECS[kind]
+    raise UnsupportedMedia(
+        "A call is not read in this format.",
+        where="Content-Type",
+        expected=", ".join(CODECS),
+        found=kind or "no Content-Type",
+        remedy="Set the header, with curl: -H 'Content-Type: application/json'.",
+    )
+
+
+def _options(request: Request) -> str | None:
+    query = request.query_params
+    for name, _ in query.multi_items():
+        if name != "options" or len(query.getlist(name)) > 1:
+            raise InvalidRequest(
+                f"The query has {name!r}, which is not one query parameter `options`.",
+                code="unknown_field",
+                where=name,
+                expected="options",
+                remedy=offer(name, ["options"]) or "Put fields into the body or into `options`.",
+            )
+    return query.get("options")

@@ -1,0 +1,26 @@
+"""Probes: alive at all, and able to take requests."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from portgrad.api.openapi import health as docs
+from portgrad.api.service import service_of
+
+router = APIRouter(tags=["probes"])
+
+
+@router.get("/healthz", **docs.HEALTHZ)
+async def healthz() -> Response:
+    """The process runs. Touches no disk and waits for nothing."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/readyz", **docs.READYZ)
+async def readyz(request: Request) -> Response:
+    """The store can be read and written."""
+    await run_in_threadpool(service_of(request).store.ready)
+    return JSONResponse({"status": "ready"})

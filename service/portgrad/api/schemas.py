@@ -1,0 +1,40 @@
+"""The fields of a request, as pydantic checks them. Arrays are not among them: see codecs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Name = str
+# A list is a path: the words of a name, or a node and one of its operands.
+Target = Name | list[str]
+
+# Fields that the design has and this release has not, with the one value that changes nothing.
+NOT_BUILT = {
+    "parameters": None,
+    "mode": "test",
+    "random_seed": None,
+    "precision": None,
+    "reduction": None,
+    "stacked": None,
+    "quantized": None,
+    "deadline": None,
+}
+
+
+class EvaluateOptions(BaseModel):
+    """The fields of `evaluate`, without arrays. null is the same as leaving a field out."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    outputs: bool | list[Target] | None = None
+    batch: Literal["as_is", "example", "each"] | None = None
+    encoding: Literal["lists", "base64"] = "lists"
+
+
+class GradientOptions(EvaluateOptions):
+    """The fields of `gradient`, without arrays."""
+
+    wrt: Name | list[Target] | None = None
+    of: Name | list[Target] | None = None

@@ -1,0 +1,75 @@
+"""What is heavy leaves the event loop, and what is small stays on it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from portgrad.api.app import create_app
+from portgrad.api.routes import calls
+from portgrad.settings import Settings
+from portgrad.store import LocalStore
+from support.fake_compute import FakeCompute, fake_net
+from support.formats import FORMATS, JSON, NPZ, request
+from support.http import AppClient, serving
+
+Threads = dict[str, threading.Thread]
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> Threads:
+    """In which thread each part of a request ran last."""
+    seen: Threads = {}
+
+    def watched(name: str, work: Any) -> Any:
+        def run(*args: Any, **options: Any) -> Any:
+            seen[name] = threading.current_thread()
+            return work(*args, **options)
+
+        return run
+
+    for fmt, codec in list(calls.CODECS.items()):
+        decode, encode = watched("decode", codec.decode), watched("encode", codec.encode)
+        monkeypatch.setitem(calls.CODECS, fmt, replace(codec, decode=decode, encode=encode))
+    for name in ("begin", "commit", "has", "resolve", "files", "names", "bind", "page", "ready"):
+        monkeypatch.setattr(LocalStore, name, watched(name, getattr(LocalStore, name)))
+    return seen
+
+
+@pytest.fixture
+def http(threads: Threads, tmp_path: Path) -> Iterator[AppClient]:
+    with serving(create_app(LocalStore(tmp_path), FakeCompute(), Settings())) as client:
+        client.post("/nets?name=echo", content=fake_net())
+        yield client
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize("count", [1, 100_000])
+def test_codecs(http: AppClient, threads: Threads, fmt: str, count: int) -> None:
+    sent = request(fmt, {"input": np.ones(count, np.float32)})
+    answer = http.post(
+        "/nets/echo/gradient", headers=sent.pop("headers") | {"Accept": JSON}, **sent
+    )
+    assert answer.status_code == 200
+    here = threading.current_thread()
+    # A few bytes of npz may unfold to many, so it is never read on the loop.
+    assert (threads["decode"] is here) == (count == 1 and fmt != NPZ)
+    assert (threads["encode"] is here) == (count == 1)
+
+
+def test_the_store_is_never_called_on_the_loop(http: AppClient, threads: Threads) -> None:
+    http.get("/nets")
+    http.get("/readyz")
+    http.post("/nets/echo/evaluate", json={"data": [1]})
+    threads.pop("decode")
+    threads.pop("encode")
+    assert threads.keys() == {
+        "begin", "commit", "has", "resolve", "files", "names", "bind", "page", "ready",
+    }  # fmt: skip
+    assert threading.current_thread() not in threads.values()

@@ -1,0 +1,54 @@
+"""Settings come from PORTGRAD_* variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from portgrad.settings import Settings
+
+READ = [
+    ("PORTGRAD_DATA", "/srv/nets", "data", Path("/srv/nets")),
+    ("PORTGRAD_HOST", "0.0.0.0", "host", "0.0.0.0"),
+    ("PORTGRAD_PORT", "80", "port", 80),
+    ("PORTGRAD_THREADS", "3", "threads", 3),
+    ("PORTGRAD_DEADLINE", "1.5", "deadline", 1.5),
+    ("PORTGRAD_MAX_BODY_BYTES", "10", "max_body_bytes", 10),
+    ("PORTGRAD_MAX_UPLOAD_BYTES", "11", "max_upload_bytes", 11),
+    ("PORTGRAD_LOG_LEVEL", "debug", "log_level", "debug"),
+]
+
+
+@pytest.mark.parametrize(("variable", "text", "field", "value"), READ)
+def test_variables(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str, field: str, value: object
+) -> None:
+    monkeypatch.setenv(variable, text)
+    assert getattr(Settings(), field) == value
+
+
+def test_the_table_has_every_setting() -> None:
+    assert {field for _, _, field, _ in READ} == set(Settings.model_fields)
+
+
+def test_defaults() -> None:
+    settings = Settings()
+    assert (settings.host, settings.port, settings.deadline) == ("127.0.0.1", 8000, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("PORTGRAD_PORT", "65536"),
+        ("PORTGRAD_THREADS", "0"),
+        ("PORTGRAD_DEADLINE", "0"),
+        ("PORTGRAD_MAX_BODY_BYTES", "-1"),
+        ("PORTGRAD_LOG_LEVEL", "loud"),
+    ],
+)
+def test_bad_values(monkeypatch: pytest.MonkeyPatch, variable: str, text: str) -> None:
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(ValidationError):
+        Settings()

@@ -1,0 +1,111 @@
+"""The OpenAPI document is true to the routes, and the page that shows it needs no other host."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from portgrad.api.codecs import options
+from portgrad.api.problems import MEDIA_TYPE
+from portgrad.api.schemas import NOT_BUILT, EvaluateOptions, GradientOptions
+from support.fake_compute import FakeCompute
+from support.http import AppClient
+
+OPERATIONS = [
+    ("/nets", "post", {"200", "201", "400", "409", "413", "415", "422", "503"}),
+    ("/nets", "get", {"200", "422", "503"}),
+    ("/nets/{net}", "get", {"200", "404", "422", "503"}),
+    ("/nets/{net}", "delete", {"204", "404", "422", "503"}),
+    ("/nets/{net}/model", "get", {"200", "404", "422", "503"}),
+    ("/nets/{net}/evaluate", "post", {"200", "400", "404", "406", "413", "415", "422", "503"}),
+    ("/nets/{net}/gradient", "post", {"200", "400", "404", "406", "413", "415", "422", "503"}),
+    ("/healthz", "get", {"200"}),
+    ("/readyz", "get", {"200", "503"}),
+]
+
+
+@pytest.fixture
+def document(http: AppClient) -> Any:
+    return http.get("/openapi.json").json()
+
+
+def test_operations_and_their_answers(document: Any) -> None:
+    found = {
+        (path, method, frozenset(operation["responses"]))
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert found == {(p, m, frozenset(answers | {"default"})) for p, m, answers in OPERATIONS}
+
+
+def test_every_answer_tells_its_headers_and_problems(document: Any) -> None:
+    for path, method, _ in OPERATIONS:
+        for status, answer in document["paths"][path][method]["responses"].items():
+            assert answer["headers"].keys() >= {"X-Request-Id", "Server-Timing"}
+            if status == "default" or int(status) >= 400:
+                assert answer["content"].keys() == {MEDIA_TYPE}
+
+
+def test_references_lead_somewhere(document: Any) -> None:
+    names = set(re.findall(r"'#/components/schemas/(\w+)'", str(document)))
+    assert names == set(document["components"]["schemas"])
+
+
+def test_nothing_is_newer_than_its_version(document: Any) -> None:
+    assert document["openapi"] == "3.0.3"
+    text = str(document)
+    for word in ("'null'", "'const'", "'prefixItems'", "exclusiveMinimum", "'examples'"):
+        assert word not in text
+
+
+@pytest.mark.parametrize(
+    ("schema", "model", "arrays"),
+    [
+        ("EvaluateRequest", EvaluateOptions, {"data"}),
+        ("GradientRequest", GradientOptions, {"data", "output_gradients"}),
+    ],
+)
+def test_the_fields_of_requests(
+    document: Any, schema: str, model: type[EvaluateOptions], arrays: set[str]
+) -> None:
+    told = document["components"]["schemas"][schema]
+    assert told["properties"].keys() == model.model_fields.keys() | arrays
+    assert told["additionalProperties"] is False
+    assert not told["properties"].keys() & NOT_BUILT.keys()
+
+
+@pytest.mark.parametrize("call", ["evaluate", "gradient"])
+def test_examples_are_read(
+    http: AppClient, net: str, compute: FakeCompute, document: Any, call: str
+) -> None:
+    operation = document["paths"][f"/nets/{{net}}/{call}"]["post"]
+    example = operation["requestBody"]["content"]["application/json"]["example"]
+    answer = http.post(f"/nets/echo/{call}", json=example)
+    assert answer.status_code == 200, answer.text
+    shown = operation["responses"]["200"]["content"]["application/json"]["example"]
+    assert answer.json().keys() == shown.keys()
+    query = operation["parameters"][-1]["example"]
+    assert options.from_query(query, "gradient") == ({"outputs": True}, "lists")
+
+
+def test_the_page_needs_no_other_host(http: AppClient) -> None:
+    page = http.get("/docs")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "://" not in page.text
+    assert "validatorUrl: null" in page.text
+    loaded = re.findall(r'(?:src|href|url)[=:] ?"([^"]+)"', page.text)
+    assert len(loaded) == 4
+    for address in loaded:
+        assert not address.startswith("/")
+        assert http.get(f"/{address}").status_code == 200
+    style = http.get("/docs/swagger-ui.css").text
+    assert "@import" not in style
+    assert not re.search(r"url\(['\"]?(https?:)?//", style)
+
+
+@pytest.mark.parametrize("asset", ["index.html", "..%2F__init__.py", "swagger-ui.css.map"])
+def test_the_page_has_no_other_files(http: AppClient, asset: str) -> None:
+    answer = http.get(f"/docs/{asset}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_such_route")

@@ -1,0 +1,115 @@
+"""A Compute without nets: it describes JSON in place of ONNX and answers with what it was sent.
+
+The gradient of each input port is its data, bit for bit, and the output port gives the first
+input. So a test of routes and formats needs no net, and sees every bit that was lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from portgrad.compute.jobs import Answer, Description, Job
+from portgrad.errors import InvalidNet, PortgradError
+from portgrad.graph.files import NetFiles
+
+WEIGHT = {"name": "layer1.weight", "dtype": "float32", "shape": [2], "buffer": False}
+
+
+def fake_net(
+    *inputs: str, dtype: str = "float32", outputs: tuple[str, ...] = ("output",), note: str = ""
+) -> bytes:
+    """The bytes of a net that FakeCompute accepts; `note` makes others of the same ports."""
+
+    def ports(names: tuple[str, ...]) -> list[dict[str, Any]]:
+        return [
+            {"name": name, "dtype": dtype, "shape": ["batch"], "differentiable": True}
+            for name in names
+        ]
+
+    return json.dumps(
+        {
+            "inputs": ports(inputs or ("input",)),
+            "outputs": ports(outputs),
+            "parameters": [WEIGHT],
+            "opset": 21,
+            "warnings": [note] if note else [],
+        }
+    ).encode()
+
+
+class FakeCompute:
+    """Echoes. `jobs` keeps what came; `error` is raised by the next calls where it is set."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.forgotten: list[str] = []
+        self.inspected = 0
+        self.closed = False
+        self.error: Exception | None = None
+        self.outputs: Mapping[str, Any] | None = None
+        self._dtypes: dict[str, str] = {}
+
+    async def inspect(self, files: NetFiles) -> Description:
+        self.inspected += 1
+        model = files.model if isinstance(files.model, bytes) else files.model.read_bytes()
+        try:
+            description: Description = json.loads(model)
+        except ValueError as error:
+            raise InvalidNet("The bytes are no ONNX model.", remedy="Upload a net.") from error
+        self._dtypes = {port["name"]: port["dtype"] for port in description["inputs"]}
+        return description
+
+    async def evaluate(self, job: Job) -> Answer:
+        data = self._arrays(job)
+        return Answer(outputs=self._outputs(data), timings={"run": 0.002})
+
+    async def gradient(self, job: Job) -> Answer:
+        data = self._arrays(job)
+        return Answer(
+            outputs=self._outputs(data) if job.options.get("outputs") else {},
+            targets=tuple(data),
+            gradients=data,
+            none=({"name": "ids", "reason": "It is an integer."},),
+            warnings=("Mind the trees.",),
+            timings={"queue": 0.001, "compile": 0.0, "run": 0.002},
+        )
+
+    async def forget(self, net_id: str) -> None:
+        self.forgotten.append(net_id)
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def _outputs(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self.outputs or {"output": next(iter(data.values()))}
+
+    def _arrays(self, job: Job) -> dict[str, np.ndarray[Any, Any]]:
+        self.jobs.append(job)
+        if self.error is not None:
+            raise self.error
+        bare = not isinstance(job.data, Mapping)
+        data = {next(iter(self._dtypes)): job.data} if bare else dict(job.data)
+        return {name: self._array(name, value) for name, value in data.items()}
+
+    def _array(self, name: str, value: Any) -> np.ndarray[Any, Any]:
+        if isinstance(value, np.ndarray):
+            return value
+        named = self._dtypes[name]
+        if named == "str":
+            return np.array(value, dtype=object)
+        dtype = np.dtype(getattr(ml_dtypes, named, named))
+        # Text such as "Infinity" becomes a number through Python's own reading of it.
+        return np.array(value).astype(np.float64 if dtype.kind in "fV" else dtype).astype(dtype)
+
+
+class Boom(Exception):
+    """An error that nobody foresaw."""
+
+
+def known_error() -> PortgradError:
+    return PortgradError("It broke.")
