@@ -6,12 +6,13 @@ They are C++ and raise many things, UnicodeDecodeError among them, so all is cau
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import onnx
 
 from portgrad.errors import InvalidNet
+from portgrad.graph import walk
 
 T = TypeVar("T")
 
@@ -19,21 +20,25 @@ _NODE = (
     re.compile(r"Bad node spec for node\. Name: (?P<name>.*?) OpType: (?P<op>\w+)"),
     re.compile(r"op_type:\s?(?P<op>\w+)(?:, node name: (?P<name>[^)]*))?\)"),
 )
-_VALUE = re.compile(r"(?:Nodes|Graph|Output|Input|Tensor)\b[^'\n]*'(?P<name>[^'\n]+)'")
+_VALUES = (
+    re.compile(r"tensor name: (?P<name>[^)]+)\)"),
+    re.compile(r"(?:Nodes|Graph|Output|Input|Tensor)\b[^'\n]*'(?P<name>[^'\n]+)'"),
+)
 # Where onnx was built is nobody's business: "/some/path/checker.cc:123: ".
 _SOURCE_LINE = re.compile(r"(?:[\w.:\\-]*[/\\])+[\w.-]+\.(?:cc|h|cpp)(?::\d+)?:?\s*")
 _LONGEST = 400
 
 
-def guarded(run: Callable[[], T], *, code: str, what: str, remedy: str) -> T:
-    """The result of a pass over a net; whatever it raises, as InvalidNet with this code."""
+def guarded(
+    run: Callable[[], T], model: onnx.ModelProto, *, code: str, what: str, remedy: str
+) -> T:
+    """The result of a pass over a model; whatever it raises, as InvalidNet with this code."""
     try:
         return run()
     except Exception as error:
         text = tidy(str(error))
-        raise InvalidNet(
-            what, code=code, where=blamed(text), found=text or None, remedy=remedy
-        ) from None
+        where = blamed(text, model)
+        raise InvalidNet(what, code=code, where=where, found=text or None, remedy=remedy) from None
 
 
 def check(model: onnx.ModelProto) -> None:
@@ -49,6 +54,7 @@ def check(model: onnx.ModelProto) -> None:
         tensor.shape.SetInParent()
     guarded(
         lambda: onnx.checker.check_model(model),
+        model,
         code="invalid_net",
         what="The net breaks a rule of the ONNX format.",
         remedy="Export the net again; `onnx.checker.check_model` repeats this check.",
@@ -57,17 +63,56 @@ def check(model: onnx.ModelProto) -> None:
         tensor.ClearField("shape")
 
 
+def check_text(model: onnx.ModelProto) -> None:
+    """Refuse names that are no UTF-8: protobuf hands them out as bytes, which nothing can carry.
+
+    Raises:
+        InvalidNet: `invalid_text`.
+    """
+    broken = next((text for text in _texts(model) if not isinstance(text, str)), None)
+    if broken is not None:
+        raise InvalidNet(
+            "A name in the net is no UTF-8 text.",
+            code="invalid_text",
+            found=ascii(broken),
+            remedy="Export the net with names in UTF-8.",
+        )
+
+
+def _texts(model: onnx.ModelProto) -> Iterator[str]:
+    for function in model.functions:
+        yield from (function.domain, function.name, *function.input, *function.output)
+    for graph in walk.all_graphs(model):
+        yield from (port.name for port in (*graph.input, *graph.output, *graph.value_info))
+    for node in walk.all_nodes(model):
+        yield from (node.domain, node.op_type, node.name, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    for name, tensor in walk.tensors(model):
+        yield name
+        yield from (text for entry in tensor.external_data for text in (entry.key, entry.value))
+
+
 def _is_shapeless(port: onnx.ValueInfoProto) -> bool:
     return port.type.HasField("tensor_type") and not port.type.tensor_type.HasField("shape")
 
 
-def blamed(text: str) -> str | None:
+def blamed(text: str, model: onnx.ModelProto) -> str | None:
     """The node or value that a message of onnx's is about."""
     for pattern in _NODE:
         if found := pattern.search(text):
-            return f"node `{found['name'] or found['op']}` ({found['op']})"
-    found = _VALUE.search(text)
-    return f"`{found['name']}`" if found else None
+            return _node(found["op"], found["name"], model)
+    values = [found for pattern in _VALUES if (found := pattern.search(text))]
+    return f"`{values[0]['name']}`" if values else None
+
+
+def _node(op_type: str, name: str | None, model: onnx.ModelProto) -> str:
+    """A node as users call it; a message says nothing of one without a name but its operator."""
+    if name:
+        return f"node `{name}` ({op_type})"
+    nameless = [n for n in walk.all_nodes(model) if n.op_type == op_type and not n.name]
+    if len(nameless) == 1:
+        return f"node `{walk.called(nameless[0])}` ({op_type})"
+    return f"one of the {op_type} nodes without a name"
 
 
 def tidy(text: str) -> str:

@@ -10,17 +10,25 @@ from portgrad.errors import InvalidNet
 from portgrad.graph import vocabulary, walk
 
 
+def check(model: onnx.ModelProto) -> None:
+    """Refuse what cannot be inlined. Opsets of bodies become the model's where that is the same.
+
+    Raises:
+        InvalidNet: `recursive_function` or `unsupported_opset`.
+    """
+    _refuse_recursion(model)
+    for function in model.functions:
+        _align_opset(function, model)
+
+
 def inline(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model without functions. Names of the graph stay; those of bodies are made unique.
 
     Raises:
-        InvalidNet: `recursive_function`, `unsupported_opset` or `invalid_function`.
+        InvalidNet: `invalid_function`.
     """
     if not model.functions:
         return model
-    _refuse_recursion(model)
-    for function in model.functions:
-        _align_opset(function, model)
     net = ir.from_proto(model)
     try:
         InlinePass()(net)

@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from portgrad.errors import InvalidNet
 from portgrad.graph import bulk, functions, opsets, shapes, sparse, vocabulary, walk
-from portgrad.graph.check import check
+from portgrad.graph.check import check, check_text, guarded
 from portgrad.graph.external import ExternalData, locations
 from portgrad.graph.files import NetFiles
 from portgrad.graph.parse import parse
@@ -28,6 +28,7 @@ def load(files: NetFiles) -> ir.Model:
         InvalidNet: the files hold no net that can be served; `code` says why.
     """
     model = parse(files.model)
+    check_text(model)
     external = ExternalData(files.external)
     external.check_all_used(locations(model))
     vocabulary.unify_default_domain(model)
@@ -38,10 +39,10 @@ def load(files: NetFiles) -> ir.Model:
     initializers = [tensor.name for tensor in model.graph.initializer]
     large = bulk.take_out(model, external)
     shapes.forget(model)
+    functions.check(model)
     check(model)
-    model = functions.inline(model)
-    model = shapes.infer(opsets.convert(model))
-    net = ir.from_proto(model)
+    model = shapes.infer(opsets.convert(functions.inline(model)))
+    net = _read(model)
     large.put_back(net)
     _order(net.graph, initializers)
     net.meta["opset"] = written_in
@@ -65,6 +66,16 @@ def _prepare(model: onnx.ModelProto) -> None:
         for index in reversed(range(len(graph.input))):
             if graph.input[index].name in held:
                 del graph.input[index]
+
+
+def _read(model: onnx.ModelProto) -> ir.Model:
+    return guarded(
+        lambda: ir.from_proto(model),
+        model,
+        code="invalid_net",
+        what="The net holds something that cannot be read.",
+        remedy="Export the net again.",
+    )
 
 
 def _order(graph: ir.Graph, names: list[str]) -> None:

@@ -18,7 +18,7 @@ from portgrad.graph.known import Known
 # Every operator has a kernel or a function body there; some lose theirs from 22 on.
 WORKING_OPSET = 21
 
-_REFUSED_OPERATOR = re.compile(r"(?:No Adapter (?:To|From) Version \S+ for|No Adapter For) (\w+)")
+_REFUSED_ATTRIBUTE = re.compile(r"Attribute (\w+) must")
 
 
 def convert(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -72,12 +72,22 @@ def _restore(converted: onnx.ModelProto, model: onnx.ModelProto) -> None:
 
 
 def _refused(model: onnx.ModelProto, version: int, text: str) -> InvalidNet:
-    found = _REFUSED_OPERATOR.search(text)
-    nodes = [node for node in walk.all_nodes(model) if found and node.op_type == found[1]]
+    node = _blamed(model, text)
     return InvalidNet(
         f"The net cannot be brought from opset {version} to {WORKING_OPSET}.",
         code="unsupported_opset",
-        where=f"node `{walk.called(nodes[0])}` ({nodes[0].op_type})" if nodes else None,
+        where=f"node `{walk.called(node)}` ({node.op_type})" if node else None,
         found=tidy(text),
         remedy="Export the net again with opset 13 or newer.",
     )
+
+
+def _blamed(model: onnx.ModelProto, text: str) -> onnx.NodeProto | None:
+    """The first node that a message of the converter can mean: it names an operator or attribute."""
+    words = set(re.findall(r"\w+", text))
+    attribute = _REFUSED_ATTRIBUTE.search(text)
+    for node in walk.all_nodes(model):
+        has = attribute is not None and any(a.name == attribute[1] for a in node.attribute)
+        if has or node.op_type in words:
+            return node
+    return None

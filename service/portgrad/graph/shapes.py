@@ -28,11 +28,20 @@ def infer(model: onnx.ModelProto) -> onnx.ModelProto:
         InvalidNet: `shape_inference_failed`, naming the node where onnx does.
     """
     forget(model)
+    _spell_out_axes(model)
     return guarded(
         lambda: onnx.shape_inference.infer_shapes(
             model, check_type=True, strict_mode=True, data_prop=True
         ),
+        model,
         code="shape_inference_failed",
         what="The types or shapes of the net contradict each other.",
         remedy="Check the named node's operands against its operator, and export the net again.",
     )
+
+
+def _spell_out_axes(model: onnx.ModelProto) -> None:
+    """onnx's inference fails on MeanVarianceNormalization's own default, so it is written down."""
+    for node in walk.all_nodes(model):
+        if node.op_type == "MeanVarianceNormalization" and not (node.domain or node.attribute):
+            node.attribute.append(onnx.helper.make_attribute("axes", [0, 2, 3]))
