@@ -45,6 +45,8 @@ def annotate_output(node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> No
     """Set dtype and shape of one further output of a node."""
     value = node.outputs[index]
     value.type = ir.TensorType(_dtype(node, schema, index))
+    if node.op_type == "LayerNormalization":
+        value.shape = _statistics_shape(node)
     if node.op_type in {"MaxPool", "Dropout", "TopK"}:  # Indices and mask lie beside the values
         value.shape = node.outputs[0].shape
 
@@ -60,8 +62,18 @@ def _dtype(node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> ir.DataType
         slot = schema.inputs[min(position, len(schema.inputs) - 1)]
         if slot.type_str == formal.type_str and operand is not None and operand.dtype is not None:
             return operand.dtype
+    if "stash_type" in schema.attributes:
+        return ir.DataType(_int(node, "stash_type", ir.DataType.FLOAT))
     [only] = formal.types  # a type that no operand fixes has exactly one choice
     return _named(only)
+
+
+def _statistics_shape(node: ir.Node) -> ir.Shape | None:
+    dims = dims_of(node.inputs[0])
+    if dims is None:
+        return None
+    axis = _int(node, "axis", -1) % len(dims)
+    return ir.Shape([*dims[:axis], *[1] * (len(dims) - axis)])
 
 
 def _named(type_string: str) -> ir.DataType:
@@ -128,13 +140,15 @@ def _reduced(node: ir.Node, first: Dims | None) -> Dims | None:
     keep = bool(_int(node, "keepdims", 1))
     if node.op_type.startswith("Arg"):
         axes = [_int(node, "axis", 0)]
-    elif len(node.inputs) > 1:
+    elif len(node.inputs) > 1 and node.inputs[1] is not None:
         constant = _constant(node, 1)
         if constant is None:
             return [None] * len(first) if keep else None
         if constant.size == 0 and _int(node, "noop_with_empty_axes", 0):
             return first
         axes = [int(axis) for axis in constant] or list(range(len(first)))
+    elif _int(node, "noop_with_empty_axes", 0):
+        return first
     else:
         axes = list(range(len(first)))
     gone = {axis % len(first) for axis in axes} if first else set()
@@ -240,6 +254,19 @@ def _gemm(node: ir.Node, first: Dims | None) -> Dims | None:
     return [first[_int(node, "transA", 0)], second[1 - _int(node, "transB", 0)]]
 
 
+def _contracted(node: ir.Node, _first: Dims | None) -> Dims | None:
+    """Of an equation that names its output and every axis, as rules write it."""
+    terms, arrow, output = node.attributes["equation"].as_string().partition("->")
+    shapes = [dims_of(value) for value in node.inputs]
+    if not arrow or "." in terms or any(shape is None for shape in shapes):
+        return None
+    sizes: dict[str, set[int | str | None]] = {}
+    for term, shape in zip(terms.split(","), shapes, strict=True):
+        for label, size in zip(term, shape or [], strict=True):
+            sizes.setdefault(label, set()).add(size)
+    return [_broadcast_dim(sizes[label]) for label in output]
+
+
 def _shape_vector(node: ir.Node, first: Dims | None) -> Dims | None:
     if first is None:
         return [None]
@@ -260,6 +287,7 @@ _SPECIAL: dict[str, Callable[[ir.Node, Dims | None], Dims | None]] = {
     "GatherElements": lambda node, _: dims_of(node.inputs[1]),
     "MatMul": _multiplied,
     "Gemm": _gemm,
+    "Einsum": _contracted,
     "Shape": _shape_vector,
     "Size": lambda _node, _first: [],
     "Range": lambda _node, _first: [None],

@@ -1,4 +1,4 @@
-"""Reductions over axes."""
+"""Reductions over axes, which may be given, absent or known only when the net runs."""
 
 from __future__ import annotations
 
@@ -18,3 +18,18 @@ def reduce_sum(
     noop_with_empty_axes: int,
 ) -> tuple[Tensor, None]:
     return op.expand_reduced(ct, data, axes, keepdims, noop_with_empty_axes), None
+
+
+@vjp("ReduceMean")
+def reduce_mean(
+    op: Op,
+    ct: Tensor,
+    data: Tensor,
+    axes: Tensor | None,
+    *,
+    reduced: Tensor,
+    keepdims: int,
+    noop_with_empty_axes: int,
+) -> tuple[Tensor, None]:
+    share = op.share(data, reduced, op.reduced_axes(data, axes, noop_with_empty_axes))
+    return op.expand_reduced(ct * share, data, axes, keepdims, noop_with_empty_axes), None

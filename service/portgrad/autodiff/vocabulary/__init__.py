@@ -4,11 +4,14 @@ Each word is a short method of one of the groups below. Words use sizes that are
 compiling and fall back to `Shape` at run time, so that every rule works with symbolic dimensions.
 """
 
+from portgrad.autodiff.vocabulary.convolutions import ConvolutionWords
+from portgrad.autodiff.vocabulary.indexing import IndexingWords
 from portgrad.autodiff.vocabulary.reductions import ReductionWords
 from portgrad.autodiff.vocabulary.shapes import ShapeWords
+from portgrad.autodiff.vocabulary.statistics import StatisticsWords
 
 
-class Vocabulary(ReductionWords, ShapeWords):
+class Vocabulary(ConvolutionWords, IndexingWords, StatisticsWords, ReductionWords, ShapeWords):
     """The emitter that rules receive as `op`."""
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
+import onnx_ir as ir
 
 from portgrad.autodiff.tensor import Dim, Tensor
 from portgrad.autodiff.vocabulary.shapes import ShapeWords
@@ -69,6 +71,31 @@ class ReductionWords(ShapeWords):
     ) -> Tensor:
         """The cotangent of a sum, repeated over the axes that were summed."""
         return self.expand_like(self.keep_reduced(ct, data, axes, keepdims, noop), data)
+
+    def reduced_axes(self, data: Tensor, axes: Tensor | None, noop: int) -> list[int] | None:
+        """The axes that a reduction goes over; None where only the run can tell."""
+        known = axes.constant if axes is not None else np.zeros(0, np.int64)
+        if known is None or data.rank is None:
+            return None
+        if known.size == 0:
+            return [] if noop else list(range(data.rank))
+        return sorted({int(axis) % data.rank for axis in known})
+
+    def share(self, data: Tensor, reduced: Tensor, axes: Sequence[int] | None) -> Tensor:
+        """One over the number of elements that became one in a reduction, in data's dtype.
+
+        Args:
+            data: the operand that was reduced.
+            reduced: the result.
+            axes: the axes that were reduced, None where they are not known.
+        """
+        sizes = [None] if axes is None or data.shape is None else [data.shape[a] for a in axes]
+        known = [size for size in sizes if isinstance(size, int)]
+        if len(known) == len(sizes):
+            return self.scalar(1.0 / max(math.prod(known), 1), data)
+        # In double: float16 ends at 65504, and float32 counts no further than 2**24.
+        few, many = (self.Cast(self.Size(x), to=ir.DataType.DOUBLE) for x in (reduced, data))
+        return self.cast_like(few / many, data)
 
     def _unsqueeze_at_run_time(
         self, reduced: Tensor, data: Tensor, axes: Tensor, noop: int

@@ -1,0 +1,27 @@
+"""Words about normalisation: working precision, parameters that belong to a channel."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.vocabulary.reductions import ReductionWords
+
+
+class StatisticsWords(ReductionWords):
+    """Words about normalisation."""
+
+    def widen(self, *tensors: Tensor) -> list[Tensor]:
+        """Tensors in one dtype: float64 if any is, else float32, which sums of halves need."""
+        double = any(x.dtype == ir.DataType.DOUBLE for x in tensors)
+        dtype = ir.DataType.DOUBLE if double else ir.DataType.FLOAT
+        return [x if x.dtype == dtype else self.Cast(x, to=dtype) for x in tensors]
+
+    def along_channels(self, parameter: Tensor, x: Tensor) -> Tensor:
+        """A vector with an element for each channel, made to broadcast along axis 1 of x."""
+        return self.unsqueeze(parameter, *range(1, self.rank(x) - 1))
+
+    def sum_to_channels(self, x: Tensor, parameter: Tensor) -> Tensor:
+        """The sum over every axis but axis 1, in the shape of a vector of channels."""
+        axes = [axis for axis in range(self.rank(x)) if axis != 1]
+        return self.reshape_like(self.reduce_sum(x, axes, keepdims=False), parameter)
