@@ -161,6 +161,22 @@ def test_ports_may_be_called_like_the_keys_of_an_array(
     assert response.json()["gradients"] == {"dtype": [1.0], "shape": [2.0], "data": [3.0]}
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("serving:0", '{"data": {"serving:0": [1]}}'),
+        ("a:b", r'{"data": {"a\u003ab": [1]}}'),
+        ('say "x": y', r'{"data": {"say \"x\": y": [1]}}'),
+        ("x", '{"data": {"x": [1]}, "wrt": ["x:0", "x:0"], "of": "x:y:z"}'),
+        ("data", '{"data": {"data": [1]}}'),
+    ],
+)
+def test_colons_and_escapes_are_no_keys_twice(http: AppClient, name: str, text: str) -> None:
+    http.post("/nets?name=odd", content=fake_net(name))
+    response = http.post("/nets/odd/gradient", content=text, headers={"Content-Type": JSON})
+    assert response.json()["gradients"] == {name: [1.0]}
+
+
 @pytest.mark.parametrize("sent", [SAFETENSORS, NPZ])
 @pytest.mark.parametrize("name", ["/conv/Relu:0", "a.npy", "seed/x", "ü", "grad/y"])
 def test_odd_names_travel(http: AppClient, sent: str, name: str) -> None:

@@ -42,7 +42,7 @@ def from_object(value: Mapping[str, Any]) -> np.ndarray[Any, Any]:
     return np.frombuffer(raw, dtype_of(value["dtype"])).reshape(value["shape"])
 
 
-def to_safetensors(arrays: Arrays) -> bytes:
+def to_safetensors(arrays: Arrays, metadata: dict[str, str] | None = None) -> bytes:
     kept = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     return serialize(
         {
@@ -53,7 +53,8 @@ def to_safetensors(arrays: Arrays) -> bytes:
                 data_len=array.nbytes,
             )
             for name, array in kept.items()
-        }
+        },
+        metadata,
     )
 
 
