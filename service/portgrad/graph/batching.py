@@ -47,12 +47,13 @@ def batched(model: ir.Model, ports: Collection[str]) -> Batched | None:
 
     Args:
         model: a normalised net with inferred shapes.
-        ports: input ports whose first dimension is literally 1; all others are shared.
+        ports: one or more input ports whose first dimension is literally 1; all others are shared.
     """
     copy = model.clone()
+    copy.meta.update(model.meta)
     symbol = _fresh_symbol(copy.graph)
     try:
-        axes = Analysis(copy.graph, ports, copy.opset_imports[""]).run()
+        axes = Analysis(copy.graph, ports, copy.opset_imports.get("", 0)).run()
         named = {str(value.name): axis for value, axis in axes.items() if value.name}
         _declare(axes, symbol)
         verify(copy, named, symbol)

@@ -9,7 +9,7 @@ import onnx_ir as ir
 from portgrad.graph.batch import sizes
 from portgrad.graph.batch.follow import Follower
 from portgrad.graph.batch.states import Along, Refused, Shared, Sizes, State
-from portgrad.graph.batch.step import Step, dims
+from portgrad.graph.batch.step import Step
 from portgrad.graph.batch.table import RANDOM, TABLE
 
 _DOMAINS = frozenset({"", "ai.onnx.ml"})
@@ -20,20 +20,20 @@ class Analysis:
 
     Args:
         graph: it is rewritten in place.
-        ports: the names of the input ports that get the batch on axis 0.
+        ports: the names of the input ports, at least one, that get the batch on axis 0.
         opset: the version of ai.onnx.
     """
 
     def __init__(self, graph: ir.Graph, ports: Collection[str], opset: int) -> None:
         self._graph = graph
         self._opset = opset
-        self._states: dict[ir.Value, State] = {
-            value: Along(0) for value in graph.inputs if value.name in ports
-        }
-        for port in self._states:
-            if port.shape is None or not len(port.shape) or port.shape[0] != 1:
+        inputs = {value.name: value for value in graph.inputs}
+        batched = [inputs[name] for name in ports]
+        for port in batched:
+            if not port.shape or port.shape[0] != 1:
                 raise ValueError(f"the port {port.name} has no fixed batch of 1")
-        self._follower = Follower(graph, next(iter(self._states)))
+        self._states: dict[ir.Value, State] = {port: Along(0) for port in batched}
+        self._follower = Follower(graph, batched[0])
 
     def run(self) -> dict[ir.Value, int]:
         """The batch axis of every value that carries the batch.
@@ -46,9 +46,8 @@ class Analysis:
         for output in self._graph.outputs:
             if isinstance(self._states.get(output), Sizes):
                 raise Refused(f"the output {output.name} is computed from the batch size")
-        return {
-            value: state.axis for value, state in self._states.items() if isinstance(state, Along)
-        }
+        along = {v: state.axis for v, state in self._states.items() if isinstance(state, Along)}
+        return along | self._follower.expanded
 
     def _visit(self, node: ir.Node) -> None:
         operands = [None if v is None else self._states.get(v, Shared()) for v in node.inputs]
@@ -57,8 +56,8 @@ class Analysis:
         found = _judge(step)
         states = found if isinstance(found, list) else [found] * len(node.outputs)
         for value, state in zip(node.outputs, states, strict=False):
-            if isinstance(state, Along):
-                _check_single(step, value, state.axis)
+            if isinstance(state, Along) and value.name:
+                _fix_single(step, value, state.axis)
             self._states[value] = state
 
 
@@ -92,12 +91,12 @@ def _judge(step: Step) -> State | list[State]:
     return rule(step)
 
 
-def _check_single(step: Step, value: ir.Value, axis: int) -> None:
-    """What inference found for a single example must not contradict a rule."""
-    if not value.name:
-        return
+def _fix_single(step: Step, value: ir.Value, axis: int) -> None:
+    """Write the 1 that a rule has proven into the shape of a single example's value."""
     if value.shape is None:
         step.refuse("the rank of its output is not known")
-    shape = dims(value.shape)
-    if axis >= len(shape) or shape[axis] not in {1, None}:
+    sizes = list(value.shape)
+    if axis >= len(sizes) or (isinstance(sizes[axis], int) and sizes[axis] != 1):
         step.refuse("the shape of its output has no place for the batch")
+    sizes[axis] = 1
+    value.shape = ir.Shape(sizes)

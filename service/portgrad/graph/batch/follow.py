@@ -17,10 +17,14 @@ class Follower:
     Args:
         graph: the graph that is rewritten; nothing but what is asked for changes.
         port: one of the batched input ports.
+
+    Attributes:
+        expanded: the batch axis of every value that `expand` made.
     """
 
     def __init__(self, graph: ir.Graph, port: ir.Value) -> None:
         self.graph = graph
+        self.expanded: dict[ir.Value, int] = {}
         self._port = port
         self._prefix = free_prefix(graph)
         self._count = 0
@@ -55,6 +59,7 @@ class Follower:
         target = self.vector(ones, before)
         expanded = self._emit("Expand", [value, target], value.shape.copy(), before)
         expanded.type = value.type
+        self.expanded[expanded] = axis
         return expanded
 
     def _batch_size(self) -> ir.Value:

@@ -115,7 +115,8 @@ class Step:
             self.refuse(f"operand {index} differs between examples")
         if isinstance(state, Shared) and state.entries is not None:
             return state.entries
-        constant = constant_value(value)
+        # Floats are asked for only as scales, which fix a shape and so are no parameters.
+        constant = constant_value(value, allow_parameters=True)
         if constant is not None and constant.size <= MOST_ENTRIES:
             return as_entries(constant)
         return self._unknown(index)
