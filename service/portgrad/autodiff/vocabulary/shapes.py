@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
 import numpy as np
 import onnx_ir as ir
 
 from portgrad.autodiff.emitter import Emitter
 from portgrad.autodiff.tensor import Tensor
 from portgrad.errors import Unsupported
+from portgrad.graph.constants import constant_value
+
+Size: TypeAlias = int | Tensor  # a number, or an int64 vector of one element at run time
 
 
 class ShapeWords(Emitter):
@@ -26,11 +33,54 @@ class ShapeWords(Emitter):
 
     def size(self, x: Tensor, axis: int) -> Tensor:
         """The size of one axis as an int64 vector of one element."""
-        axis %= self.rank(x)
+        if x.rank is None:
+            return self.Shape(x, start=axis, end=axis + 1 if axis != -1 else None)
+        axis %= x.rank
         known = None if x.shape is None else x.shape[axis]
         return (
             self.ints(known) if isinstance(known, int) else self.Shape(x, start=axis, end=axis + 1)
         )
+
+    def dims(self, x: Tensor) -> list[Size]:
+        """The size of each axis: a number where it is known when compiling."""
+        known = x.shape if x.shape is not None else [None] * self.rank(x)
+        return [
+            size if isinstance(size, int) else self.size(x, axis) for axis, size in enumerate(known)
+        ]
+
+    def product(self, *sizes: Size) -> Size:
+        """The product of sizes."""
+        total: Size = math.prod(size for size in sizes if isinstance(size, int))
+        for size in sizes:
+            if isinstance(size, Tensor):
+                total = size if isinstance(total, int) and total == 1 else size * total
+        return total
+
+    def vector(self, sizes: Sequence[Size]) -> Tensor:
+        """Sizes as one int64 vector."""
+        known = [size for size in sizes if isinstance(size, int)]
+        if len(known) == len(sizes):
+            return self.ints(*known)
+        parts = [size if isinstance(size, Tensor) else self.ints(size) for size in sizes]
+        return self.Concat(*parts, axis=0)
+
+    def reshape(self, x: Tensor, sizes: Sequence[Size]) -> Tensor:
+        """X's elements in a shape of the given sizes."""
+        known = [size if isinstance(size, int) else None for size in sizes]
+        if x.static_shape is not None and list(x.static_shape) == known:
+            return x
+        reshaped = self.Reshape(x, self.vector(sizes), allowzero=1)
+        reshaped.value.shape = ir.Shape(known)
+        return reshaped
+
+    def known_size(self, x: Tensor, axis: int) -> int | None:
+        """The size of an axis where it is known when compiling."""
+        size = None if x.shape is None else x.shape[axis]
+        return size if isinstance(size, int) else None
+
+    def fixed(self, x: Tensor) -> np.ndarray[Any, Any] | None:
+        """The value of a hyper-parameter where the net fixes it, floating ones included."""
+        return constant_value(x.value, allow_parameters=True)
 
     def ints(self, *values: int) -> Tensor:
         """An int64 vector."""
@@ -98,6 +148,12 @@ class ShapeWords(Emitter):
         if known is not None:
             return self.constant(np.arange(int(known.reshape(())), dtype=np.int64))
         return self.Range(self.index(0), self.Reshape(count, self.ints()), self.index(1))
+
+    def ranked(self, x: Tensor, like: Tensor) -> Tensor:
+        """Write down what is known: x has as many axes as another tensor."""
+        if x.shape is None and like.rank is not None:
+            x.value.shape = ir.Shape([None] * like.rank)
+        return x
 
     def shaped_as(self, x: Tensor, like: Tensor) -> Tensor:
         """Write down what is known: x has the shape of another tensor."""

@@ -1,0 +1,104 @@
+"""Convolutions: each kind's gradient in its image is a convolution of the other kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from portgrad.autodiff.registry import vjp
+from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.vocabulary import Vocabulary as Op
+from portgrad.autodiff.vocabulary.windows import Windows
+
+
+@vjp("Conv")
+def conv(
+    op: Op,
+    ct: Tensor,
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | None,
+    *,
+    auto_pad: str,
+    dilations: Sequence[int] | None,
+    group: int,
+    kernel_shape: Sequence[int] | None,
+    pads: Sequence[int] | None,
+    strides: Sequence[int] | None,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    windows = op.windows(
+        image=x,
+        signal=ct,
+        kernel=op.kernel(w, kernel_shape),
+        strides=strides,
+        dilations=dilations,
+        pads=pads,
+        auto_pad=auto_pad,
+    )
+    ct_x = op.spread(ct, w, x, windows, group)
+    ct_w = op.shaped_as(op.correlate(ct, x, windows, group), w)
+    return ct_x, ct_w, _bias(op, ct, b)
+
+
+@vjp("ConvTranspose")
+def conv_transpose(
+    op: Op,
+    ct: Tensor,
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | None,
+    *,
+    auto_pad: str,
+    dilations: Sequence[int] | None,
+    group: int,
+    kernel_shape: Sequence[int] | None,
+    output_padding: Sequence[int] | None,
+    output_shape: Sequence[int] | None,
+    pads: Sequence[int] | None,
+    strides: Sequence[int] | None,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    # The roles are swapped: windows lie over the output, and x is what each of them is times.
+    kernel = op.kernel(w, kernel_shape)
+    windows = op.windows(
+        image=ct,
+        signal=x,
+        kernel=kernel,
+        strides=strides,
+        dilations=dilations,
+        pads=pads,
+        auto_pad="NOTSET" if auto_pad == "NOTSET" else "VALID",
+    )
+    extra = output_padding or windows.nowhere
+    totals: list[int | None] = [None] * len(kernel)
+    if not output_shape:  # SAME: the output has as many rows as x times the stride
+        geometry = zip(windows.reach, extra, windows.strides, strict=True)
+        totals = [max(0, reach + add - stride) for reach, add, stride in geometry]
+    if output_shape or auto_pad.startswith("SAME"):
+        upper = auto_pad == "SAME_UPPER"
+        windows = op.share_padding(windows, ct, x, totals, upper=upper, extra=extra)
+    whole = all(add < stride for add, stride in zip(extra, windows.strides, strict=True))
+    ct_x = _gathered(op, ct, w, x, windows, group, exact=whole and not output_shape)
+    ct_w = op.shaped_as(op.correlate(x, ct, windows, group), w)
+    return ct_x, ct_w, _bias(op, ct, b)
+
+
+def _gathered(
+    op: Op, ct: Tensor, w: Tensor, x: Tensor, windows: Windows, group: int, *, exact: bool
+) -> Tensor:
+    """The convolution of ct; rows that x has not, beyond an output padding, are cut off."""
+    if windows.shift is not None:
+        ct, windows = op.frame(ct, windows)
+    whole = op.Conv(
+        ct,
+        w,
+        strides=windows.strides,
+        dilations=windows.dilations,
+        pads=(*windows.begin, *windows.end),
+        group=group,
+    )
+    return op.shaped_as(whole, x) if exact else op.crop(whole, x)
+
+
+def _bias(op: Op, ct: Tensor, b: Tensor | None) -> Tensor | None:
+    if b is None:
+        return None
+    return op.reduce_sum(ct, [0, *range(2, op.rank(ct))], keepdims=False)

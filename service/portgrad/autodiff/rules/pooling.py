@@ -1,0 +1,177 @@
+"""Pools: what a window was reduced to goes back to the rows that made it."""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from portgrad.autodiff.registry import vjp
+from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.vocabulary import Vocabulary as Op
+from portgrad.autodiff.vocabulary.windows import Windows
+
+
+@vjp("MaxPool", kink="first among ties")
+def max_pool(op: Op, ct: Tensor, x: Tensor, *, indices: Tensor, storage_order: int) -> Tensor:
+    # Indices count through the whole of x, or, if columns come first, through x with its spatial
+    # axes reversed.
+    batch, channels, *rows = op.dims(x)
+    order = rows[::-1] if storage_order else rows
+    whole = op.vector([op.product(batch, channels, *rows)])
+    zeros = op.ConstantOfShape(whole, value=np.zeros(1, ct.dtype.numpy()))
+    flat, picked = op.Reshape(ct, [-1]), op.Reshape(indices, [-1])
+    scattered = op.ScatterElements(zeros, picked, flat, reduction="add")
+    ct_x = op.reshape(scattered, [batch, channels, *order])
+    if storage_order:
+        ct_x = op.Transpose(ct_x, perm=[0, 1, *range(op.rank(x) - 1, 1, -1)])
+    return op.shaped_as(ct_x, x)
+
+
+@vjp("AveragePool")
+def average_pool(
+    op: Op,
+    ct: Tensor,
+    x: Tensor,
+    *,
+    auto_pad: str,
+    ceil_mode: int,
+    count_include_pad: int,
+    dilations: Sequence[int] | None,
+    kernel_shape: Sequence[int],
+    pads: Sequence[int] | None,
+    strides: Sequence[int] | None,
+) -> Tensor:
+    windows = op.windows(
+        image=x,
+        signal=ct,
+        kernel=kernel_shape,
+        strides=strides,
+        dilations=dilations,
+        pads=pads,
+        auto_pad=auto_pad,
+        ragged=bool(ceil_mode),
+    )
+    if not ceil_mode and (count_include_pad or windows.unpadded):
+        return _spread_sum(op, ct / float(math.prod(kernel_shape)), x, windows)
+    return _spread_sum(op, ct / _counts(op, ct, x, windows, count_include_pad), x, windows)
+
+
+@vjp("LpPool", kink="0 where the norm is 0")
+def lp_pool(
+    op: Op,
+    ct: Tensor,
+    x: Tensor,
+    *,
+    y: Tensor,
+    auto_pad: str,
+    ceil_mode: int,
+    dilations: Sequence[int] | None,
+    kernel_shape: Sequence[int],
+    p: int,
+    pads: Sequence[int] | None,
+    strides: Sequence[int] | None,
+) -> Tensor:
+    windows = op.windows(
+        image=x,
+        signal=ct,
+        kernel=kernel_shape,
+        strides=strides,
+        dilations=dilations,
+        pads=pads,
+        auto_pad=auto_pad,
+        ragged=bool(ceil_mode),
+    )
+    return _spread_sum(op, _over_norm(op, ct, y, p), x, windows) * _signed_power(op, x, p)
+
+
+@vjp("GlobalAveragePool")
+def global_average_pool(op: Op, ct: Tensor, x: Tensor) -> Tensor:
+    rows = op.product(*op.dims(x)[2:])
+    count = float(rows) if isinstance(rows, int) else op.cast_like(rows, ct)
+    return op.expand_like(ct / count, x)
+
+
+@vjp("GlobalMaxPool", kink="first among ties")
+def global_max_pool(op: Op, ct: Tensor, x: Tensor) -> Tensor:
+    batch, channels, *rows = op.dims(x)
+    flat = op.reshape(x, [batch, channels, op.product(*rows)])
+    first = op.ArgMax(flat, axis=2)
+    updates = op.reshape(ct, [batch, channels, 1])
+    spread = op.ScatterElements(op.zeros_like(flat), first, updates, axis=2)
+    return op.reshape_like(spread, x)
+
+
+@vjp("GlobalLpPool", kink="0 where the norm is 0")
+def global_lp_pool(op: Op, ct: Tensor, x: Tensor, *, y: Tensor, p: int) -> Tensor:
+    return _over_norm(op, ct, y, p) * _signed_power(op, x, p)
+
+
+# y = (Σ |x|^p)^(1/p), so dy/dx = sign(x) |x|^(p-1) · y^(1-p)
+
+
+def _signed_power(op: Op, x: Tensor, p: int) -> Tensor:
+    if p == 2:
+        return x
+    return op.Sign(x) if p == 1 else op.Sign(x) * op.Abs(x) ** float(p - 1)
+
+
+def _over_norm(op: Op, ct: Tensor, y: Tensor, p: int) -> Tensor:
+    if p == 1:
+        return ct
+    nothing = op.scalar(0.0, ct)
+    norm = op.Where(y > 0.0, y, op.scalar(1.0, y))
+    return op.Where(y > 0.0, ct / (norm if p == 2 else norm ** float(p - 1)), nothing)
+
+
+def _counts(op: Op, ct: Tensor, x: Tensor, windows: Windows, include_pad: int) -> Tensor:
+    """How many taps of each window count: those in the image, or also those in its padding."""
+    before, after = windows.shift or (op.ints(*windows.begin), op.ints(*windows.end))
+    counts: list[Tensor] = []
+    for axis, stride in enumerate(windows.strides):
+        at = op.ints(axis)
+        first, last, rows = op.Gather(before, at), op.Gather(after, at), op.size(x, 2 + axis)
+        starts = op.iota(op.size(ct, 2 + axis)) * stride - first
+        low, high = (-first, rows + last) if include_pad else (op.ints(0), rows)
+        counts.append(
+            _taps_below(op, high - starts, windows, axis)
+            - _taps_below(op, low - starts, windows, axis)
+        )
+    return _outer_product(op, counts, ct)
+
+
+def _taps_below(op: Op, distance: Tensor, windows: Windows, axis: int) -> Tensor:
+    """How many taps of a window lie less than a distance from its first."""
+    dilation = windows.dilations[axis]
+    return op.Min((op.Max(distance, 0) + (dilation - 1)) / dilation, windows.kernel[axis])
+
+
+def _outer_product(op: Op, counts: list[Tensor], like: Tensor) -> Tensor:
+    """The counts of each axis multiplied, in another tensor's dtype."""
+    known = [count.constant for count in counts if count.constant is not None]
+    if len(known) == len(counts):
+        outer: np.ndarray[Any, Any] = functools.reduce(np.multiply.outer, known)
+        return op.constant(np.asarray(outer, like.dtype.numpy()))
+    apart = [
+        op.unsqueeze(op.cast_like(count, like), *range(1, len(counts) - axis))
+        for axis, count in enumerate(counts)
+    ]
+    return functools.reduce(operator.mul, apart)
+
+
+def _spread_sum(op: Op, ct: Tensor, x: Tensor, windows: Windows) -> Tensor:
+    """The adjoint of summing over windows, as that of a convolution of each channel with ones."""
+    batch, channels, *rows = op.dims(x)
+    counts = op.dims(ct)[2:]
+    planes = op.product(batch, channels)
+    spread = op.spread(
+        op.reshape(ct, [planes, 1, *counts]),
+        op.constant(np.ones((1, 1, *windows.kernel), ct.dtype.numpy())),
+        op.reshape(x, [planes, 1, *rows]),
+        windows,
+    )
+    return op.reshape_like(spread, x)
