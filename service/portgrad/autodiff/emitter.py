@@ -16,6 +16,7 @@ import onnx
 import onnx_ir as ir
 
 from portgrad.autodiff import infer
+from portgrad.autodiff.folding import fold
 from portgrad.autodiff.tensor import Operand, Tensor
 
 if TYPE_CHECKING:
@@ -70,7 +71,11 @@ class Emitter:
         outputs: int,
     ) -> tuple[Tensor, ...]:
         """Append one node, or find the equal one that is already there."""
-        inputs = [t.value if t is not None else None for t in self._promote(schema, operands)]
+        tensors = self._promote(schema, operands)
+        folded = fold(schema.name, tensors, attributes)
+        if folded is not None:
+            return (self.constant(folded),)
+        inputs = [t.value if t is not None else None for t in tensors]
         given = {name: value for name, value in attributes.items() if value is not None}
         key = (schema.name, *map(id, inputs), outputs, *map(_hashable, sorted(given.items())))
         if key not in self._nodes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from portgrad.autodiff.registry import elementwise, zero
+from portgrad.autodiff.registry import elementwise
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 
@@ -216,7 +216,3 @@ def _tanh_gelu_slope(op: Op, x: Tensor) -> Tensor:
 @elementwise("Shrink", kink="0 at the ends of the dead zone")
 def shrink(op: Op, x: Tensor, *, lambd: float) -> Tensor:
     return op.mask(op.Or(x > lambd, x < -lambd), x)
-
-
-zero("Ceil", "Floor", "Round", warning="it is piecewise constant, so its gradient is zero")
-zero("Sign", "Hardmax", warning="it is piecewise constant, so its gradient is zero")
