@@ -100,7 +100,7 @@ class FakeCompute:
         if isinstance(value, np.ndarray):
             return value
         named = self._dtypes[name]
-        if named == "str":
+        if named in {"str", "string"}:
             return np.array(value, dtype=object)
         dtype = np.dtype(getattr(ml_dtypes, named, named))
         # Text such as "Infinity" becomes a number through Python's own reading of it.

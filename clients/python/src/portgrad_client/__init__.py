@@ -1,0 +1,54 @@
+"""Gradients of ONNX nets from a Portgrad service."""
+
+from portgrad_client.client import Client
+from portgrad_client.description import Parameter, Port
+from portgrad_client.errors import (
+    BadRequestError,
+    ConflictError,
+    ConnectionFailedError,
+    DtypeUnavailableError,
+    InvalidAnswerError,
+    InvalidNetError,
+    InvalidRequestError,
+    NotBuiltError,
+    NotFoundError,
+    PortgradError,
+    RateLimitedError,
+    RunFailedError,
+    ServerError,
+    TimedOutError,
+    TooLargeError,
+    UnprocessableError,
+    UnsupportedOperatorError,
+)
+from portgrad_client.net import Net
+from portgrad_client.notation import All, NetPortGradient
+from portgrad_client.results import Gradients, Outputs
+
+__all__ = [
+    "All",
+    "BadRequestError",
+    "Client",
+    "ConflictError",
+    "ConnectionFailedError",
+    "DtypeUnavailableError",
+    "Gradients",
+    "InvalidAnswerError",
+    "InvalidNetError",
+    "InvalidRequestError",
+    "Net",
+    "NetPortGradient",
+    "NotBuiltError",
+    "NotFoundError",
+    "Outputs",
+    "Parameter",
+    "Port",
+    "PortgradError",
+    "RateLimitedError",
+    "RunFailedError",
+    "ServerError",
+    "TimedOutError",
+    "TooLargeError",
+    "UnprocessableError",
+    "UnsupportedOperatorError",
+]

@@ -1,0 +1,90 @@
+"""The safetensors format: a length, a JSON header, and the arrays' bytes.
+
+u64, little-endian      length of the header
+header                  {"NAME": {"dtype", "shape", "data_offsets": [begin, end]}, ...},
+                        and texts under "__metadata__"; padded with spaces
+buffer                  row-major little-endian bytes, without gaps, in the order of offsets
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from portgrad_client.dtypes import Array, dtype_named, from_bytes, little_endian
+from portgrad_client.errors import InvalidAnswerError
+
+MEDIA_TYPE = "application/x-safetensors"
+METADATA = "__metadata__"
+_ALIGNMENT = 8
+
+_NAMES = {
+    **{f"F{bits}": f"float{bits}" for bits in (16, 32, 64)},
+    **{f"I{bits}": f"int{bits}" for bits in (8, 16, 32, 64)},
+    **{f"U{bits}": f"uint{bits}" for bits in (8, 16, 32, 64)},
+    "BOOL": "bool",
+    "BF16": "bfloat16",
+    "C64": "complex64",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
+    "F8_E8M0": "float8_e8m0fnu",
+}
+_CODES = {name: code for code, name in _NAMES.items()}
+
+
+def carries(dtype: str) -> bool:
+    """Whether the format has a code for the dtype of that name."""
+    return dtype in _CODES
+
+
+def encode(arrays: Mapping[str, Array]) -> bytes:
+    """A file of the arrays. Their dtypes must be ones that the format carries."""
+    # Widest elements first: with the padded header, every array is aligned where it lies.
+    ordered = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
+    header: dict[str, Any] = {}
+    parts: list[bytes | memoryview] = []
+    end = 0
+    for name, array in ordered:
+        begin, end = end, end + array.nbytes
+        code = _CODES[array.dtype.name]
+        header[name] = {"dtype": code, "shape": array.shape, "data_offsets": (begin, end)}
+        parts.append(little_endian(array).reshape(-1).view(np.uint8).data)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
+
+
+def decode(body: bytes) -> tuple[dict[str, Array], dict[str, str]]:
+    """The arrays of a file, and its metadata.
+
+    Raises:
+        InvalidAnswerError: the bytes are not a whole safetensors file.
+        DtypeUnavailableError: an array has a dtype that needs ml_dtypes.
+    """
+    size = int.from_bytes(body[:8], "little")
+    try:
+        header = json.loads(body[8 : 8 + size])
+        metadata = dict(header.pop(METADATA, {}))
+        raw = memoryview(body)[8 + size :]
+        return {name: _array(entry, raw) for name, entry in header.items()}, metadata
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidAnswerError(
+            "The answer is not a whole safetensors file.",
+            found=f"{len(body)} bytes: {error}",
+            remedy="Send the request again; if that does not help, look at the proxies between.",
+        ) from error
+
+
+def _array(entry: Mapping[str, Any], raw: memoryview) -> Array:
+    dtype = dtype_named(_NAMES[entry["dtype"]])
+    shape = entry["shape"]
+    begin, end = entry["data_offsets"]
+    if not 0 <= begin <= end <= len(raw) or end - begin != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"offsets {begin} to {end} do not hold {dtype.name} of shape {shape}")
+    return from_bytes(raw[begin:end], dtype, shape)

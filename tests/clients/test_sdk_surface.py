@@ -1,0 +1,64 @@
+"""What the package gives to the world: its public names, and its README run as it is written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+import portgrad
+import portgrad_client
+from portgrad_client import client
+from support.http import AppClient
+from support.sdk import connection, layers
+
+README = Path(__file__).parents[2] / "clients" / "python" / "README.md"
+PUBLIC = {
+    *("Client", "Net", "NetPortGradient", "All", "Gradients", "Outputs", "Port", "Parameter"),
+    *("PortgradError", "InvalidRequestError", "BadRequestError", "UnprocessableError"),
+    *("InvalidNetError", "UnsupportedOperatorError", "NotBuiltError", "RunFailedError"),
+    *("NotFoundError", "ConflictError", "TooLargeError", "RateLimitedError", "ServerError"),
+    *("ConnectionFailedError", "TimedOutError", "InvalidAnswerError", "DtypeUnavailableError"),
+}
+
+
+def test_all_is_exact() -> None:
+    assert set(portgrad_client.__all__) == PUBLIC
+    assert portgrad_client.__all__ == sorted(portgrad_client.__all__)
+    modules = {path.stem for path in Path(portgrad_client.__file__).parent.glob("*.py")}
+    seen = {name for name in vars(portgrad_client) if not name.startswith("_")}
+    assert seen - modules == PUBLIC
+
+
+def test_no_name_shadows_a_builtin() -> None:
+    assert PUBLIC.isdisjoint(
+        vars(__builtins__) if hasattr(__builtins__, "__dict__") else __builtins__
+    )
+
+
+def test_the_package_is_typed() -> None:
+    assert (Path(portgrad_client.__file__).parent / "py.typed").is_file()
+
+
+def test_in_process_nets_have_the_same_calls() -> None:
+    for name in ("evaluate", "gradient", "value_and_gradient"):
+        here = getattr(portgrad_client.Net, name).__kwdefaults__ or {}
+        there = getattr(type(portgrad.load(layers())), name).__kwdefaults__ or {}
+        assert here.keys() == there.keys()
+
+
+def test_the_readme_runs(
+    app: AppClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "net.onnx").write_bytes(layers())
+    monkeypatch.chdir(tmp_path)
+    genuine = httpx.Client
+    monkeypatch.setattr(client.httpx, "Client", lambda: genuine(transport=connection(app)))
+    namespace: dict[str, object] = {}
+    snippets = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    assert len(snippets) >= 5
+    for snippet in snippets:
+        exec(compile(snippet, str(README), "exec"), namespace)
+    assert "unknown_port Did you mean 'Input'?" in capsys.readouterr().out
