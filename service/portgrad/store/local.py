@@ -110,7 +110,7 @@ class LocalStore:
     @disk_errors("remove a net")
     def delete(self, net_id: str) -> None:
         """See `NetStore`."""
-        with self._names.turn(), self._staging.scratch() as scratch:
+        with self._staging.scratch() as scratch, self._names.turn():
             for name in self._names_of(net_id):
                 self._names.unbind(name)
             (self._nets / net_id).rename(scratch.folder / "net")

@@ -1,0 +1,113 @@
+"""Replicas and threads that do the same thing at the same time."""
+
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from portgrad.errors import Conflict, NotFound
+from portgrad.graph.files import NetFiles
+from portgrad.store import LocalStore
+from support.store_replicas import REPLICAS, ROUNDS, run
+from support.stored_nets import every_id, fill, leftovers, put
+
+THREADS = 8
+
+
+def test_replicas_on_one_folder(tmp_path):
+    told = json.loads(run("race", tmp_path))
+    store = LocalStore(tmp_path)
+    by_turn = [[one for one in told["outcomes"] if one["turn"] == turn] for turn in range(ROUNDS)]
+    assert told["exits"] == [0] * (REPLICAS + 1)
+    # One replica is told that the net is new, and one that the name is its own.
+    assert [sum(one["new"] for one in outcomes) for outcomes in by_turn] == [1] * ROUNDS
+    assert [sum(one["bound"] for one in outcomes) for outcomes in by_turn] == [1] * ROUNDS
+    assert all(isinstance(one["moved"], bool) for one in told["outcomes"])
+    # The name that moved all the time was never missing.
+    assert told["watched"]["missing"] == 0
+    assert told["watched"]["seen"] > 0
+    ids = every_id(store)
+    assert len(ids) == 1 + REPLICAS + ROUNDS
+    for net_id in ids:
+        store.verify(net_id)
+    assert sorted(name for net_id in ids for name in store.names(net_id)) == sorted(
+        ["moved", *(f"first-{turn}" for turn in range(ROUNDS))]
+    )
+    assert leftovers(tmp_path) == []
+
+
+def at_once(work) -> list:
+    barrier = threading.Barrier(THREADS)
+
+    def waiting(number: int):
+        barrier.wait()
+        return work(number)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(waiting, range(THREADS)))
+
+
+@pytest.fixture
+def store(tmp_path):
+    return LocalStore(tmp_path)
+
+
+def test_threads_that_commit_the_same_net(store):
+    def commit(number):
+        with store.begin() as upload:
+            fill(upload, b"model", {"w": b"1"})
+            return store.commit(upload, {"by": number})
+
+    news = at_once(commit)
+    (net_id,) = every_id(store)
+    assert sorted(news) == [False] * (THREADS - 1) + [True]
+    assert store.description(net_id) == {"by": news.index(True)}
+
+
+def test_threads_that_bind_the_same_name(store):
+    nets = [put(store, bytes([number])) for number in range(THREADS)]
+
+    def bind(number):
+        try:
+            return store.bind("net", nets[number])
+        except Conflict:
+            return False
+
+    bound = at_once(bind)
+    assert bound.count(True) == 1
+    assert store.resolve("net") == nets[bound.index(True)]
+
+
+def test_threads_that_remove_the_same_net(store, tmp_path):
+    net_id = put(store, b"model")
+    store.bind("net", net_id)
+
+    def delete(number):
+        try:
+            store.delete(net_id)
+        except NotFound:
+            return False
+        return True
+
+    assert sorted(at_once(delete)) == [False] * (THREADS - 1) + [True]
+    assert every_id(store) == leftovers(tmp_path) == []
+
+
+def test_a_net_bound_and_removed_at_once_leaves_no_name_behind(store, tmp_path):
+    net_id = NetFiles(b"model").net_id()
+
+    def work(number):
+        put(store, b"model")
+        try:
+            store.bind(f"net-{number}", net_id)
+            store.delete(net_id)
+        except NotFound:
+            pass
+
+    at_once(work)
+    left = {path.name for path in (tmp_path / "names").iterdir()} - {".lock", ".next"}
+    assert left == set(store.names(net_id) if store.has(net_id) else [])
+    assert leftovers(tmp_path) == []
