@@ -48,7 +48,7 @@ def _detach(graph: ir.Graph, nodes: list[ir.Node], prefix: str) -> None:
     graph.outputs.clear()
     graph.remove(nodes)
     for node in nodes:
-        node.name = prefix + (node.name or node.op_type)
+        node.name = None  # reported by its first output, which has the prefix
         for value in node.outputs:
             if value.name:
                 value.name = prefix + value.name

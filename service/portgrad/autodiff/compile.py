@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -53,10 +53,10 @@ def gradient_graph(
     """
     twin = model.clone()
     graph = twin.graph
-    opsets = dict(graph.opset_imports)
-    values = values_by_name(graph)
-    _refuse_taken(values, [*(GRADIENT + name for name in wrt), *(SEED + name for name in seeds)])
-    nodes, wanted = _path(twin, values, wrt, of)
+    taken = [*(GRADIENT + name for name in wrt), *(SEED + name for name in seeds)]
+    _refuse_taken(values_by_name(graph), taken)
+    nodes, wanted = _path(twin, wrt, of)
+    values, opsets = values_by_name(graph), dict(graph.opset_imports)
     op = Vocabulary(graph, opsets[""])
     sweep = Sweep(op, opsets)
     for name in of:
@@ -69,13 +69,14 @@ def gradient_graph(
 
 
 def _path(
-    model: ir.Model, values: Mapping[str, ir.Value], wrt: Sequence[str], of: Sequence[str]
+    model: ir.Model, wrt: Sequence[str], of: Sequence[str]
 ) -> tuple[list[ir.Node], set[ir.Value]]:
     """What is active, with operators that only have a function body replaced by it."""
     opsets = dict(model.graph.opset_imports)
     while True:
-        ends = [values[name] for name in of]
-        nodes, wanted = active(model.graph, (values[name] for name in wrt), ends)
+        values = values_by_name(model.graph)  # those of a replaced node are new ones
+        starts, ends = ([values[name] for name in names] for names in (wrt, of))
+        nodes, wanted = active(model.graph, starts, ends)
         bodies = [node for node in nodes if has_body(node, opsets)]
         if not bodies:
             return nodes, wanted

@@ -76,7 +76,7 @@ class Executor:
         call = Execution(plan, data, imposed, batches.read(self._ports, data, batch))
         if call.reading.kind != EACH:
             self._once(call)
-        elif not self._as_one_batch(call):
+        elif call.reading.count == 0 or not self._as_one_batch(call):
             self._one_by_one(call)
         return call
 

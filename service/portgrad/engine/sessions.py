@@ -101,6 +101,8 @@ class Session:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.outputs = tuple(str(value.name) for value in model.graph.outputs)
         self._narrow = _widen(model.graph)
+        _forget_doubled_names(model.graph)
+        self._dies_on_empty = any(n.op_type in _DIE_ON_EMPTY for n in model.graph.all_nodes())
         names = weights.detach(model)
         if names:
             options.add_external_initializers(names, weights.values(names))
@@ -120,6 +122,8 @@ class Session:
         Raises:
             RunFailed: the runtime failed on these data.
         """
+        if self._dies_on_empty and any(feeds[name].size == 0 for name in self._inputs):
+            raise _empty()
         given = {
             name: _typed(feeds[name], dtype) if dtype in _WIDENED else feeds[name]
             for name, dtype in self._inputs.items()
@@ -130,6 +134,29 @@ class Session:
             raise _run_failed(error) from error
         named = zip(self.outputs, results, strict=True)
         return {n: v.astype(self._narrow[n]) if n in self._narrow else v for n, v in named}
+
+
+# Kernels that abort the whole process on an operand without elements (seen in 1.32).
+_DIE_ON_EMPTY = {"GRU", "LSTM", "RNN"}
+
+
+def _empty() -> RunFailed:
+    return RunFailed(
+        "the runtime cannot run the recurrent operators of this net on empty arrays",
+        code="empty_array",
+        expected="at least one example",
+        remedy="leave the call out: the answer would be empty",
+    )
+
+
+def _forget_doubled_names(graph: ir.Graph) -> None:
+    """The runtime refuses two nodes of one name, which ONNX allows; it needs none."""
+    seen: set[str] = set()
+    for node in graph.all_nodes():
+        if node.name in seen:
+            node.name = None
+        elif node.name:
+            seen.add(node.name)
 
 
 def _widen(graph: ir.Graph) -> dict[str, np.dtype[Any]]:
