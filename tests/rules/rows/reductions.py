@@ -38,7 +38,47 @@ def _each(op: str, x: np.ndarray) -> list[Row]:
     ]
 
 
+_ZEROS = np.array([[0.7, 0.0, -1.3, 0.4], [0.0, 1.2, 0.0, 2.1], [0.6, 1.1, -0.8, 1.7]])
+_INF = np.inf
+
 ROWS = [
     *_each("ReduceSum", _X),
     *_each("ReduceMean", _X),
+    *_each("ReduceMax", _X),
+    *_each("ReduceMin", _X),
+    *_each("ReduceL1", _X),
+    *_each("ReduceL2", _X),
+    *_each("ReduceSumSquare", _X),
+    *_each("ReduceLogSum", _POSITIVE),
+    *_each("ReduceLogSumExp", _X),
+    *_each("ReduceProd", np.abs(_X) * 0.7 + 0.3),
+    # No, one and two zeros in a product.
+    Row("ReduceProd", [_ZEROS, _axes(1)], constants=(1,), id="zeros"),
+    Row("ReduceProd", [_ZEROS, _axes(1)], id="zeros-run-time"),
+    Row("ReduceProd", [_ZEROS, _axes(0, 1)], {"keepdims": 0}, constants=(1,), id="zeros-all"),
+    Row("ReduceProd", [_ZEROS.reshape(1, 12)[:, 2:], _axes(1)], constants=(1,), id="ten"),
+    Row(
+        "ReduceProd",
+        [np.array([0.0, 2.0, 3.0])],
+        id="one-zero",
+        expected={0: [6.0, 0.0, 0.0]},
+    ),
+    Row(
+        "ReduceMax",
+        [np.array([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]]), _axes(1)],
+        constants=(1,),
+        id="ties",
+        expected={0: np.array([[0, 0.5, 0.5], [1 / 3] * 3], np.float32)},
+    ),
+    Row("ReduceMin", [np.array([1.0, 1.0, 3.0])], id="ties", expected={0: [0.5, 0.5, 0.0]}),
+    Row("ReduceL1", [np.array([0.0, -2.0])], id="at-0", expected={0: [0.0, -1.0]}),
+    Row("ReduceL2", [np.zeros(3)], id="at-0", expected={0: np.zeros(3)}),
+    Row("ReduceLogSum", [np.zeros(2)], id="at-0", expected={0: [_INF, _INF]}),
+    Row(
+        "ReduceLogSumExp",
+        [np.array([[-_INF, -_INF], [-_INF, 2.0], [1e4, -1e4]]), _axes(1)],
+        constants=(1,),
+        id="far",
+        expected={0: [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0]]},
+    ),
 ]

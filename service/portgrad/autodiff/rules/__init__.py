@@ -2,6 +2,7 @@
 
 from portgrad.autodiff.rules import (
     arithmetic,
+    clipping,
     convolution,
     einsum,
     flat,
@@ -11,6 +12,7 @@ from portgrad.autodiff.rules import (
     padding,
     pooling,
     powers,
+    products,
     reductions,
     resizing,
     shaping,
@@ -20,6 +22,7 @@ from portgrad.autodiff.rules import (
 
 __all__ = [
     "arithmetic",
+    "clipping",
     "convolution",
     "einsum",
     "flat",
@@ -29,6 +32,7 @@ __all__ = [
     "padding",
     "pooling",
     "powers",
+    "products",
     "reductions",
     "resizing",
     "shaping",
