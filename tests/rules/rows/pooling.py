@@ -103,4 +103,8 @@ ROWS = [
     Row("GlobalLpPool", [_distinct(*_IMAGE)], {"p": 1}, id="p-1", single_only=True),
     Row("GlobalLpPool", [_distinct(*_LINE)], {"p": 3}, id="p-3", single_only=True),
     Row("GlobalLpPool", [np.zeros((1, 1, 3))], id="at-0", expected={0: [[[0, 0, 0]]]}),
+    Row("LRN", [_distinct(2, 5, 2, 2)], {"size": 3}, id="size-3", single_only=True),
+    Row("LRN", [_distinct(1, 6, 3, 1)], {"size": 5, "alpha": 0.5, "beta": 0.6, "bias": 2.0},
+        id="everything", single_only=True),
+    Row("LRN", [_distinct(1, 3, 2, 2)], {"size": 1, "alpha": 0.3}, id="size-1", single_only=True),
 ]  # fmt: skip

@@ -166,12 +166,36 @@ def _outer_product(op: Op, counts: list[Tensor], like: Tensor) -> Tensor:
 def _spread_sum(op: Op, ct: Tensor, x: Tensor, windows: Windows) -> Tensor:
     """The adjoint of summing over windows, as that of a convolution of each channel with ones."""
     batch, channels, *rows = op.dims(x)
-    counts = op.dims(ct)[2:]
+    dtype = ct.dtype.numpy()
+    if isinstance(channels, int):
+        ones = op.constant(np.ones((channels, 1, *windows.kernel), dtype))
+        return op.spread(ct, ones, x, windows, group=channels)
+    # Channels as examples take up to five times as long, but need no number of groups.
     planes = op.product(batch, channels)
-    spread = op.spread(
-        op.reshape(ct, [planes, 1, *counts]),
-        op.constant(np.ones((1, 1, *windows.kernel), ct.dtype.numpy())),
-        op.reshape(x, [planes, 1, *rows]),
-        windows,
+    folded_ct = op.reshape(ct, [planes, 1, *op.dims(ct)[2:]])
+    folded_x = op.reshape(x, [planes, 1, *rows])
+    ones = op.constant(np.ones((1, 1, *windows.kernel), dtype))
+    return op.reshape_like(op.spread(folded_ct, ones, folded_x, windows), x)
+
+
+@vjp("LRN")
+def lrn(
+    op: Op, ct: Tensor, x: Tensor, *, alpha: float, beta: float, bias: float, size: int
+) -> Tensor:
+    # y = x s^-β with s = bias + α mean(x²), a mean over neighbouring channels whose adjoint is the
+    # same with the two paddings swapped.
+    before, after = (size - 1) // 2, size // 2
+    scale = _channel_mean(op, x * x, size, before, after) * alpha + bias
+    damped = ct * scale**-beta
+    spread = _channel_mean(op, damped * x / scale, size, after, before)
+    return damped - x * spread * (2.0 * alpha * beta)
+
+
+def _channel_mean(op: Op, x: Tensor, size: int, before: int, after: int) -> Tensor:
+    """The sum over neighbouring channels by their full number, missing ones counted as 0."""
+    batch, channels, *rows = op.dims(x)
+    planes = op.reshape(x, [batch, 1, channels, op.product(*rows)])
+    mean = op.AveragePool(
+        planes, kernel_shape=[size, 1], pads=[before, 0, after, 0], count_include_pad=1
     )
-    return op.reshape_like(spread, x)
+    return op.reshape_like(mean, x)
