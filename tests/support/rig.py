@@ -45,8 +45,6 @@ class Row:
         engine: "reference" where onnxruntime's double kernel computes in float32 inside.
         second: whether second order is checked (False needs a reason beside it).
         single: relative tolerance of float32 against float64.
-        static: positions of operands that keep their sizes among symbolic shapes, where onnx's
-            shape inference refuses an open one.
         expected: exact gradients by position for ones imposed, where differences cannot judge.
     """
 
@@ -65,7 +63,6 @@ class Row:
     engine: str = "any"
     second: bool = True
     single: float = SINGLE
-    static: tuple[int, ...] = ()
     expected: Mapping[int, Any] | None = None
 
     def __str__(self) -> str:

@@ -21,8 +21,10 @@ zero(
 zero("ArgMax", "ArgMin", "NonMaxSuppression", "NonZero")
 zero("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "IsInf", "IsNaN")
 
-# Integers and booleans all along.
+# Integers, booleans and text all along.
 zero("And", "Not", "Or", "Xor")
+zero("RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit", "TfIdfVectorizer")
+zero("ImageDecoder")
 zero("BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor")
 
 # Only the shape, the dtype or the presence of an operand counts, if there is one at all.

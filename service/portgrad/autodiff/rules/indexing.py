@@ -60,7 +60,7 @@ def compress(
     return op.add_taken(input, chosen, ct, axis), None
 
 
-@vjp("TopK")
+@vjp("TopK", kink="among ties, what the forward pass lists")
 def top_k(
     op: Op, ct: Tensor, x: Tensor, k: Tensor, *, indices: Tensor, axis: int
 ) -> tuple[Tensor, None]:
