@@ -57,6 +57,8 @@ def test_killed_at_each_step_a_store_is_as_before_or_after_the_call(tmp_path):
         expected = [(names, sorted(ids)) for names, ids in following]
         assert state in expected, f"killed at step {root.name}, {acknowledged} acknowledged"
         assert leftovers(root) == [], f"killed at step {root.name}"
+        # No name is left that would come back to life with its net.
+        assert {path.name for path in (root / "names").glob("[!.]*")} == set(state[0])
     assert last == len(STATES) - 1
 
 
