@@ -71,6 +71,17 @@ def test_no_prefix_of_a_model_loads() -> None:
         refusal(whole[:end])
 
 
+@pytest.mark.parametrize("byte", [0, 1, 0x7F, 0xFF])
+def test_a_changed_byte_gives_a_net_or_a_refusal(byte: int) -> None:
+    whole = SMALL.SerializeToString()
+    for place in range(len(whole)):
+        data = whole[:place] + bytes([byte]) + whole[place + 1 :]
+        try:
+            load(NetFiles(data))
+        except InvalidNet as error:
+            assert error.remedy
+
+
 def test_a_model_in_a_file_loads_too(tmp_path) -> None:
     path = tmp_path / "net.onnx"
     path.write_bytes(SMALL.SerializeToString())
@@ -192,6 +203,17 @@ def test_every_value_has_type_and_shape() -> None:
 def test_an_output_without_a_declared_shape_gets_one() -> None:
     proto = changed(lambda m: m.graph.output[0].type.tensor_type.ClearField("shape"))
     assert [str(d) for d in loaded(proto).graph.outputs[0].shape or ()] == ["N", "3"]
+
+
+def test_a_negative_size_means_any_size() -> None:
+    net = loaded(model("(float[2, 3] x) => (float[2, 3] y) { y = Relu(x) }"))
+    proto = ir.to_proto(net)
+    for port in (*proto.graph.input, *proto.graph.output):
+        port.type.tensor_type.shape.dim[0].dim_value = -1
+    [port] = loaded(proto).graph.inputs
+    assert port.shape is not None
+    assert port.shape[0] == ir.SymbolicDim(None)
+    assert port.shape[1] == 3
 
 
 def test_stale_value_info_misleads_nobody() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import onnx
+import onnx_ir as ir
 
 from portgrad.errors import InvalidNet
 from portgrad.graph import walk
@@ -39,6 +40,21 @@ def guarded(
         text = tidy(str(error))
         where = blamed(text, model)
         raise InvalidNet(what, code=code, where=where, found=text or None, remedy=remedy) from None
+
+
+def read(model: onnx.ModelProto) -> ir.Model:
+    """The model as a graph of objects.
+
+    Raises:
+        InvalidNet: `invalid_net`.
+    """
+    return guarded(
+        lambda: ir.from_proto(model),
+        model,
+        code="invalid_net",
+        what="The net holds something that cannot be read.",
+        remedy="Export the net again; `onnx_ir.from_proto` repeats this step.",
+    )
 
 
 def check(model: onnx.ModelProto) -> None:

@@ -8,6 +8,7 @@ from onnx_ir.passes.common import InlinePass
 
 from portgrad.errors import InvalidNet
 from portgrad.graph import vocabulary, walk
+from portgrad.graph.check import read
 
 
 def check(model: onnx.ModelProto) -> None:
@@ -29,7 +30,7 @@ def inline(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     if not model.functions:
         return model
-    net = ir.from_proto(model)
+    net = read(model)
     try:
         InlinePass()(net)
     except Exception as error:

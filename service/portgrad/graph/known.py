@@ -14,6 +14,8 @@ from portgrad.graph import walk
 
 T = TypeVar("T")
 
+_DTYPES = set(onnx.TensorProto.DataType.values()) - {onnx.TensorProto.UNDEFINED}
+
 
 class Known:
     """Looks the values of a typed model up by name. A name of two branches counts as unknown."""
@@ -51,7 +53,8 @@ class Known:
         """The element type of a tensor."""
         if name in self._constants:
             return self._constants[name].data_type
-        return self._types[name].tensor_type.elem_type or None if name in self._types else None
+        dtype = self._types[name].tensor_type.elem_type if name in self._types else None
+        return dtype if dtype in _DTYPES else None
 
     def constant(self, name: str) -> np.ndarray[Any, Any] | None:
         """The value of an initializer or of a Constant node."""

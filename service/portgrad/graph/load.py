@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from portgrad.errors import InvalidNet
 from portgrad.graph import bulk, functions, opsets, shapes, sparse, vocabulary, walk
-from portgrad.graph.check import check, check_text, guarded
+from portgrad.graph.check import check, check_text, read
 from portgrad.graph.external import ExternalData, locations
 from portgrad.graph.files import NetFiles
 from portgrad.graph.parse import parse
@@ -42,7 +42,7 @@ def load(files: NetFiles) -> ir.Model:
     functions.check(model)
     check(model)
     model = shapes.infer(opsets.convert(functions.inline(model)))
-    net = _read(model)
+    net = read(model)
     large.put_back(net)
     _order(net.graph, initializers)
     net.meta["opset"] = written_in
@@ -61,21 +61,12 @@ def _prepare(model: onnx.ModelProto) -> None:
         )
     model.ir_version = max(model.ir_version, LOWEST_IR_VERSION)
     model.ClearField("training_info")
+    shapes.free_negative_dimensions(model)
     for graph in walk.graphs(model.graph):
         held = {tensor.name for tensor in graph.initializer}
         for index in reversed(range(len(graph.input))):
             if graph.input[index].name in held:
                 del graph.input[index]
-
-
-def _read(model: onnx.ModelProto) -> ir.Model:
-    return guarded(
-        lambda: ir.from_proto(model),
-        model,
-        code="invalid_net",
-        what="The net holds something that cannot be read.",
-        remedy="Export the net again.",
-    )
 
 
 def _order(graph: ir.Graph, names: list[str]) -> None:

@@ -31,10 +31,10 @@ def convert(model: onnx.ModelProto) -> onnx.ModelProto:
     if version is None or version >= WORKING_OPSET:
         return model
     _refuse_hopeless(model, version)
-    typed = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    known = Known(typed)
-    adapters.shelter(typed, version)
     try:
+        typed = onnx.shape_inference.infer_shapes(model, data_prop=True)
+        known = Known(typed)
+        adapters.shelter(typed, version)
         converted = onnx.version_converter.convert_version(typed, WORKING_OPSET)
     except Exception as error:
         raise _refused(model, version, str(error)) from None
@@ -83,7 +83,7 @@ def _refused(model: onnx.ModelProto, version: int, text: str) -> InvalidNet:
 
 
 def _blamed(model: onnx.ModelProto, text: str) -> onnx.NodeProto | None:
-    """The first node that a message of the converter can mean: it names an operator or attribute."""
+    """The first node that a message can mean: those of the converter name no node."""
     words = set(re.findall(r"\w+", text))
     attribute = _REFUSED_ATTRIBUTE.search(text)
     for node in walk.all_nodes(model):

@@ -88,7 +88,7 @@ def _truncated() -> InvalidNet:
 
 def _not_onnx() -> InvalidNet:
     return InvalidNet(
-        "These bytes are no ONNX model.",
+        "These bytes are no ONNX model, or a damaged one.",
         code="not_onnx",
         expected="an ONNX model, which is a protobuf message",
         remedy="Export the net to ONNX (.onnx) and upload that file as it is, not compressed.",

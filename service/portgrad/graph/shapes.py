@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import onnx
 
 from portgrad.graph import walk
@@ -19,6 +21,24 @@ def forget(model: onnx.ModelProto) -> None:
         if len(kept) < len(graph.value_info):
             graph.ClearField("value_info")
             graph.value_info.extend(kept)
+
+
+def free_negative_dimensions(model: onnx.ModelProto) -> None:
+    """Sizes below 0 become unknown, in place: exporters mean "any", and onnx aborts on them."""
+    for graph in walk.all_graphs(model):
+        for info in (*graph.input, *graph.output, *graph.value_info):
+            for dim in _dims(info.type):
+                if dim.dim_value < 0:
+                    dim.ClearField("dim_value")
+
+
+def _dims(kind: onnx.TypeProto) -> Iterable[onnx.TensorShapeProto.Dimension]:
+    which = kind.WhichOneof("value")
+    if which in {"tensor_type", "sparse_tensor_type"}:
+        return getattr(kind, which).shape.dim
+    if which in {"sequence_type", "optional_type"}:
+        return _dims(getattr(kind, which).elem_type)
+    return _dims(kind.map_type.value_type) if which == "map_type" else ()
 
 
 def infer(model: onnx.ModelProto) -> onnx.ModelProto:
