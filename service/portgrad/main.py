@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from rich.console import Console
 
 from portgrad.cli import app as command_line
+from portgrad.cli import tables
 from portgrad.cli.serve import service
 from portgrad.errors import PortgradError
 from portgrad.settings import Settings
@@ -19,7 +20,7 @@ def main() -> None:
     try:
         command_line()
     except (PortgradError, ServiceError) as error:
-        Console(stderr=True, highlight=False).print(f"[bold red]{error.code}[/]: {error}")
+        tables.problem(Console(stderr=True, highlight=False), error)
         sys.exit(1)
 
 

@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from portgrad.errors import PortgradError
+from portgrad_client import PortgradError as ServiceError
+
 Array = np.ndarray[Any, Any]
 
 
@@ -32,6 +35,14 @@ def gradients(console: Console, found: Mapping[str, Array], warnings: Sequence[s
     console.print(table)
     for warning in warnings:
         console.print(f"[yellow]warning[/] {escape(warning)}")
+
+
+def problem(console: Console, error: PortgradError | ServiceError) -> None:
+    """An error: what is wrong, where, what was expected, what came, what to do."""
+    console.print(f"[bold red]{error.code}[/] {escape(error.detail)}")
+    for field in ("where", "expected", "found", "remedy"):
+        if sentence := getattr(error, field):
+            console.print(f"  [dim]{field:<8}[/] {escape(sentence)}")
 
 
 def _ports(heading: str, ports: Sequence[Mapping[str, Any]]) -> Table:

@@ -1,0 +1,81 @@
+"""The blocks of README and tutorials, run against a service that was started as they say."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from portgrad.samples import linear
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["README.md", "docs/tutorials/first-gradient.md"]
+WRITTEN = "http://127.0.0.1:8000"
+BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Set-up, and what would not return.
+NOT_RUN = ("make ", "pip ", "portgrad serve")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    data = tmp_path_factory.mktemp("data")
+    command = [sys.executable, "-c", "from portgrad.main import main; main()"]
+    arguments = ["serve", "--port", "0", "--data", str(data), "--samples"]
+    with subprocess.Popen(command + arguments, stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout is not None
+        try:
+            yield next(
+                found[0] for line in service.stdout if (found := re.search(r"http://[\d.:]+", line))
+            )
+        finally:
+            service.terminate()
+            service.stdout.read()
+
+
+def _blocks(page: str, language: str, address: str) -> list[str]:
+    text = (ROOT / page).read_text()
+    return [b.replace(WRITTEN, address) for kind, b in BLOCK.findall(text) if kind == language]
+
+
+def _commands(block: str) -> list[str]:
+    joined = block.replace("\\\n", " ")
+    return [line for line in joined.splitlines() if line and not line.startswith(NOT_RUN)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a reader would be: a net of their own, and the examples."""
+    (tmp_path / "net.onnx").write_bytes(linear(1, 2))
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    return tmp_path
+
+
+def _run(command: list[str], folder: Path, address: str) -> str:
+    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": scripts, "PORTGRAD_URL": address}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_blocks_run(page: str, address: str, folder: Path) -> None:
+    blocks = _blocks(page, "python", address)
+    assert blocks
+    _run([sys.executable, "-c", "\n".join(blocks)], folder, address)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_run(page: str, address: str, folder: Path) -> None:
+    commands = [c for block in _blocks(page, "sh", address) for c in _commands(block)]
+    assert commands
+    for command in commands:
+        url = f" --url {address}" if command.startswith("python examples") else ""
+        assert "urn:portgrad:problem" not in _run(["sh", "-c", command + url], folder, address)
