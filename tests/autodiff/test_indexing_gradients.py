@@ -7,6 +7,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
+from support.double import runner
 from support.rig import Row, case
 
 ROWS, WIDTH, TABLE = 512, 768, 4
@@ -33,6 +34,27 @@ def test_equal_indices_lose_no_update_on_several_threads(op: str, indices: np.nd
     expected = np.zeros((TABLE, WIDTH), np.float32)
     expected[3] = ROWS
     np.testing.assert_array_equal(gradient, expected)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        Row("Gather", [np.ones((3, 2)), np.array([2, 2, 0])], id="rows"),
+        Row("GatherElements", [np.ones((3, 2)), np.array([[2, 0], [2, 1]])], id="elements"),
+        Row("GatherND", [np.ones((3, 2)), np.array([[2, 1], [2, 1]])], id="tuples"),
+        Row("Pad", [np.ones((3, 2)), np.array([1, 1, 2, 0])], {"mode": "edge"}, id="margin"),
+    ],
+    ids=str,
+)
+def test_sums_of_16_bit_numbers_run(row: Row) -> None:
+    # onnxruntime has the kernel that adds them and refuses to run it.
+    half = case(row, np.float16)
+    seeds = half.seeds(half.run_forward())
+    [gradient] = runner(half.gradient(), engine="onnxruntime")({**half.feeds, **seeds})
+    wide = case(row)
+    [expected] = wide.run_gradient({name: s.astype(np.float64) for name, s in seeds.items()})
+    assert gradient.dtype == np.float16
+    np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-3)  # 11 bits
 
 
 @pytest.mark.parametrize(

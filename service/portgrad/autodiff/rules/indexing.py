@@ -86,7 +86,7 @@ def scatter_elements(
         return op.shaped_as(op.GatherElements(x, indices, axis=axis), updates)
 
     def put(x: Tensor, u: Tensor, how: str) -> Tensor:
-        return op.ScatterElements(x, indices, u, axis=axis, reduction=how)
+        return op.scatter(x, indices, u, axis, how)
 
     ct_data, ct_updates = _put_back(op, ct, data, updates, output, reduction, take, put)
     return ct_data, None, ct_updates
@@ -115,7 +115,7 @@ def scatter_nd(
 
     def put(x: Tensor, u: Tensor, how: str) -> Tensor:
         flat = op.Reshape(x, [-1]), positions, op.Reshape(u, [-1])
-        return op.reshape_like(op.ScatterElements(*flat, reduction=how), x)
+        return op.reshape_like(op.scatter(*flat, 0, how), x)
 
     ct_data, ct_updates = _put_back(op, ct, data, updates, output, reduction, take, put)
     return ct_data, None, ct_updates

@@ -18,7 +18,8 @@ import onnx_ir as ir
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary.shapes import ShapeWords
 
-_FIRST, _LAST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+_FIRST = np.iinfo(np.int64).min
+_HALF = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 
 
 class IndexingWords(ShapeWords):
@@ -60,6 +61,17 @@ class IndexingWords(ShapeWords):
         """The position of each element of x in the flattened x, in the shape of x."""
         return self.reshape_like(self.iota(self.count(x)), x)
 
+    def scatter(
+        self, x: Tensor, indices: Tensor, updates: Tensor, axis: int, reduction: str
+    ) -> Tensor:
+        """ScatterElements, in float32 where 16-bit numbers are reduced."""
+        # onnxruntime registers the kernel for them and refuses to reduce when it runs.
+        if reduction == "none" or x.dtype not in _HALF:
+            return self.ScatterElements(x, indices, updates, axis=axis, reduction=reduction)
+        wide, more = (self.Cast(t, to=ir.DataType.FLOAT) for t in (x, updates))
+        reduced = self.ScatterElements(wide, indices, more, axis=axis, reduction=reduction)
+        return self.cast_like(reduced, x)
+
     def add_rows(self, like: Tensor, rows: Tensor, updates: Tensor, width: Tensor) -> Tensor:
         """Zeros of a tensor's shape with updates added to rows of its elements.
 
@@ -75,7 +87,7 @@ class IndexingWords(ShapeWords):
             positions = self.Reshape(first + self.iota(width), [-1])
         zeros = self.ConstantOfShape(self.count(like), value=np.zeros(1, like.dtype.numpy()))
         flat = self.Reshape(updates, [-1])
-        summed = self.ScatterElements(zeros, positions, flat, axis=0, reduction="add")
+        summed = self.scatter(zeros, positions, flat, 0, "add")
         return self.reshape_like(summed, like)
 
     def add_back(self, like: Tensor, positions: Tensor, updates: Tensor) -> Tensor:
@@ -95,15 +107,13 @@ class IndexingWords(ShapeWords):
 
     def add_along(self, like: Tensor, indices: Tensor, updates: Tensor, axis: int) -> Tensor:
         """The adjoint of GatherElements."""
-        return self.ScatterElements(
-            self.zeros_like(like), indices, updates, axis=axis, reduction="add"
-        )
+        return self.scatter(self.zeros_like(like), indices, updates, axis, "add")
 
     def add_at(self, x: Tensor, indices: Tensor, updates: Tensor, axis: int) -> Tensor:
         """X with slices of an axis added at indices (a vector, not negative) of that axis."""
         column = [-1] + [1] * (self.rank(x) - axis - 1)
         everywhere = self.Expand(self.Reshape(indices, column), self.Shape(updates))
-        return self.ScatterElements(x, everywhere, updates, axis=axis, reduction="add")
+        return self.scatter(x, everywhere, updates, axis, "add")
 
     def add_tuples(
         self, like: Tensor, indices: Tensor, updates: Tensor, batch_dims: int = 0
@@ -144,6 +154,7 @@ class IndexingWords(ShapeWords):
             axes: where the shapes may differ.
             before: an int64 vector: how many zeros come before x on each axis; cropped where < 0.
         """
+        x = self.ranked(x, like)
         after = self.sizes(like, axes) - self.sizes(x, axes) - before
         pads = self.Concat(before, after, axis=0)
         if pads.constant is not None and not pads.constant.any():
