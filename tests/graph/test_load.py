@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import numpy as np
@@ -76,10 +77,8 @@ def test_a_changed_byte_gives_a_net_or_a_refusal(byte: int) -> None:
     whole = SMALL.SerializeToString()
     for place in range(len(whole)):
         data = whole[:place] + bytes([byte]) + whole[place + 1 :]
-        try:
-            load(NetFiles(data))
-        except InvalidNet as error:
-            assert error.remedy
+        with contextlib.suppress(InvalidNet):
+            assert load(NetFiles(data)).graph.outputs
 
 
 def test_a_model_in_a_file_loads_too(tmp_path) -> None:

@@ -35,7 +35,8 @@ def free_negative_dimensions(model: onnx.ModelProto) -> None:
 def _dims(kind: onnx.TypeProto) -> Iterable[onnx.TensorShapeProto.Dimension]:
     which = kind.WhichOneof("value")
     if which in {"tensor_type", "sparse_tensor_type"}:
-        return getattr(kind, which).shape.dim
+        dims: Iterable[onnx.TensorShapeProto.Dimension] = getattr(kind, which).shape.dim
+        return dims
     if which in {"sequence_type", "optional_type"}:
         return _dims(getattr(kind, which).elem_type)
     return _dims(kind.map_type.value_type) if which == "map_type" else ()
