@@ -1,7 +1,7 @@
 """Resize: float32 and exact differences throughout, since onnxruntime has no double kernel.
 
-The reference evaluator departs from onnxruntime in two of these cases (antialiased downsampling
-by a factor that leaves a fraction), and the gradient follows the forward pass that runs.
+onnxruntime departs from the reference evaluator for align_corners where the scale leaves a fraction
+of an element (linear-align_corners-down, cubic-align_corners-down): the gradient follows it.
 """
 
 from __future__ import annotations
