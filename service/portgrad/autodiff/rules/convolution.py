@@ -85,7 +85,7 @@ def _gathered(
     op: Op, ct: Tensor, w: Tensor, x: Tensor, windows: Windows, group: int, *, exact: bool
 ) -> Tensor:
     """The convolution of ct; rows that x has not, beyond an output padding, are cut off."""
-    if windows.shift is not None:
+    if not windows.simple:
         ct, windows = op.frame(ct, windows)
     whole = op.Conv(
         ct,

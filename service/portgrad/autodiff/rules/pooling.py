@@ -55,6 +55,7 @@ def average_pool(
         pads=pads,
         auto_pad=auto_pad,
         ragged=bool(ceil_mode),
+        centred=True,
     )
     if not ceil_mode and (count_include_pad or windows.unpadded):
         return _spread_sum(op, ct / float(math.prod(kernel_shape)), x, windows)
@@ -85,6 +86,7 @@ def lp_pool(
         pads=pads,
         auto_pad=auto_pad,
         ragged=bool(ceil_mode),
+        centred=True,
     )
     return _spread_sum(op, _over_norm(op, ct, y, p), x, windows) * _signed_power(op, x, p)
 

@@ -35,9 +35,10 @@ class ConvolutionWords(WindowWords):
             windows: how they lie on the image.
             group: the convolution's number of groups.
         """
-        if windows.shift is not None:
+        if not windows.simple:
             framed, plain = self.frame(image, windows)
-            return self.crop(self.spread(ct, weight, framed, plain, group), image, windows.shift[0])
+            spread = self.spread(ct, weight, framed, plain, group)
+            return self.unframe(spread, image, windows)
         if self._flips_well(weight, windows):
             return self.shaped_as(self._spread_by_flipping(ct, weight, windows, group), image)
         # The transposed convolution gives whole windows: rows that no window reaches are missing

@@ -30,7 +30,7 @@ class Windows:
         kernel: taps of a window.
         strides: rows from a window to the next.
         dilations: rows from a tap to the next.
-        begin: rows of padding before the image.
+        begin: rows of padding before the image; rows left out where negative.
         end: rows of padding after it.
         ragged: whether the last windows may reach beyond the padding (ceil_mode).
         shift: the padding before and after as int64 vectors, where only the run can tell it; then
@@ -59,6 +59,11 @@ class Windows:
     def unpadded(self) -> bool:
         """Whether there is certainly no padding."""
         return self.shift is None and self.begin == self.end == self.nowhere
+
+    @property
+    def simple(self) -> bool:
+        """Whether operators take the padding as their attribute."""
+        return self.shift is None and min((*self.begin, *self.end), default=0) >= 0
 
     @property
     def nowhere(self) -> Ints:
@@ -90,8 +95,13 @@ class WindowWords(ReductionWords):
         pads: Sequence[int] | None,
         auto_pad: str,
         ragged: bool = False,
+        centred: bool = False,
     ) -> Windows:
-        """The windows of a convolution or a pool, from its attributes."""
+        """The windows of a convolution or a pool, from its attributes.
+
+        With `centred`, as in pools, windows that need less than the whole image leave rows out at
+        both of its ends (a negative padding), else at the end alone.
+        """
         rank = len(kernel)
         fixed = tuple(pads or ()) if auto_pad == "NOTSET" else ()
         begin, end = fixed[:rank] or (0,) * rank, fixed[rank:] or (0,) * rank
@@ -103,7 +113,7 @@ class WindowWords(ReductionWords):
         # With stride 1 there are as many windows as rows.
         totals = [r - 1 if s == 1 else None for r, s in zip(windows.reach, steps, strict=True)]
         upper = auto_pad == "SAME_UPPER"
-        return self.share_padding(windows, image, signal, totals, upper=upper)
+        return self.share_padding(windows, image, signal, totals, upper=upper, centred=centred)
 
     def share_padding(
         self,
@@ -114,6 +124,7 @@ class WindowWords(ReductionWords):
         *,
         upper: bool,
         extra: Sequence[int] | None = None,
+        centred: bool = False,
     ) -> Windows:
         """Windows whose padding is what they need beyond the image, shared between both ends.
 
@@ -124,57 +135,71 @@ class WindowWords(ReductionWords):
             totals: the padding of each axis where the attributes alone tell it.
             upper: whether an odd row goes to the end.
             extra: rows that the image has by `output_padding`.
+            centred: see `windows`.
         """
         more = extra or windows.nowhere
         counts, rows = self.dims(signal)[2:], self.dims(image)[2:]
         geometry = zip(totals, counts, rows, windows.strides, windows.reach, more, strict=True)
         found = [
-            max(0, (count - 1) * stride + reach + add - row)
+            (count - 1) * stride + reach + add - row
             if total is None and isinstance(count, int) and isinstance(row, int)
             else total
             for total, count, row, stride, reach, add in geometry
         ]
         known = [total for total in found if total is not None]
         if len(known) < len(found):
-            return self._share_at_run_time(windows, image, signal, more, upper=upper)
-        small = tuple(total // 2 for total in known)
-        large = tuple(total - half for total, half in zip(known, small, strict=True))
-        begin, end = (small, large) if upper else (large, small)
+            options = {"upper": upper, "centred": centred}
+            return self._share_at_run_time(windows, image, signal, more, **options)
+        needed = [total if centred else max(0, total) for total in known]
+        begin = tuple(int((total if upper else total + 1) / 2) for total in needed)  # towards 0
+        end = tuple(total - before for total, before in zip(needed, begin, strict=True))
         return replace(windows, begin=begin, end=end)
 
     def frame(self, image: Tensor, windows: Windows) -> tuple[Tensor, Windows]:
         """The image with its padding written out, and the windows that lie on it."""
         if windows.unpadded:
             return image, windows
-        added: list[int | None] = [a + b for a, b in zip(windows.begin, windows.end, strict=True)]
-        pads = self.ints(*windows.begin, *windows.end)
-        if windows.shift is not None:
-            added, pads = [None] * len(added), self.Concat(*windows.shift, axis=0)
-        framed = self.Pad(image, pads, None, windows.axes)
+        framed = self.Pad(image, self.paddings(windows), None, windows.axes)
         batch, channels, *rows = image.shape or [None] * self.rank(image)
         grown = [
-            row + more if isinstance(row, int) and more is not None else None
-            for row, more in zip(rows, added, strict=True)
+            row + before + after if isinstance(row, int) and windows.shift is None else None
+            for row, before, after in zip(rows, windows.begin, windows.end, strict=True)
         ]
         framed.value.shape = ir.Shape([batch, channels, *grown])
         bare = windows.nowhere
         return framed, replace(windows, begin=bare, end=bare, shift=None)
 
-    def crop(self, image: Tensor, like: Tensor, starts: Tensor | None = None) -> Tensor:
-        """The part of an image that has the rows of another one, from the given rows on."""
+    def unframe(self, framed: Tensor, image: Tensor, windows: Windows) -> Tensor:
+        """The adjoint of `frame`: what belongs to padding is cut off, what was cut off is 0."""
+        bare = self.Pad(framed, -self.paddings(windows), None, windows.axes)
+        return self.shaped_as(bare, image)
+
+    def paddings(self, windows: Windows) -> Tensor:
+        """The padding before and after each axis, as Pad takes it."""
+        if windows.shift is not None:
+            return self.Concat(*windows.shift, axis=0)
+        return self.ints(*windows.begin, *windows.end)
+
+    def crop(self, image: Tensor, like: Tensor) -> Tensor:
+        """The part of an image that has the rows of another one, from the first row on."""
         axes = list(range(2, self.rank(like)))
         rows = self.Shape(like, start=2)
-        first = starts if starts is not None else self.ints(*(0 for _ in axes))
-        ends = rows if starts is None else starts + rows
-        return self.shaped_as(self.Slice(image, first, ends, axes), like)
+        return self.shaped_as(self.Slice(image, [0] * len(axes), rows, axes), like)
 
     def _share_at_run_time(
-        self, windows: Windows, image: Tensor, signal: Tensor, extra: Sequence[int], *, upper: bool
+        self,
+        windows: Windows,
+        image: Tensor,
+        signal: Tensor,
+        extra: Sequence[int],
+        *,
+        upper: bool,
+        centred: bool,
     ) -> Windows:
         geometry = zip(windows.reach, extra, windows.strides, strict=True)
         beyond = self.ints(*(reach + add - stride for reach, add, stride in geometry))
         reached = self.Shape(signal, start=2) * self.ints(*windows.strides) + beyond
-        total = self.Max(reached - self.Shape(image, start=2), self.index(0))
-        small = total / 2
-        large = total - small
-        return replace(windows, shift=(small, large) if upper else (large, small))
+        total = reached - self.Shape(image, start=2)
+        needed = total if centred else self.Max(total, self.index(0))
+        begin = (needed if upper else needed + 1) / 2
+        return replace(windows, shift=(begin, needed - begin))
