@@ -127,7 +127,11 @@ class Row:
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=10
         )
-        return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        for port in inferred.graph.output:
+            if not port.type.tensor_type.elem_type:  # onnx infers nothing of GroupNormalization
+                port.type.CopyFrom(inferred.graph.input[0].type)
+        return inferred
 
 
 def _port(name: str, array: np.ndarray, symbolic: bool) -> onnx.ValueInfoProto:

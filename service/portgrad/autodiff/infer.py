@@ -49,6 +49,8 @@ def annotate_output(node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> No
         value.shape = _statistics_shape(node)
     if node.op_type in {"MaxPool", "Dropout", "TopK"}:  # Indices and mask lie beside the values
         value.shape = node.outputs[0].shape
+    if node.op_type == "SoftmaxCrossEntropyLoss" and node.inputs[0] is not None:  # log_prob
+        value.shape = node.inputs[0].shape
 
 
 def _dtype(node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> ir.DataType:
