@@ -1,17 +1,29 @@
 # Every target sets up what it needs by itself: a fresh machine with Python 3.11 to 3.13 is enough.
-PYTHON ?= python3
+# Tried in this order; `make test PYTHON=/path/to/python` settles it.
+PYTHON ?= python3 python3.13 python3.12 python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8000
 DATA ?= data
 WORKERS ?= 2
+SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .PHONY: run test check format clean
 
+# The client is named beside the service, so that pip takes it from here and asks no index for it.
 $(BIN)/.installed: pyproject.toml clients/python/pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -e clients/python
+	@for python in $(BIN)/python $(PYTHON); do \
+	    "$$python" -c '$(SUITABLE)' 2>/dev/null && found=$$python && break; \
+	done; \
+	if [ -z "$$found" ]; then \
+	    echo "Portgrad needs Python 3.11, 3.12 or 3.13 with venv; none of these is one: $(PYTHON)."; \
+	    echo "Install one, or name it: make test PYTHON=/path/to/python3.12"; \
+	    exit 1; \
+	fi >&2; \
+	[ "$$found" = $(BIN)/python ] || "$$found" -m venv --clear $(VENV)
+	@echo "Installing into $(VENV), once ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -e clients/python
 	@touch $@
 
 run: $(BIN)/.installed ## start the service with sample nets on http://127.0.0.1:8000
@@ -26,9 +38,9 @@ check: $(BIN)/.installed ## format, lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --cache-dir .import_linter_cache
 
-format: $(BIN)/.installed
+format: $(BIN)/.installed ## format, and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean:
+clean: ## everything but the data
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
