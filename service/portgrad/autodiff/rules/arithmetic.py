@@ -30,6 +30,12 @@ def div(op: Op, ct: Tensor, a: Tensor, b: Tensor, *, y: Tensor) -> Pair:
     return ct_a, -(ct_a * y)
 
 
+@broadcasting("Mod", kink="as between the jumps")
+def modulo(op: Op, ct: Tensor, a: Tensor, b: Tensor, *, c: Tensor) -> Pair:
+    # c = a - q b with a constant whole q, whichever way the quotient was rounded.
+    return ct, ct * ((c - a) / b)
+
+
 @broadcasting("Sum")
 def sum_of(op: Op, ct: Tensor, operands: list[Tensor]) -> tuple[list[Tensor]]:
     return ([ct] * len(operands),)
