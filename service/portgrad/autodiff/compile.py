@@ -9,6 +9,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from portgrad.autodiff.bodies import expand, has_body
+from portgrad.autodiff.cuts import integer_cuts
 from portgrad.autodiff.sweep import Sweep, active
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary
@@ -57,15 +58,19 @@ def gradient_graph(
     _refuse_taken(values_by_name(graph), taken)
     nodes, wanted = _path(twin, wrt, of)
     values, opsets = values_by_name(graph), dict(graph.opset_imports)
+    forward = list(graph)
     op = Vocabulary(graph, opsets[""])
     sweep = Sweep(op, opsets)
     for name in of:
+        seed = _seed(op, values[name], imposed=name in seeds)
         if values[name] in wanted:
-            sweep.accumulate(values[name], _seed(op, values[name], imposed=name in seeds))
+            sweep.accumulate(values[name], seed)
     sweep.run(nodes, wanted)
+    starts, ends = ([values[name] for name in names] for names in (wrt, of))
+    warnings = dict.fromkeys([*sweep.warnings, *integer_cuts(forward, starts, ends)])
     gradients = [_result(op, sweep, values[name]) for name in wrt]
     _finish(twin, [values[name] for name in outputs], gradients)
-    return GradientGraph(twin, tuple(dict.fromkeys(sweep.warnings)))
+    return GradientGraph(twin, tuple(warnings))
 
 
 def _path(
