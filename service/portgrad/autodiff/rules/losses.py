@@ -80,7 +80,7 @@ def negative_log_likelihood_loss(
 ) -> tuple[Tensor, None, Tensor | None]:
     places = _places(op, input, target, ignore_index)
     ct_place, ct_weight = _by_class(op, ct, input, places, weight, reduction)
-    return op.shaped_as(op.Where(places.chosen, -ct_place, 0.0), input), None, ct_weight
+    return op.shaped_as(op.mask(places.chosen, ct) * -ct_place, input), None, ct_weight
 
 
 @vjp("SoftmaxCrossEntropyLoss", kink="0 where no place counts")
@@ -99,7 +99,7 @@ def softmax_cross_entropy_loss(
     places = _places(op, scores, labels, ignore_index)
     ct_place, ct_weights = _by_class(op, ct, log_prob, places, weights, reduction)
     # Of log_prob: -ct_place at the label; through the logarithm of softmax it is ct - p sum(ct).
-    direct, total = op.Where(places.chosen, -ct_place, 0.0), -ct_place
+    direct, total = op.mask(places.chosen, ct) * -ct_place, -ct_place
     if ct_log_prob is not None:
         direct = direct + ct_log_prob
         total = total + op.reduce_sum(ct_log_prob, [1])

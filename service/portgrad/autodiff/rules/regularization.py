@@ -25,5 +25,5 @@ def dropout(
     if known is not None and not known.reshape(()):
         return ct, None, None
     share = op.scalar(RATIO, ct) if ratio is None else op.cast_like(ratio, ct)
-    kept = op.Where(mask, ct / (1.0 - share), 0.0)
+    kept = ct * op.mask(mask, ct) / (1.0 - share)
     return op.Where(training_mode, kept, ct) if known is None else kept, None, None

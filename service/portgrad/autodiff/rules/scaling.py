@@ -10,15 +10,13 @@ _DEVIATION_EPSILON = 1e-9  # in the function body of MeanVarianceNormalization
 
 
 @vjp("LpNormalization", kink="0 where the norm is 0")
-def lp_normalization(
-    op: Op, ct: Tensor, input: Tensor, *, output: Tensor, axis: int, p: int
-) -> Tensor:
+def lp_normalization(op: Op, ct: Tensor, input: Tensor, *, axis: int, p: int) -> Tensor:
     reduce = op.ReduceL1 if p == 1 else op.ReduceL2
     norm = reduce(input, [axis], keepdims=1)
     empty = op.Equal(norm, 0.0)
-    toward = op.Sign(input) if p == 1 else output  # the slope of the norm
-    across = ct - toward * op.reduce_sum(ct * output, [axis])
-    return op.Where(empty, 0.0, across / op.Where(empty, 1.0, norm))
+    inv = op.Where(empty, 0.0, op.Reciprocal(op.Where(empty, 1.0, norm)))
+    slope = op.Sign(input) if p == 1 else input * inv  # of the norm
+    return ct * inv - slope * (op.reduce_sum(ct * input, [axis]) * inv * inv)
 
 
 @vjp("MeanVarianceNormalization", kink="as if the deviation were fixed where it is 0")
