@@ -25,7 +25,9 @@ LABEL org.opencontainers.image.title="Portgrad" \
       org.opencontainers.image.description="The gradient of any ONNX net, over HTTP." \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=dependencies /opt/portgrad /opt/portgrad
-ENV PATH=/opt/portgrad/bin:$PATH \
+# Libraries that look for a home find one that can be written.
+ENV HOME=/tmp \
+    PATH=/opt/portgrad/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     PORTGRAD_DATA=/data \
@@ -33,7 +35,8 @@ ENV PATH=/opt/portgrad/bin:$PATH \
 # The working directory stays empty: onnxruntime looks there for files that a net names.
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-index --no-deps /wheels/*.whl \
-    && useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin portgrad \
+    && groupadd --system --gid 10001 portgrad \
+    && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin portgrad \
     && install --directory --owner portgrad --group portgrad /data \
     && install --directory /opt/empty
 WORKDIR /opt/empty

@@ -60,7 +60,7 @@ def answering(cluster: Balanced, url: str) -> str:
 
 
 def test_the_configuration_is_valid() -> None:
-    addresses = {name: "127.0.0.1:1" for name in ("BIND", "REPLICA_1", "REPLICA_2")}
+    addresses = dict.fromkeys(("BIND", "REPLICA_1", "REPLICA_2"), "127.0.0.1:1")
     command = [str(HAPROXY), "-c", "-dW", "-f", str(CONFIG)]  # warnings are errors
     checked = subprocess.run(
         command, env={**os.environ, **addresses}, capture_output=True, text=True, check=False
