@@ -8,7 +8,8 @@ and shapes are known as the graph grows (see `infer`).
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -41,13 +42,15 @@ class Emitter:
     Args:
         graph: the graph that grows; its nodes must be in topological order.
         opset: the ai.onnx opset of the graph.
+        fresh: names that nothing else in the model has; by default from the graph, the main one.
     """
 
-    def __init__(self, graph: ir.Graph, opset: int) -> None:
+    def __init__(
+        self, graph: ir.Graph, opset: int, fresh: Callable[[str], str] | None = None
+    ) -> None:
         self.graph = graph
         self.opset = opset
-        self._prefix = _free_prefix(graph)
-        self._count = 0
+        self.fresh = fresh or _fresh_names(graph)
         self._constants: dict[tuple[Any, ...], Tensor] = {}
         self._nodes: dict[tuple[Any, ...], tuple[Tensor, ...]] = {}
 
@@ -82,12 +85,28 @@ class Emitter:
             self._nodes[key] = self._append(schema, inputs, given, outputs)
         return self._nodes[key]
 
+    def call(
+        self,
+        op_type: str,
+        inputs: Sequence[ir.Value | None],
+        attributes: Mapping[str, ir.Attr],
+        likes: Sequence[ir.Value],
+    ) -> list[Tensor]:
+        """Append a node with subgraphs, its outputs of the types and shapes of other values."""
+        node = ir.Node("", op_type, inputs, attributes, num_outputs=len(likes))
+        for value, like in zip(node.outputs, likes, strict=True):
+            value.name = self.fresh(op_type)
+            value.type = like.type
+            value.shape = None if like.shape is None else ir.Shape(like.shape.dims)
+        self.graph.append(node)
+        return [self.wrap(value) for value in node.outputs]
+
     def constant(self, array: np.ndarray[Any, Any]) -> Tensor:
         """A constant of the graph, shared by equal dtype, shape and bytes."""
         array = np.ascontiguousarray(array).reshape(array.shape)
         key = (array.dtype.name, array.shape, array.tobytes())
         if key not in self._constants:
-            name = self._fresh("constant")
+            name = self.fresh("constant")
             tensor = ir.Tensor(array, name=name)
             value = ir.Value(
                 name=name,
@@ -105,7 +124,7 @@ class Emitter:
             node.resize_outputs(index + 1)
         value = node.outputs[index]
         if not value.name:
-            value.name = self._fresh(f"{schema.name}_{schema.outputs[index].name}")
+            value.name = self.fresh(f"{schema.name}_{schema.outputs[index].name}")
             infer.annotate_output(node, schema, index)
         return value
 
@@ -128,17 +147,13 @@ class Emitter:
     ) -> tuple[Tensor, ...]:
         attributes = {name: _attribute(name, value) for name, value in given.items()}
         node = ir.Node("", schema.name, inputs, attributes, num_outputs=outputs)
-        name = self._fresh(schema.name)
+        name = self.fresh(schema.name)
         node.name = name
         for index, value in enumerate(node.outputs):
             value.name = name if index == 0 else f"{name}:{index}"
         infer.annotate(node, schema)
         self.graph.append(node)
         return tuple(self.wrap(value) for value in node.outputs)
-
-    def _fresh(self, stem: str) -> str:
-        self._count += 1
-        return f"{self._prefix}{self._count}_{stem}"
 
     def _promote(
         self, schema: onnx.defs.OpSchema, operands: tuple[Operand, ...]
@@ -184,6 +199,12 @@ def _hashable(item: tuple[str, Any]) -> tuple[Any, ...]:
     if isinstance(value, np.ndarray):
         return (name, value.dtype.name, value.shape, value.tobytes())
     return (name, tuple(value) if isinstance(value, list) else value)
+
+
+def _fresh_names(graph: ir.Graph) -> Callable[[str], str]:
+    """A function from the stem of a name to a name that nothing in the model has."""
+    prefix, count = _free_prefix(graph), itertools.count(1)
+    return lambda stem: f"{prefix}{next(count)}_{stem}"
 
 
 def _free_prefix(graph: ir.Graph) -> str:

@@ -43,6 +43,17 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Control:
+    """How a node with subgraphs is differentiated: see `subgraphs`.
+
+    The function takes the sweep, the node, the cotangents of its outputs and the wanted values; it
+    gives the cotangents of operands and captured values.
+    """
+
+    function: Function
+
+
+@dataclass(frozen=True)
 class Zero:
     """The derivative is zero wherever it exists; `warning` says why that may surprise."""
 
@@ -56,7 +67,7 @@ class Refused:
     reason: str
 
 
-Entry = Rule | Zero | Refused
+Entry = Rule | Control | Zero | Refused
 _ENTRIES: dict[tuple[str, str], list[Entry]] = {}
 
 
@@ -139,6 +150,16 @@ def _summed_back(op: Any, result: Any, operand: Any) -> Any:
     if isinstance(operand, list):
         return [_summed_back(op, c, x) for c, x in zip(result, operand, strict=True)]
     return op.unbroadcast(result, operand) if isinstance(result, Tensor) else result
+
+
+def control(op_type: str) -> Callable[[Function], Function]:
+    """Register how a node with subgraphs is differentiated."""
+
+    def register(function: Function) -> Function:
+        _ENTRIES.setdefault(("", op_type), []).append(Control(function))
+        return function
+
+    return register
 
 
 def zero(*op_types: str, domain: str = "", warning: str | None = None) -> None:

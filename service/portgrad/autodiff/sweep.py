@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import onnx_ir as ir
 
 from portgrad.autodiff.binding import Call, Schema, schema_of_node
-from portgrad.autodiff.registry import Refused, Rule, Zero, lookup
+from portgrad.autodiff.registry import Control, Cotangent, Refused, Rule, Zero, lookup
 from portgrad.autodiff.tensor import FLOATING, Tensor
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import Unsupported
@@ -64,19 +64,28 @@ class Sweep:
         if rule is None or schema is None:
             return
         try:
-            results = rule(Call(self.op, node, schema, cotangents))
-            for operand, result in zip(node.inputs, results, strict=True):
-                if operand in wanted and isinstance(result, Unsupported):
-                    raise result
-                if operand is not None and operand in wanted and isinstance(result, Tensor):
-                    self.accumulate(operand, result)
+            if isinstance(rule, Control):
+                found = rule.function(self, node, cotangents, wanted)
+            else:
+                results = rule(Call(self.op, node, schema, cotangents))
+                found = zip(node.inputs, results, strict=True)
+            self._spread(found, wanted)
         except Unsupported as error:
             raise explained(error, node, schema) from error
 
-    def _rule(self, node: ir.Node, schema: Schema | None) -> Rule | None:
+    def _spread(
+        self, found: Iterable[tuple[ir.Value | None, Cotangent]], wanted: set[ir.Value]
+    ) -> None:
+        for operand, result in found:
+            if operand in wanted and isinstance(result, Unsupported):
+                raise result
+            if operand is not None and operand in wanted and isinstance(result, Tensor):
+                self.accumulate(operand, result)
+
+    def _rule(self, node: ir.Node, schema: Schema | None) -> Rule | Control | None:
         version = schema.since_version if schema is not None else 0
         entry = lookup(node.domain, node.op_type, version)
-        if isinstance(entry, Rule):
+        if isinstance(entry, Rule | Control):
             return entry
         if isinstance(entry, Zero):
             if entry.warning:

@@ -3,6 +3,7 @@
 from portgrad.autodiff.rules import (
     arithmetic,
     clipping,
+    control_flow,
     convolution,
     einsum,
     flat,
@@ -26,6 +27,7 @@ from portgrad.autodiff.rules import (
 __all__ = [
     "arithmetic",
     "clipping",
+    "control_flow",
     "convolution",
     "einsum",
     "flat",
