@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -35,8 +36,8 @@ def _pair(name: str) -> list[np.ndarray]:
     return [_distinct(left, 0.4, 2.9), _distinct(right, 0.55, 1.75)]
 
 
-def _broadcast(*ops: str) -> list[Row]:
-    return [Row(op, _pair(name), id=name) for op, name in itertools.product(ops, _SHAPES)]
+def _broadcast(*ops: str, ways: Iterable[str] = _SHAPES) -> list[Row]:
+    return [Row(op, _pair(name), id=name) for op, name in itertools.product(ops, ways)]
 
 
 _A, _B, _C = (
@@ -44,7 +45,8 @@ _A, _B, _C = (
 )
 
 ROWS = [
-    *_broadcast("Add", "Sub", "Mul", "Div", "Max", "Min"),
+    *_broadcast("Add", "Div"),
+    *_broadcast("Sub", "Mul", "Max", "Min", ways=("same", "scalar-left", "vector", "middle")),
     *(Row(op, [_A], id="one") for op in ("Sum", "Mean", "Max", "Min")),
     *(Row(op, [_A, _B, _C], id="three") for op in ("Sum", "Mean", "Max", "Min")),
     Row("Div", [np.array([0.0, -2.0]), np.array([3.0, 0.5])], id="signs"),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -20,19 +19,24 @@ _DEEPER = np.array([[[0, 2], [1, 1]], [[2, 0], [-1, 1]]])
 _BOTH = ("NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss")
 
 
-def _modes(op: str) -> list[Row]:
+_MODES = (
+    ("none", False, False),
+    ("none", True, True),
+    ("sum", True, False),
+    ("sum", False, True),
+    ("mean", True, False),
+    ("mean", False, True),
+    ("mean", True, True),
+)
+
+
+def _modes(op: str) -> Iterator[Row]:
     """Reductions with and without weights and ignored places."""
-    rows = []
-    for reduction, weighted, ignore in itertools.product(
-        ("none", "sum", "mean"), (False, True), (None, 2)
-    ):
-        attributes: dict[str, Any] = {"reduction": reduction}
-        if ignore is not None:
-            attributes["ignore_index"] = ignore
+    for reduction, weighted, ignoring in _MODES:
+        attributes = {"reduction": reduction, **({"ignore_index": 2} if ignoring else {})}
         inputs = [_X, _LABELS, *([_WEIGHT] if weighted else [])]
-        name = f"{reduction}{'-weight' * weighted}{'-ignore' * (ignore is not None)}"
-        rows.append(Row(op, inputs, attributes, id=name))
-    return rows
+        name = f"{reduction}{'-weight' * weighted}{'-ignore' * ignoring}"
+        yield Row(op, inputs, attributes, id=name)
 
 
 ROWS = [
