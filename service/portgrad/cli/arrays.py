@@ -62,7 +62,7 @@ def _text(path: Path) -> str:
 
 def _unreadable(where: str, found: str) -> InvalidRequest:
     return InvalidRequest(
-        "the data cannot be read",
+        "The data cannot be read.",
         code="unreadable_data",
         where=where,
         expected="a .npy, .npz or .json file, or JSON such as [[1, 2, 3]]",

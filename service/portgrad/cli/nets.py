@@ -112,7 +112,7 @@ def gradient(
 def _described(net: str, external: list[Path] | None, url: str) -> dict[str, Any]:
     if Path(net).is_file():
         loaded = load(NetFiles(Path(net), _located(external)))
-        return {"id": loaded.id, "names": [], **loaded.description.plain()}
+        return {"id": loaded.id, "names": [net], **loaded.description.plain()}
     with Client(url) as client:
         return client.net(net).describe()
 
@@ -132,5 +132,5 @@ def _targets(given: list[str]) -> str | list[Any]:
     if len(items) == 1 and isinstance(items[0], str):
         return items[0]
     if any(not isinstance(item, str | list) for item in items):
-        raise InvalidRequest("a path is a list of strings", code="invalid_field", where="--wrt")
+        raise InvalidRequest("A path is a list of strings.", code="invalid_field", where="--wrt")
     return items

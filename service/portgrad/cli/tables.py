@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from portgrad.errors import PortgradError
 from portgrad_client import PortgradError as ServiceError
@@ -29,7 +29,7 @@ def description(console: Console, net: Mapping[str, Any]) -> None:
 
 def gradients(console: Console, found: Mapping[str, Array], warnings: Sequence[str]) -> None:
     """Gradients: shape, norm, extremes and a word where something is odd."""
-    table = Table("gradient", "dtype", "shape", "norm", "least", "greatest", "")
+    table = Table(_names("gradient"), "dtype", "shape", "norm", "least", "greatest", "")
     for name, array in found.items():
         table.add_row(escape(name), array.dtype.name, _shape(array.shape), *_numbers(array))
     console.print(table)
@@ -45,8 +45,13 @@ def problem(console: Console, error: PortgradError | ServiceError) -> None:
             console.print(f"  [dim]{field:<8}[/] {escape(sentence)}")
 
 
+def _names(heading: str) -> Column:
+    """A column that shows names whole."""
+    return Column(heading, overflow="fold")
+
+
 def _ports(heading: str, ports: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(heading, "dtype", "shape", "gradient")
+    table = Table(_names(heading), "dtype", "shape", "gradient")
     for port in ports:
         word = "yes" if port["differentiable"] else f"no: {escape(port['reason'])}"
         if port.get("buffer"):
