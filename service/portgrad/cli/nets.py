@@ -69,7 +69,7 @@ def describe(
 def gradient(
     net: Annotated[str, typer.Argument(help="ONNX file, or name or id of a net on the service.")],
     data: Annotated[
-        str, typer.Argument(help="Data: .npy, .npz, .json or .safetensors file, or JSON text.")
+        str, typer.Argument(help="Data: .npy, .npz or .json file, or JSON text.")
     ],
     wrt: Annotated[
         list[str] | None,

@@ -1,0 +1,88 @@
+"""The command line on files of this machine: what it prints, what it writes, how it fails."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from portgrad.main import main
+from portgrad.samples import chain, ramp
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("chain.onnx").write_bytes(chain())
+    Path("ramp.onnx").write_bytes(ramp())
+    np.save("x.npy", np.array([1.0, -2.0], np.float32))
+    np.savez("x.npz", Input=np.array([1.0, -2.0], np.float32))
+    Path("x.json").write_text('{"Input": [1, -2]}')
+    Path("broken.npz").write_bytes(b"PK")
+    return tmp_path
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["portgrad", *arguments])
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return int(stopped.value.code or 0)
+
+
+@pytest.mark.parametrize("data", ["[1, -2]", "x.npy", "x.npz", "x.json", '{"Input": [1, -2]}'])
+def test_gradient_of_a_file_takes_data_in_any_form(
+    data: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(monkeypatch, "gradient", "ramp.onnx", data, "-o", "out.npz") == 0
+    assert "written to out.npz" in capsys.readouterr().out
+    with np.load("out.npz") as written:
+        np.testing.assert_array_equal(written["Input"], np.array([1.0, 0.0], np.float32))
+
+
+def test_targets_by_name_and_path_and_an_imposed_gradient(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrt = ["--wrt", "layer3.bias", "--wrt", '["layer1", "weight"]']
+    imposed = ["--output-gradients", '{"Output": [2, -1]}']
+    arguments = ["gradient", "chain.onnx", "[1, 2, 3, 4, 5]", *wrt, *imposed, "-o", "out.npz"]
+    assert _run(monkeypatch, *arguments) == 0
+    with np.load("out.npz") as written:
+        assert sorted(written) == ["layer1.weight", "layer3.bias"]
+        np.testing.assert_array_equal(written["layer3.bias"], np.array([2.0, -1.0], np.float32))
+
+
+def test_describe_shows_names_whole(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(monkeypatch, "describe", "chain.onnx") == 0
+    shown = capsys.readouterr().out
+    for part in ("chain.onnx", "(batch, 5)", "layer1.weight", "float32", "opset 21"):
+        assert part in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["gradient", "ramp.onnx", "[1, "], "unreadable_data"),
+        (["gradient", "ramp.onnx", "missing.npy"], "unreadable_data"),
+        (["gradient", "ramp.onnx", "broken.npz"], "unreadable_data"),
+        (["gradient", "ramp.onnx", "[1]", "--wrt", "Imput"], "unknown_name"),
+        (["gradient", "ramp.onnx", "[1]", "--wrt", "[1]"], "invalid_field"),
+        (["describe", "x.json"], "not_onnx"),
+        (["describe", "nothing", "--url", "http://127.0.0.1:1"], "connection_failed"),
+    ],
+)
+def test_errors_are_sentences_on_stderr(
+    arguments: list[str],
+    code: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert _run(monkeypatch, *arguments) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith(code)
+    assert "Traceback" not in shown
