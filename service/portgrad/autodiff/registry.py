@@ -86,6 +86,21 @@ def entries() -> dict[tuple[str, str], list[Entry]]:
     return dict(_ENTRIES)
 
 
+def _add(op_type: str, domain: str, entry: Entry) -> None:
+    """Keep an entry; two that serve the same version would hide one another."""
+    others = _ENTRIES.setdefault((domain, op_type), [])
+    if any(_overlap(entry, other) for other in others):
+        raise TypeError(f"{domain or 'ai.onnx'}.{op_type} is registered twice")
+    others.append(entry)
+
+
+def _overlap(one: Entry, other: Entry) -> bool:
+    if not isinstance(one, Rule) or not isinstance(other, Rule):
+        return True
+    first, second = sorted((one, other), key=lambda rule: rule.since)
+    return first.until is None or second.since < first.until
+
+
 def vjp(
     op_type: str,
     *,
@@ -108,8 +123,7 @@ def vjp(
         signature = Signature.of(function)
         for schema in versions_between(op_type, domain, since, until):
             signature.check(schema)
-        rule = Rule(function, signature, since, until, kink)
-        _ENTRIES.setdefault((domain, op_type), []).append(rule)
+        _add(op_type, domain, Rule(function, signature, since, until, kink))
         return function
 
     return register
@@ -156,7 +170,7 @@ def control(op_type: str) -> Callable[[Function], Function]:
     """Register how a node with subgraphs is differentiated."""
 
     def register(function: Function) -> Function:
-        _ENTRIES.setdefault(("", op_type), []).append(Control(function))
+        _add(op_type, "", Control(function))
         return function
 
     return register
@@ -166,11 +180,11 @@ def zero(*op_types: str, domain: str = "", warning: str | None = None) -> None:
     """Register operators whose derivative is zero wherever it exists."""
     for op_type in op_types:
         versions_between(op_type, domain, 1, None)
-        _ENTRIES.setdefault((domain, op_type), []).append(Zero(warning))
+        _add(op_type, domain, Zero(warning))
 
 
 def refuse(*op_types: str, because: str, domain: str = "") -> None:
     """Register operators that have no derivative on principle."""
     for op_type in op_types:
         versions_between(op_type, domain, 1, None)
-        _ENTRIES.setdefault((domain, op_type), []).append(Refused(because))
+        _add(op_type, domain, Refused(because))
