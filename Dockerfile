@@ -14,17 +14,18 @@ print(*(need for need in needs if not need.startswith('portgrad-client')), sep='
     > requirements.txt \
     && pip install -r requirements.txt
 
-FROM dependencies AS wheels
+FROM dependencies AS code
 COPY README.md ./
 COPY service ./service
 COPY clients/python ./clients/python
-RUN pip wheel --no-deps --wheel-dir /wheels . ./clients/python
+RUN pip install --no-deps --prefix /opt/code . ./clients/python
 
 FROM ${PYTHON}
 LABEL org.opencontainers.image.title="Portgrad" \
       org.opencontainers.image.description="The gradient of any ONNX net, over HTTP." \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=dependencies /opt/portgrad /opt/portgrad
+COPY --from=code /opt/code /opt/portgrad
 # Libraries that look for a home find one that can be written.
 ENV HOME=/tmp \
     PATH=/opt/portgrad/bin:$PATH \
@@ -33,9 +34,7 @@ ENV HOME=/tmp \
     PORTGRAD_DATA=/data \
     PORTGRAD_PORT=8000
 # The working directory stays empty: onnxruntime looks there for files that a net names.
-RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
-    pip install --no-cache-dir --no-index --no-deps /wheels/*.whl \
-    && groupadd --system --gid 10001 portgrad \
+RUN groupadd --system --gid 10001 portgrad \
     && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin portgrad \
     && install --directory --owner portgrad --group portgrad /data \
     && install --directory /opt/empty

@@ -62,7 +62,7 @@ def test_every_stage_stands_on_one_pinned_base() -> None:
     assert classifiers["requires-python"] == ">=3.11,<3.14"
     assert version[1] in {"3.11", "3.12", "3.13"}
     bases = [each.rest for each in ALL if each.keyword == "FROM"]
-    assert bases == ["${PYTHON} AS dependencies", "dependencies AS wheels", "${PYTHON}"]
+    assert bases == ["${PYTHON} AS dependencies", "dependencies AS code", "${PYTHON}"]
 
 
 def test_it_runs_as_nobody_in_particular() -> None:
