@@ -1,4 +1,7 @@
-"""Arrays as callers send them, made into what a port takes. Nothing is narrowed without a word."""
+"""Arrays as callers send them, made into what a port takes. Nothing is narrowed without a word.
+
+A port that is a sequence of tensors takes a list of arrays and gives one.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ from typing import Any, TypeAlias
 import ml_dtypes
 import numpy as np
 
-from portgrad.errors import InvalidRequest
+from portgrad.errors import InvalidRequest, NotBuilt
 
 Array: TypeAlias = np.ndarray[Any, Any]
 ArrayLike: TypeAlias = Array | list[Any] | float | int | bool | str
+# What a port holds: an array, or a list of them where it is a sequence.
+Value: TypeAlias = Array | list[Array]
 
 STRING = np.dtype(object)
 _NAMED = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
@@ -21,6 +26,34 @@ def dtype_named(name: str) -> np.dtype[Any]:
     if name in {"string", "str", "object"}:
         return STRING
     return np.dtype(getattr(ml_dtypes, name, name))
+
+
+def as_port_value(value: ArrayLike, kind: str, where: str) -> Value:
+    """A caller's value in a port's type.
+
+    Args:
+        value: as for `as_port_array`; for a sequence a list of such.
+        kind: the port's type by name, such as `float32` or `sequence(float32)`.
+        where: the port, for messages.
+
+    Raises:
+        InvalidRequest: as `as_port_array`; `not_a_list`.
+        NotBuilt: the port is neither a tensor nor a sequence of tensors.
+    """
+    element = kind.removeprefix("sequence(").removesuffix(")") if "(" in kind else kind
+    if "(" in element or element == "unknown" or kind.startswith(("optional", "sparse")):
+        raise NotBuilt(
+            f"data for {where!r}, which is {kind}, cannot be sent yet",
+            where=where,
+            expected="ports that are tensors or sequences of tensors",
+            found=kind,
+            remedy="cut the net behind this port and upload the rest",
+        )
+    if element == kind:
+        return as_port_array(value, kind, where)
+    if not isinstance(value, list | tuple):
+        raise _not_a_list(where, kind)
+    return [as_port_array(one, element, f"{where}[{i}]") for i, one in enumerate(value)]
 
 
 def as_port_array(value: ArrayLike, dtype: str, where: str) -> Array:
@@ -121,6 +154,17 @@ def _wrong_dtype(where: str, wanted: np.dtype[Any], found: str) -> InvalidReques
     )
 
 
+def _not_a_list(where: str, kind: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"{where!r} takes a list of arrays",
+        code="not_a_list",
+        where=where,
+        expected=f"a list of arrays, for {kind}",
+        found="one value",
+        remedy="put the arrays into a list, even a single one",
+    )
+
+
 def _ragged(where: str) -> InvalidRequest:
     return InvalidRequest(
         f"the lists of {where!r} do not make an array",
@@ -129,3 +173,9 @@ def _ragged(where: str) -> InvalidRequest:
         expected="nested lists of equal lengths, of numbers or strings alone",
         found="lists of differing lengths, or an item that is neither number nor string",
     )
+
+
+def blank(value: Value, shape: tuple[int, ...]) -> Array:
+    """An array of zeros, or of empty strings, in the dtype of a value."""
+    dtype = np.asarray(value).dtype
+    return np.full(shape, "", object) if dtype == STRING else np.zeros(shape, dtype)

@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from portgrad.engine.arrays import Array
+import numpy as np
+
+from portgrad.engine.arrays import Value
 from portgrad.errors import InvalidRequest
 
 Dims = tuple[int | str | None, ...]
@@ -34,14 +36,17 @@ class Reading:
 
 
 def read(
-    ports: Mapping[str, Dims | None], data: Mapping[str, Array], forced: str | None = None
+    ports: Mapping[str, Dims | None], data: Mapping[str, Value], forced: str | None = None
 ) -> Reading:
     """The first reading that fits, or the one that the caller forces.
 
     Raises:
-        InvalidRequest: `wrong_shape`, with the declared and the sent shape.
+        InvalidRequest: `wrong_shape`, with the declared and the sent shape; `invalid_field` for
+            a reading that does not exist.
     """
-    shapes = {name: tuple(array.shape) for name, array in data.items()}
+    if forced is not None and forced not in READINGS:
+        raise _unknown_reading(forced)
+    shapes = {n: v.shape if isinstance(v, np.ndarray) else () for n, v in data.items()}
     for kind in READINGS if forced is None else (forced,):
         reading = _ATTEMPTS[kind](ports, shapes)
         if reading is not None:
@@ -109,20 +114,32 @@ def shown(dims: Dims | tuple[int, ...] | None) -> str:
     return "(" + ", ".join("?" if d is None else str(d) for d in dims) + ")"
 
 
+def _unknown_reading(forced: object) -> InvalidRequest:
+    return InvalidRequest(
+        "`batch` forces a reading that does not exist",
+        code="invalid_field",
+        where="batch",
+        expected=", ".join(READINGS),
+        found=repr(forced)[:80],
+        remedy="leave it out: the shapes decide",
+    )
+
+
 def _wrong_shape(
     ports: Mapping[str, Dims | None], shapes: Mapping[str, tuple[int, ...]], forced: str | None
 ) -> InvalidRequest:
     alone = [name for name in ports if fit({name: ports[name]}, shapes) is None]
-    culprits = alone or list(ports)
-    detail = (
-        f"the array of {culprits[0]!r} does not fit the declared shape"
-        if alone
-        else "the arrays fit their ports one by one, but sizes that must be equal differ"
-    )
+    culprits = list(ports) if forced is not None else alone or list(ports)
+    if forced is not None:
+        detail = f"the arrays cannot be read as {forced!r}"
+    elif alone:
+        detail = f"the array of {culprits[0]!r} does not fit the declared shape"
+    else:
+        detail = "the arrays fit their ports one by one, but sizes that must be equal differ"
     return InvalidRequest(
-        detail if forced is None else f"{detail} when read as {forced!r}",
+        detail,
         code="wrong_shape",
-        where=culprits[0],
+        where=culprits[0] if culprits else "batch",
         expected="; ".join(f"{name} {shown(ports[name])}" for name in culprits),
         found="; ".join(f"{name} {shown(shapes[name])}" for name in culprits),
         remedy="send the declared shape, one example without its leading 1 or symbol, or N "

@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
-from portgrad.engine.arrays import Array
-from portgrad.engine.batches import Dims
+from portgrad.engine.arrays import Array, Value
+from portgrad.engine.batches import Dims, shown
 from portgrad.engine.plan import Results
+from portgrad.errors import NotBuilt, RunFailed
 
 
 class Layout:
@@ -32,8 +33,7 @@ class Layout:
         self._batched = batched
         self._parameters = parameters
         self._dims = dims
-        leads = [shape[0] for name in batched if (shape := ports[name])]
-        self._leads = {1, *(lead for lead in leads if isinstance(lead, str))}
+        self._leads = {1, *(shape[0] for name in batched if (shape := ports[name]))}
 
     def own(self, name: str) -> bool:
         """Whether a value is each example's own: no parameter and no port that all share."""
@@ -49,7 +49,7 @@ class Layout:
         dims = self._dims(name)
         return bool(dims) and dims[0] == 1  # type: ignore[index]
 
-    def example(self, data: Mapping[str, Array], index: int) -> dict[str, Array]:
+    def example(self, data: Mapping[str, Value], index: int) -> dict[str, Value]:
         """The data of one example."""
         return {n: a[index : index + 1] if n in self._batched else a for n, a in data.items()}
 
@@ -58,15 +58,47 @@ class Layout:
 
         For a count of 0 there is one run, which tells shapes and dtypes alone.
         """
-
-        def join(name: str, parts: list[Array]) -> Array:
-            if not self.own(name):
-                return np.sum(parts, axis=0, dtype=parts[0].dtype) if count else parts[0] * 0
-            if not self.concatenated(name):
-                parts = [part[None] for part in parts]
-            return np.concatenate(parts)[:count]
-
+        found = {n: [run.gradients[n] for run in runs] for n in runs[0].gradients}
         return Results(
-            {n: join(n, [run.gradients[n] for run in runs]) for n in runs[0].gradients},
-            {n: join(n, [run.outputs[n] for run in runs]) for n in runs[0].outputs},
+            {
+                name: self._together(name, parts)[:count]
+                if self.own(name)
+                else _total(parts if count else [np.zeros_like(parts[0])])
+                for name, parts in found.items()
+            },
+            {
+                name: self._together(name, [run.outputs[name] for run in runs])[:count]
+                for name in runs[0].outputs
+            },
         )
+
+    def _together(self, name: str, parts: Sequence[Array]) -> Array:
+        if not all(isinstance(part, np.ndarray) for part in parts):
+            raise _no_batch_of_sequences(name)
+        shapes = dict.fromkeys(part.shape for part in parts)
+        if len(shapes) > 1:
+            raise _uneven(name, list(shapes))
+        return np.concatenate(parts) if self.concatenated(name) else np.stack(parts)
+
+
+def _total(parts: Sequence[Array]) -> Array:
+    return np.asarray(np.sum(parts, axis=0, dtype=parts[0].dtype))
+
+
+def _no_batch_of_sequences(name: str) -> NotBuilt:
+    return NotBuilt(
+        f"{name!r} is a sequence, and a batch over a fixed 1 cannot give sequences yet",
+        where=name,
+        remedy="send the examples one by one, or leave this output out",
+    )
+
+
+def _uneven(name: str, shapes: Sequence[tuple[int, ...]]) -> RunFailed:
+    return RunFailed(
+        f"the examples give {name!r} different shapes, which do not make one array",
+        code="uneven_examples",
+        where=name,
+        expected="the same shape for every example",
+        found=", ".join(shown(shape) for shape in shapes[:3]),
+        remedy="send the examples one by one, or leave this output out",
+    )

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import onnx_ir as ir
 
-from portgrad.engine import batches, seeds
-from portgrad.engine.arrays import Array
-from portgrad.engine.batches import EACH, EXAMPLE, Dims, Reading
+from portgrad.engine import batches, empties, seeds
+from portgrad.engine.arrays import Array, Value
+from portgrad.engine.batches import AS_IS, EXAMPLE, Dims, Reading
 from portgrad.engine.cache import Cache
 from portgrad.engine.examples import Layout
 from portgrad.engine.plan import Compiled, Plan, Results
 from portgrad.engine.sessions import Weights
 from portgrad.errors import RunFailed
-from portgrad.graph.batching import Batched, batched
+from portgrad.graph.batching import Batched, batched, examples, together
 from portgrad.graph.names import Names
 from portgrad.graph.ports import shape_of
 
 Arrays: TypeAlias = Mapping[str, Array]
+Values: TypeAlias = Mapping[str, Value]
 Sessions: TypeAlias = Cache[tuple[Any, ...], Any]
 Ports: TypeAlias = frozenset[str]
 Made = TypeVar("Made")
@@ -33,7 +34,7 @@ class Execution:
     """One call: what it needs on the way in, what it found on the way out."""
 
     plan: Plan
-    data: Arrays
+    data: Values
     imposed: Arrays
     reading: Reading
     results: Results = field(default_factory=lambda: Results({}, {}))
@@ -71,11 +72,13 @@ class Executor:
         self._threads = threads
         self._ports = {name: shape_of(value) for name, value in names.inputs.items()}
 
-    def execute(self, plan: Plan, data: Arrays, imposed: Arrays, batch: str | None) -> Execution:
+    def execute(self, plan: Plan, data: Values, imposed: Arrays, batch: str | None) -> Execution:
         """Run a plan on the first reading of the arrays that fits, or the one that is forced."""
         call = Execution(plan, data, imposed, batches.read(self._ports, data, batch))
-        if call.reading.kind != EACH:
+        if call.reading.kind == AS_IS:
             self._once(call)
+        elif call.reading.kind == EXAMPLE:
+            self._as_example(call)
         elif call.reading.count == 0 or not self._as_one_batch(call):
             self._one_by_one(call)
         return call
@@ -98,46 +101,75 @@ class Executor:
     def _dims(self, name: str) -> Dims | None:
         return shape_of(self._names.resolve(name, name))
 
+    def _shapes(self, call: Execution, names: Iterable[str]) -> dict[str, Dims | None]:
+        return {name: seeds.sized(self._dims(name), call.reading.sizes) for name in names}
+
     def _layout(self, reading: Reading) -> Layout:
         return Layout(self._ports, reading.batched, self._names.parameters.keys(), self._dims)
 
     def _once(self, call: Execution) -> None:
-        """The net as it is; a single example gets its leading axis and loses it again."""
-        led = self._layout(call.reading).led if call.reading.kind == EXAMPLE else None
-        data = {
-            name: a[None] if led and name in call.reading.batched else a
-            for name, a in call.data.items()
-        }
-        ready = {}
+        """The net as it is."""
+        shapes = self._shapes(call, call.imposed)
+        ready = {n: seeds.checked(seed, shapes[n], n) for n, seed in call.imposed.items()}
+        symbol = empties.empty_symbol(self._ports, call.reading)
+        read = (*call.plan.of, *call.plan.outputs)
+        if symbol and empties.in_all(symbol, map(self._dims, read)):
+            self._of_none(call, ready, symbol)
+        else:
+            call.results = self._run(call, self._compile(call), call.data, ready)
+
+    def _of_none(self, call: Execution, ready: Arrays, symbol: str) -> None:
+        """One example of zeros, cut to none: see `empties`."""
+        led = {name for name, dims in self._ports.items() if symbol in (dims or ())}
+        data = empties.one_of_zeros(call.data, led)
+        zeros = {name: np.zeros((1,) * seed.ndim, seed.dtype) for name, seed in ready.items()}
+        found = self._run(call, self._compile(call), data, zeros)
+        found = found.mapped(lambda name, a: empties.cut(a, self._dims(name), symbol))
+        nothing = {name: np.zeros_like(a) for name, a in found.gradients.items()}
+        call.results = Results(nothing, found.outputs)
+
+    def _as_example(self, call: Execution) -> None:
+        """A single example gets its leading axis and loses it again."""
+        led, batched = self._layout(call.reading).led, call.reading.batched
+        data = {n: np.asarray(a)[None] if n in batched else a for n, a in call.data.items()}
+        shapes, ready = self._shapes(call, call.imposed), {}
         for name, seed in call.imposed.items():
-            dims = seeds.sized(self._dims(name), call.reading.sizes)
-            seen = dims[1:] if dims and led and led(name) else dims
-            ready[name] = seeds.checked(seeds.checked(seed, seen, name), dims, name)
+            dims = shapes[name]
+            own = seeds.checked(seed, dims[1:] if dims and led(name) else dims, name)
+            ready[name] = seeds.checked(own, dims, name)
         results = self._run(call, self._compile(call), data, ready)
-        call.results = results.mapped(lambda n, a: a[0] if led and led(n) else a)
+        call.results = results.mapped(lambda n, a: a[0] if led(n) and a.shape[0] == 1 else a)
 
     def _as_one_batch(self, call: Execution) -> bool:
         """Run all examples at once where the net's structure allows it for what is asked."""
         over, count, layout = call.reading.batched, call.reading.count, self._layout(call.reading)
         variant = call.timed("compile", lambda: self._batched(over))
-        inner = [n for n in (*call.plan.wrt, *call.plan.of, *call.plan.outputs) if layout.own(n)]
-        if variant is None or not all(
-            layout.concatenated(name) and variant.axis.get(name) == 0 for name in inner
-        ):
+        targets = [name for name in call.plan.wrt if layout.own(name)]
+        carried = [*targets, *call.plan.of, *call.plan.outputs]
+        if variant is None or not all(name in variant.axis for name in carried):
             return False
-        ready = {}
+        shapes, ready = self._shapes(call, carried), {}
         for name, seed in call.imposed.items():
-            dims = self._dims(name)
-            ready[name] = seeds.checked(seed, dims and (count, *dims[1:]), name)
-        call.results = self._run(call, self._compile(call, over), call.data, ready)
+            dims, stacked = shapes[name] or (), not layout.concatenated(name)
+            whole = seeds.checked(seed, seeds.of_batch(dims, count, stacked), name)
+            ready[name] = together(whole if stacked else whole[:, None], variant.axis[name])
+        found = self._run(call, self._compile(call, over), call.data, ready)
+
+        def shown(name: str, array: Array) -> Array:
+            if name not in carried:
+                return array  # a total over the examples
+            apart = examples(array, variant.axis[name])
+            return apart[:, 0] if layout.concatenated(name) else apart
+
+        call.results = found.mapped(shown)
         return True
 
     def _one_by_one(self, call: Execution) -> None:
         """One run for each example; for none at all, a run on zeros that tells the shapes."""
         layout, count = self._layout(call.reading), call.reading.count
-        compiled = self._compile(call)
+        compiled, shapes = self._compile(call), self._shapes(call, call.imposed)
         cut = {
-            name: seeds.split(seed, count, self._dims(name), not layout.concatenated(name), name)
+            name: seeds.split(seed, count, shapes[name], not layout.concatenated(name), name)
             for name, seed in call.imposed.items()
         }
         runs = [
@@ -150,12 +182,12 @@ class Executor:
             for index in range(count)
         ]
         if count == 0:
-            blank = {
-                name: np.zeros((1, *a.shape[1:]), a.dtype) if name in call.reading.batched else a
-                for name, a in call.data.items()
+            none = {
+                name: np.zeros((1,) * len(shapes[name] or ()), seed.dtype)
+                for name, seed in call.imposed.items()
             }
-            none = {n: np.zeros((1,) * a.ndim, a.dtype) for n, a in call.imposed.items()}
-            runs = [self._run(call, compiled, blank, none)]
+            data = empties.one_of_zeros(call.data, call.reading.batched)
+            runs = [self._run(call, compiled, data, none)]
         call.results = layout.joined(runs, count)
 
     def _compile(self, call: Execution, over: Ports = frozenset()) -> Compiled:
@@ -163,7 +195,7 @@ class Executor:
         call.warnings = compiled.warnings
         return compiled
 
-    def _run(self, call: Execution, compiled: Compiled, data: Arrays, ready: Arrays) -> Results:
+    def _run(self, call: Execution, compiled: Compiled, data: Values, ready: Arrays) -> Results:
         try:
             return call.timed("run", lambda: compiled.run(data, ready))
         except RunFailed:
@@ -171,7 +203,7 @@ class Executor:
                 self._refuse_wrong_seeds(data, ready)
             raise
 
-    def _refuse_wrong_seeds(self, data: Arrays, ready: Arrays) -> None:
+    def _refuse_wrong_seeds(self, data: Values, ready: Arrays) -> None:
         """Where the run failed, see whether an imposed array of a shape known only now is why."""
         outputs = self.compiled(Plan(outputs=tuple(ready))).run(data, {}).outputs
         for name, seed in ready.items():

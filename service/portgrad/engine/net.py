@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from portgrad.autodiff import obstacles
-from portgrad.engine.arrays import Array, ArrayLike, as_port_array
+from portgrad.engine.arrays import Array, ArrayLike, Value, as_port_array, as_port_value
 from portgrad.engine.cache import Cache
 from portgrad.engine.executor import Executor, Sessions
 from portgrad.engine.plan import Plan
@@ -15,7 +15,9 @@ from portgrad.engine.results import Gradients, Outputs
 from portgrad.errors import InvalidRequest
 from portgrad.graph import load as load_model
 from portgrad.graph.files import NetFiles
+from portgrad.graph.lifting import lift_parameters
 from portgrad.graph.names import Names
+from portgrad.graph.nearest import listed
 from portgrad.graph.ports import Description, describe
 from portgrad.graph.targets import check_ports, resolve_of, resolve_outputs, resolve_targets
 from portgrad.graph.types import type_name
@@ -57,6 +59,7 @@ class Net:
         self.id = files.net_id()
         self._model = load_model(files)
         self.names = Names(self._model)
+        lift_parameters(self._model, self.names)
         cache = sessions if sessions is not None else Cache(SESSIONS)
         self._executor = Executor(self.id, self._model, self.names, cache, threads)
 
@@ -88,6 +91,8 @@ class Net:
             RunFailed: the runtime failed on these data.
         """
         wanted = resolve_outputs(self.names, outputs)
+        if not wanted:
+            raise _nothing_asked()
         plan = Plan(outputs=tuple(wanted))
         done = self._executor.execute(plan, self._arrays(data), {}, batch)
         return Outputs(done.results.outputs, done.timings)
@@ -124,7 +129,7 @@ class Net:
             RunFailed: the runtime failed on these data.
         """
         targets = resolve_targets(self.names, wrt)
-        imposed = self._imposed(output_gradients or {})
+        imposed = self._imposed({} if output_gradients is None else output_gradients)
         of_values = resolve_of(self.names, of, imposed)
         wanted = resolve_outputs(self.names, outputs)
         plan = Plan(tuple(targets.values), tuple(of_values), tuple(imposed), tuple(wanted))
@@ -145,7 +150,7 @@ class Net:
         found = self.gradient(data, outputs=outputs, **options)
         return Outputs(found.outputs, found.timings), found
 
-    def _arrays(self, data: Data) -> dict[str, Array]:
+    def _arrays(self, data: Data) -> dict[str, Value]:
         ports = self.names.inputs
         if not isinstance(data, Mapping):
             if len(ports) != 1:
@@ -158,13 +163,35 @@ class Net:
             data = {next(iter(ports)): data}
         check_ports(self.names, data)
         return {
-            name: as_port_array(data[name], type_name(port.type), name)
+            name: as_port_value(data[name], type_name(port.type), name)
             for name, port in ports.items()
         }
 
     def _imposed(self, given: Mapping[str, ArrayLike]) -> dict[str, Array]:
+        if not isinstance(given, Mapping):
+            raise _unnamed_seeds(self.names)
         resolved = resolve_of(self.names, None, given) if given else {}
         return {
             name: as_port_array(given[name], type_name(value.type), f"output_gradients.{name}")
             for name, value in resolved.items()
         }
+
+
+def _nothing_asked() -> InvalidRequest:
+    return InvalidRequest(
+        "the call asks for no output",
+        code="invalid_field",
+        where="outputs",
+        expected="true, or a list of at least one output port or inner value",
+        remedy="leave `outputs` out for all output ports",
+    )
+
+
+def _unnamed_seeds(names: Names) -> InvalidRequest:
+    return InvalidRequest(
+        "`output_gradients` does not name the outputs that it is imposed at",
+        code="invalid_field",
+        where="output_gradients",
+        expected="an array by the name of each output or inner value",
+        remedy=f"name them: {listed(names.outputs)}" if names.outputs else None,
+    )

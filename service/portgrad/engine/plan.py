@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from portgrad.autodiff import GRADIENT, SEED, gradient_graph
-from portgrad.engine.arrays import Array
+from portgrad.engine.arrays import Array, Value
 from portgrad.engine.sessions import Session, Weights
 
 
@@ -59,7 +59,7 @@ class Compiled:
     session: Session
     warnings: tuple[str, ...]
 
-    def run(self, data: Mapping[str, Array], seeds: Mapping[str, Array]) -> Results:
+    def run(self, data: Mapping[str, Value], seeds: Mapping[str, Array]) -> Results:
         """Run once.
 
         Args:

@@ -47,25 +47,23 @@ def wrong_seed(name: str, dims: Dims | tuple[int, ...], shape: tuple[int, ...]) 
     )
 
 
-def split(seed: Array, count: int, dims: Dims | None, stacked: bool, name: str) -> list[Array]:
-    """A gradient imposed on a whole batch, cut into one for each example.
+def of_batch(dims: Dims, count: int, stacked: bool) -> Dims:
+    """The shape that a value has in the answer to a batch, from that of one example.
 
     Args:
-        seed: the array for all examples.
+        dims: the shape for one example.
         count: the number of examples.
-        dims: the output's shape for one example.
-        stacked: whether the answer stacks this output on a new leading axis; otherwise its own
-            first axis of 1 becomes the batch.
-        name: the output.
+        stacked: whether the value is stacked on a new leading axis; otherwise its own first axis
+            of 1 becomes the batch.
     """
-    rest = dims if stacked or dims is None else dims[1:]
-    rank = None if rest is None else 1 + len(rest)
-    if rank is not None and seed.ndim > rank:
-        raise wrong_seed(name, (count, *(rest or ())), seed.shape)
-    if rank is None or seed.ndim < rank or seed.shape[0] == 1 != count:
-        cut = [seed[0] if rank is not None and seed.ndim == rank else seed] * count
-    elif seed.shape[0] == count:
-        cut = list(seed)
-    else:
-        raise wrong_seed(name, (count, *(rest or ())), seed.shape)
-    return [checked(np.asarray(one), dims, name) for one in cut]
+    return (count, *(dims if stacked else dims[1:]))
+
+
+def split(seed: Array, count: int, dims: Dims | None, stacked: bool, name: str) -> list[Array]:
+    """A gradient imposed on a whole batch, cut into one for each example; see `of_batch`."""
+    if dims is None:  # an array of the wrong shape fails in the graph
+        alone = seed.ndim == 0 or seed.shape[0] != count
+        return [seed] * count if alone else [np.asarray(one) for one in seed]
+    whole = checked(seed, of_batch(dims, count, stacked), name)
+    parts = np.broadcast_to(whole, (count, *whole.shape[1:]))
+    return [part if stacked else part[None] for part in map(np.asarray, parts)]

@@ -8,7 +8,6 @@ docs/decisions/0003-shared-weights.md.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,8 +15,9 @@ import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
 
-from portgrad.engine.arrays import Array
-from portgrad.errors import RunFailed, Unsupported
+from portgrad.engine.arrays import Array, Value
+from portgrad.engine.failures import not_runnable, run_failed
+from portgrad.errors import RunFailed
 
 # Smaller initializers travel inside the graph: the runtime folds and fuses them anyway.
 INLINE_BYTES = 1024
@@ -31,11 +31,10 @@ class Weights:
 
     def __init__(self, model: ir.Model) -> None:
         self._values: dict[str, ort.OrtValue] = {}
-        for graph in model.graphs():
-            for name, value in graph.initializers.items():
-                tensor = value.const_value
-                if tensor is not None and tensor.nbytes > INLINE_BYTES and _numeric(tensor):
-                    self._values[str(name)] = _ort_value(tensor)
+        for name, value in model.graph.initializers.items():
+            tensor = value.const_value
+            if tensor is not None and tensor.nbytes > INLINE_BYTES and _numeric(tensor):
+                self._values[str(name)] = _ort_value(tensor)
 
     def detach(self, model: ir.Model) -> list[str]:
         """Replace a graph's larger initializers by references to these; their names."""
@@ -101,7 +100,7 @@ class Session:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.outputs = tuple(str(value.name) for value in model.graph.outputs)
         self._narrow = _widen(model.graph)
-        _forget_doubled_names(model.graph)
+        _name_nodes(model.graph)
         self._dies_on_empty = any(n.op_type in _DIE_ON_EMPTY for n in model.graph.all_nodes())
         names = weights.detach(model)
         if names:
@@ -113,34 +112,43 @@ class Session:
                 providers=["CPUExecutionProvider"],
             )
         except Exception as error:  # the runtime raises many kinds, all of them about the graph
-            raise _not_runnable(error) from error
+            raise not_runnable(error) from error
         self._inputs = {str(value.name): value.dtype for value in model.graph.inputs}
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, feeds: Mapping[str, Value]) -> dict[str, Array]:
         """All outputs by name. Feeds that the graph does not read are left out.
+
+        An output that is a sequence comes as a list.
 
         Raises:
             RunFailed: the runtime failed on these data.
         """
-        if self._dies_on_empty and any(feeds[name].size == 0 for name in self._inputs):
-            raise _empty()
-        given = {
-            name: _typed(feeds[name], dtype) if dtype in _WIDENED else feeds[name]
-            for name, dtype in self._inputs.items()
-        }
+        if self._dies_on_empty and any(_empty(feeds[name]) for name in self._inputs):
+            raise _refused_empty()
+        given = {name: _feed(feeds[name], dtype) for name, dtype in self._inputs.items()}
         try:
             results = self._session.run(None, given)
         except Exception as error:
-            raise _run_failed(error) from error
+            raise run_failed(error) from error
         named = zip(self.outputs, results, strict=True)
         return {n: v.astype(self._narrow[n]) if n in self._narrow else v for n, v in named}
+
+
+def _feed(value: Value, dtype: ir.DataType | None) -> Value | ort.OrtValue:
+    if dtype in _WIDENED and isinstance(value, np.ndarray):
+        return _typed(value, dtype)
+    return value
 
 
 # Kernels that abort the whole process on an operand without elements (seen in 1.32).
 _DIE_ON_EMPTY = {"GRU", "LSTM", "RNN"}
 
 
-def _empty() -> RunFailed:
+def _empty(value: Value) -> bool:
+    return isinstance(value, np.ndarray) and value.size == 0
+
+
+def _refused_empty() -> RunFailed:
     return RunFailed(
         "the runtime cannot run the recurrent operators of this net on empty arrays",
         code="empty_array",
@@ -149,21 +157,20 @@ def _empty() -> RunFailed:
     )
 
 
-def _forget_doubled_names(graph: ir.Graph) -> None:
-    """The runtime refuses two nodes of one name, which ONNX allows; it needs none."""
+def _name_nodes(graph: ir.Graph) -> None:
+    """Names for the runtime's messages, which it wants to be unique, unlike ONNX."""
     seen: set[str] = set()
     for node in graph.all_nodes():
-        if node.name in seen:
-            node.name = None
-        elif node.name:
-            seen.add(node.name)
+        names = (node.name, *(value.name for value in node.outputs))
+        node.name = next((name for name in names if name and name not in seen), None)
+        seen.add(node.name or "")
 
 
 def _widen(graph: ir.Graph) -> dict[str, np.dtype[Any]]:
     """Cast outputs of dtypes that cannot leave the runtime; the dtypes they must get back."""
     narrow = {}
     for index, value in enumerate(graph.outputs):
-        if value.dtype in _WIDENED:
+        if value.dtype in _WIDENED and isinstance(value.type, ir.TensorType):
             narrow[str(value.name)] = value.dtype.numpy()
             to = ir.AttrInt64("to", int(ir.DataType.FLOAT))
             cast = ir.Node("", "Cast", [value], [to], num_outputs=1)
@@ -172,30 +179,3 @@ def _widen(graph: ir.Graph) -> dict[str, np.dtype[Any]]:
             graph.append(cast)
             graph.outputs[index] = cast.outputs[0]
     return narrow
-
-
-def _not_runnable(error: Exception) -> Unsupported:
-    text = _cleaned(error)
-    return Unsupported(
-        f"onnxruntime cannot run this graph: {text}",
-        code="not_runnable",
-        found=text,
-        remedy="change the operator or its dtype to one that onnxruntime's CPU provider has",
-    )
-
-
-def _run_failed(error: Exception) -> RunFailed:
-    text = _cleaned(error)
-    node = re.search(r"running (\S+) node\. Name:'([^']*)'", text)
-    return RunFailed(
-        f"the runtime failed on these data: {text}",
-        where=f"{node[1]} node {node[2]!r}" if node else None,
-        remedy="compare the data with the shapes that the net's description gives",
-    )
-
-
-def _cleaned(error: Exception) -> str:
-    """The runtime's message without paths of its sources and of this machine."""
-    text = re.sub(r"\S*/\S*\.(?:h|cc|cpp|hpp):\d+\s*", "", str(error))
-    text = re.sub(r"(?<![\w])/(?:[\w.+-]+/)+[\w.+-]*", "…", text)
-    return " ".join(text.split())[:500]

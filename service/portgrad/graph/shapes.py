@@ -49,6 +49,7 @@ def infer(model: onnx.ModelProto) -> onnx.ModelProto:
         InvalidNet: `shape_inference_failed`, naming the node where onnx does.
     """
     forget(model)
+    _name_sizes(model.graph)
     _spell_out_axes(model)
     return guarded(
         lambda: onnx.shape_inference.infer_shapes(
@@ -59,6 +60,24 @@ def infer(model: onnx.ModelProto) -> onnx.ModelProto:
         what="The types or shapes of the net contradict each other.",
         remedy="Check the named node's operands against its operator, and export the net again.",
     )
+
+
+def _name_sizes(graph: onnx.GraphProto) -> None:
+    """A symbol for each unknown size of a port: inference invents ones that lead back to no port.
+
+    Each is a symbol of its own, so any size fits as before; what has the size of a port has its
+    symbol from then on, such as the leading one of a batch.
+    """
+    infos = (*graph.input, *graph.output, *graph.value_info)
+    taken = {dim.dim_param for info in infos for dim in _dims(info.type)}
+    for port in graph.input:
+        for axis, dim in enumerate(_dims(port.type)):
+            if not (dim.dim_param or dim.HasField("dim_value")):
+                name = f"{port.name}_{axis}"
+                while name in taken:
+                    name += "_"
+                taken.add(name)
+                dim.dim_param = name
 
 
 def _spell_out_axes(model: onnx.ModelProto) -> None:

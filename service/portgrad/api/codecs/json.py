@@ -12,7 +12,7 @@ import orjson
 from portgrad.api.codecs import options, text
 from portgrad.api.codecs.arrays import DTYPES, from_bytes, is_extension, little_endian, not_carried
 from portgrad.api.codecs.model import Call, Codec, Encoding, Kind, rest
-from portgrad.api.problems import Malformed
+from portgrad.api.problems import Malformed, shown
 from portgrad.compute.jobs import Answer, ArrayLike, Description
 from portgrad.errors import InvalidRequest
 
@@ -91,7 +91,7 @@ def _from_object(value: dict[str, Any], where: str) -> ArrayLike:
         type(size) is int and 0 <= size < 2**63 for size in shape
     )
     if not sizes_are_right:
-        raise _invalid("The shape of an array object is not a list of sizes", where, repr(shape))
+        raise _invalid("The shape of an array object is not a list of sizes", where, shown(shape))
     try:
         raw = binascii.a2b_base64(data, strict_mode=True)
     except ValueError as error:
@@ -121,6 +121,8 @@ def encode(answer: Answer, kind: Kind, encoding: Encoding) -> bytes:
 
 
 def _as_object(array: Any, name: str) -> Any:
+    if isinstance(array, list):
+        return [_as_object(one, name) for one in array]
     dtype = getattr(array, "dtype", None)
     if dtype is None or dtype.name not in DTYPES:
         # Strings and sequences have no bytes; a list beside objects is plain to tell apart.
@@ -132,6 +134,8 @@ def _as_object(array: Any, name: str) -> Any:
 
 def _as_list(array: Any, name: str) -> Any:
     """What orjson writes as nested lists: the array itself where it can, else lists."""
+    if isinstance(array, list):  # a sequence of arrays
+        return [_as_list(one, name) for one in array]
     if not isinstance(array, np.ndarray | np.generic):
         return array
     array = np.asarray(array)

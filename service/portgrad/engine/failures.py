@@ -1,0 +1,59 @@
+"""What the runtime says when it fails, as errors: which node, without paths or C++."""
+
+from __future__ import annotations
+
+import re
+
+from portgrad.errors import RunFailed, Unsupported
+
+LONGEST = 500
+
+_AT_NODE = re.compile(r"running (\S+) node\. Name:'(.*?)' Status Message: (.*)", re.DOTALL)
+_NO_KERNEL = re.compile(r"implementation for (\S+)\((\d+)\) node with name '(.*?)'")
+_STATUS = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : ")
+_SOURCE = re.compile(r"\S*\.(?:h|cc|cpp|hpp):\d+ *")
+_SIGNATURE = re.compile(r"[\w ]*[\w:*&<>, ]*\bonnxruntime::[^()]*\([^()]*\)(?: const)? ?")
+# A path has two parts at least; in quotes it may be the name of a node, which exporters write so.
+_PATH = re.compile(r"'[^']*'|(?<!\w)/(?:[\w.+-]+/)+[\w.+-]*")
+_EMITTED = re.compile(r"portgrad\d*/")
+
+
+def not_runnable(error: Exception) -> Unsupported:
+    """The error for a graph that the runtime does not load."""
+    text = cleaned(str(error))
+    kernel = _NO_KERNEL.search(str(error))
+    where = None
+    if kernel:
+        text = f"it has no kernel for {kernel[1]} (version {kernel[2]}) with these dtypes"
+        where = named(kernel[1], kernel[3])
+    return Unsupported(
+        f"onnxruntime cannot run this graph: {text}",
+        code="not_runnable",
+        where=where,
+        expected="operators and dtypes that onnxruntime's CPU provider has",
+        remedy="change the operator or its dtype to one that onnxruntime's CPU provider has",
+    )
+
+
+def run_failed(error: Exception) -> RunFailed:
+    """The error for a run that the runtime gave up."""
+    at = _AT_NODE.search(str(error))
+    return RunFailed(
+        f"the runtime failed on these data: {cleaned(at[3] if at else str(error))}",
+        where=named(at[1], at[2]) if at else None,
+        remedy="compare the data with the shapes that the net's description gives",
+    )
+
+
+def named(operator: str, name: str) -> str:
+    """A node as users know it; one that the gradient added is none of theirs."""
+    if _EMITTED.match(name):
+        return f"the backward pass, at its {operator} node"
+    return f"{operator} node {name!r}"
+
+
+def cleaned(text: str) -> str:
+    """A message without status codes, C++ signatures, and paths of this or any machine."""
+    text = _SIGNATURE.sub("", _SOURCE.sub("", _STATUS.sub("", text)))
+    text = _PATH.sub(lambda found: found[0] if found[0][0] == "'" else "…", text)
+    return " ".join(text.split())[:LONGEST]
