@@ -98,6 +98,8 @@ CASES = [
     Case("Softmax", 11, [X], {"axis": -2}, note="negative"),
     Case("Softmax", 11, [X], {"axis": 0}, note="all"),
     Case("LogSoftmax", 11, [X], {"axis": 1}),
+    Case("LogSoftmax", 8, [X], {"axis": 4}, note="of nothing", expected=np.zeros_like),
+    Case("Softmax", 11, [floats(2, 0, 3)], {"axis": 0}, note="empty"),
     Case("Hardmax", 7, [X], expected=hardmax, note="default axis"),
     Case("Hardmax", 11, [X], {"axis": 2}, expected=lambda x: hardmax(x, 2)),
     Case("Hardmax", 11, [X], {"axis": -1}, expected=lambda x: hardmax(x, 3), note="last"),
@@ -250,3 +252,31 @@ def test_names_survive_conversion(case: Case) -> None:
         for value in node.outputs:
             assert value.dtype is not None
             assert value.shape is not None
+
+
+FLATTENED = ["Shape", "Flatten", "Softmax", "Reshape"]
+SOFTMAX = [
+    ("(float[1, 5] x)", "", ["Softmax"]),
+    ("(float[N, 5] x)", "<axis = 1>", ["Softmax"]),
+    ("(float[N, 5, 1, 1] x)", "", ["Softmax"]),
+    ("(float[N, 5, 7] x)", "<axis = 2>", ["Softmax"]),
+    ("(float[N, 5, 7] x)", "<axis = -1>", ["Softmax"]),
+    ("(float[N, 5, 1] x)", "<axis = -2>", ["Softmax"]),
+    ("(float[N, 5, 7] x)", "", FLATTENED),
+    ("(float[N, 5, M] x)", "", FLATTENED),
+    ("(float[5, 1] x)", "<axis = 0>", ["Softmax"]),
+    ("(float[5, 2] x)", "<axis = 0>", FLATTENED),
+    ("(float[5] x)", "", FLATTENED),
+]
+
+
+@pytest.mark.parametrize("op", ["Softmax", "LogSoftmax", "Hardmax"])
+@pytest.mark.parametrize(("port", "axis", "expected"), SOFTMAX)
+def test_a_softmax_over_one_axis_stays_one_node(
+    op: str, port: str, axis: str, expected: list[str]
+) -> None:
+    header = '<ir_version: 8, opset_import: ["": 12]> net '
+    text = header + port + f" => (float[] y) {{ [soft] y = {op}{axis}(x) }}"
+    net = load(NetFiles(onnx.parser.parse_model(text).SerializeToString()))
+    assert [node.op_type.replace(op, "Softmax") for node in net.graph] == expected
+    assert [node.name for node in net.graph].count("soft") == 1

@@ -5,7 +5,8 @@ then writes what it means in operators of the working opset. What it was called,
 
 Broken are: Hardmax and Resize (silently wrong), Upsample (becomes such a Resize), PRelu's slope
 and the `axis` of broadcasting before opset 7 (silently wrong), Cast and comparisons before opset 7
-(no conversion).
+(no conversion). Softmax and LogSoftmax come out right, but hidden between a Flatten and a Reshape
+even where one axis was meant.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from onnx import helper, numpy_helper
 
 from portgrad.errors import InvalidNet
 from portgrad.graph import walk
-from portgrad.graph.known import Known
+from portgrad.graph.known import Known, Shape
 
 SHELTER = "portgrad.shelter"
 
@@ -114,14 +115,23 @@ def _replacement(node: onnx.NodeProto, version: int, known: Known) -> Iterable[o
     return adapter(Old(node, version, known))
 
 
-def _hardmax(old: Old) -> Nodes:
+def _softmax(old: Old) -> Nodes:
     """All axes from `axis` on count as one; since opset 13 it is `axis` alone."""
-    x = old.node.input[0]
+    x, op = old.node.input[0], old.node.op_type
     axis = old.attributes.get("axis", 1)
+    if _is_alone(axis, old.known.shape(x)):
+        return [old.final(op, [x], axis=axis)]
     shape = old.emit("Shape", [x], "shape")
     flat = old.emit("Flatten", [x], "flat", axis=axis)
-    hard = old.emit("Hardmax", [flat.output[0]], "hard", axis=-1)
-    return [shape, flat, hard, old.final("Reshape", [hard.output[0], shape.output[0]])]
+    one = old.emit(op, [flat.output[0]], op.lower(), axis=-1)
+    return [shape, flat, one, old.final("Reshape", [one.output[0], shape.output[0]], allowzero=1)]
+
+
+def _is_alone(axis: int, shape: Shape | None) -> bool:
+    """Whether an axis and all after it hold the same elements as the axis itself."""
+    if shape is None:
+        return axis == -1
+    return -len(shape) <= axis < len(shape) and all(size == 1 for size in shape[axis:][1:])
 
 
 def _resize(old: Old) -> Nodes:
@@ -209,7 +219,7 @@ def _scan(old: Old) -> Nodes:
 
 # The newest opset at which the converter needs help, and the help.
 _ADAPTERS: Mapping[str, tuple[int, Callable[[Old], Nodes]]] = {
-    "Hardmax": (12, _hardmax),
+    **dict.fromkeys(["Softmax", "LogSoftmax", "Hardmax"], (12, _softmax)),
     "Resize": (10, _resize),
     "Upsample": (9, _upsample),
     "Scan": (8, _scan),

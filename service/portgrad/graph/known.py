@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import onnx
@@ -13,6 +13,7 @@ from onnx import numpy_helper
 from portgrad.graph import walk
 
 T = TypeVar("T")
+Shape: TypeAlias = list[int | str]
 
 _DTYPES = set(onnx.TensorProto.DataType.values()) - {onnx.TensorProto.UNDEFINED}
 
@@ -35,8 +36,8 @@ class Known:
             self._taken.update(tensor.name for tensor in graph.initializer)
             self._taken.update(name for node in graph.node for name in node.output)
 
-    def shape(self, name: str) -> list[int | str | None] | None:
-        """The shape of a value, symbols as text; None without rank."""
+    def shape(self, name: str) -> Shape | None:
+        """The shape of a value, symbols as text, unknown sizes as ""; None without rank."""
         if name in self._constants:
             return list(self._constants[name].dims)
         tensor = self._types[name].tensor_type if name in self._types else None
