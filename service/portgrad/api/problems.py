@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -59,6 +60,13 @@ class MethodNotAllowed(InvalidRequest):
         self.allow = allow
 
 
+# Names are as long as nets and requests make them: a problem need not send a megabyte of them.
+LONGEST = 2000
+
+# What came may be too deep, or too much, for repr.
+_SHOWN = reprlib.Repr()
+_SHOWN.maxstring = _SHOWN.maxother = _SHOWN.maxlong = 80
+
 # The nearest class on an error's line of ancestors decides.
 STATUS: dict[type[PortgradError], tuple[int, str]] = {
     Malformed: (400, "The body cannot be read"),
@@ -90,11 +98,20 @@ class Problem(Response):
             "type": self.codes + error.code,
             "title": title,
             "status": status,
-            **error.fields(),
+            **{key: _cut(text) for key, text in error.fields().items()},
             "request_id": request_id,
         }
         headers = {"allow": error.allow} if isinstance(error, MethodNotAllowed) else None
         super().__init__(orjson.dumps(body), status_code=status, headers=headers)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def shown(value: Any) -> str:
+    """What came, as Python writes it, at a bearable length whatever it is."""
+    return _SHOWN.repr(value)
 
 
 def internal_error() -> PortgradError:
@@ -105,8 +122,15 @@ def internal_error() -> PortgradError:
     )
 
 
-def field_error(problems: Iterable[Mapping[str, Any]], known: Iterable[str] = ()) -> InvalidRequest:
-    """The first of pydantic's findings as one of ours."""
+def field_error(
+    problems: Iterable[Mapping[str, Any]], takes: Mapping[str, str | None]
+) -> InvalidRequest:
+    """The first of pydantic's findings as one of ours.
+
+    Args:
+        problems: what pydantic found.
+        takes: the fields that there are, and what each one takes where pydantic cannot tell.
+    """
     first = next(iter(problems))
     place = [str(part) for part in first["loc"] if part not in ("query", "path")]
     # A union reports the branch it tried last in brackets or as a type's name: of no use here.
@@ -116,14 +140,15 @@ def field_error(problems: Iterable[Mapping[str, Any]], known: Iterable[str] = ()
             f"There is no field {name!r} here.",
             code="unknown_field",
             where=name,
-            expected=", ".join(known) or None,
-            remedy=offer(name, known) or "Leave it out, or look it up in the API's reference.",
+            expected=", ".join(takes) or None,
+            remedy=offer(name, takes) or "Leave it out, or look it up in the API's reference.",
         )
     return InvalidRequest(
-        f"The field {name!r} is not right: {first['msg']}.",
+        f"The field {name!r} does not take this.",
         code="invalid_field",
         where=name,
-        found=repr(first.get("input"))[:80],
+        expected=takes.get(name) or first["msg"],
+        found=shown(first.get("input")),
         remedy="Correct the field; the API's reference lists what each one takes.",
     )
 
@@ -147,6 +172,12 @@ def _methods(path: str, routes: Sequence[APIRoute]) -> str:
     return ", ".join(sorted({method for route in fitting for method in route.methods or ()}))
 
 
+def _query_fields(request: Request) -> list[str]:
+    """What may stand in the query of the route that refused this request."""
+    models = [one.field_info.annotation for one in request.scope["route"].dependant.query_params]
+    return [name for model in models for name in model.model_fields]
+
+
 def install(app: FastAPI, routes: Sequence[APIRoute]) -> None:
     """Make every error that one of these routes raises a problem."""
 
@@ -160,7 +191,8 @@ def install(app: FastAPI, routes: Sequence[APIRoute]) -> None:
 
     async def on_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return Problem(field_error(error.errors()), request.state.request_id)
+        problem = field_error(error.errors(), dict.fromkeys(_query_fields(request)))
+        return Problem(problem, request.state.request_id)
 
     app.add_exception_handler(PortgradError, on_portgrad)
     app.add_exception_handler(HTTPException, on_http)

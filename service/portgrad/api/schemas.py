@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Name = str
 # A list is a path: the words of a name, or a node and one of its operands.
@@ -28,13 +28,23 @@ class EvaluateOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    outputs: bool | list[Target] | None = None
-    batch: Literal["as_is", "example", "each"] | None = None
-    encoding: Literal["lists", "base64"] = "lists"
+    outputs: bool | list[Target] | None = Field(
+        None, description="true, false, or a list of names and paths"
+    )
+    batch: Literal["as_is", "example", "each"] | None = Field(
+        None, description='"as_is", "example" or "each"'
+    )
+    encoding: Literal["lists", "base64"] = Field("lists", description='"lists" or "base64"')
 
 
 class GradientOptions(EvaluateOptions):
     """The fields of `gradient`, without arrays."""
 
-    wrt: Name | list[Target] | None = None
-    of: Name | list[Target] | None = None
+    wrt: Name | list[Target] | None = Field(
+        None,
+        description='"inputs", "parameters", "all", a name, or a list of names and paths, '
+        "where a path is a list of strings",
+    )
+    of: Name | list[Target] | None = Field(
+        None, description="a name, or a list of names and paths, where a path is a list of strings"
+    )

@@ -17,6 +17,7 @@ import onnx_ir as ir
 from portgrad.errors import InvalidNet
 from portgrad.graph import walk
 from portgrad.graph.files import Source
+from portgrad.graph.nearest import listed, offer
 
 _DIGITS = 20  # more than any file's size has
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -57,14 +58,18 @@ class ExternalData:
 
     def check_all_used(self, used: Iterable[str]) -> None:
         """Refuse files that the model never mentions: they would give one net several ids."""
-        unused = sorted(set(self._files) - set(used))
+        mentioned = sorted(set(used))
+        unused = sorted(set(self._files) - set(mentioned))
         if unused:
             raise InvalidNet(
                 f"The model mentions no external data called `{unused[0]}`.",
                 code="external_data_unused",
                 where=", ".join(f"`{name}`" for name in unused),
-                expected="only the files that the model's tensors point to",
-                remedy="Leave these files out, or name them exactly as the model does.",
+                expected=f"the files that the model's tensors point to: {listed(mentioned)}"
+                if mentioned
+                else "no external data, as the model holds all of its tensors itself",
+                remedy=offer(unused[0], mentioned)
+                or "Leave these files out, or name them exactly as the model does.",
             )
 
     def _open(self, location: str) -> Bytes:

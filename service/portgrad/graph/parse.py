@@ -10,6 +10,8 @@ from portgrad.graph.files import Source
 
 # Protobuf's own limit: neither Python nor C++ reads a larger message.
 LARGEST = 2**31 - 1
+# Enough to tell an archive, a page of HTML or the pointer that Git LFS leaves in place of a file.
+_SHOWN = 24
 
 _VARINT, _SIXTY_FOUR, _LENGTH, _THIRTY_TWO = 0, 1, 2, 5
 _WIRE_TYPE_OF_FIELD = {
@@ -32,7 +34,8 @@ def parse(source: Source) -> onnx.ModelProto:
     """The model in some bytes or in a file.
 
     Raises:
-        InvalidNet: `empty_file`, `truncated`, `not_onnx`, `no_graph` or `model_too_large`.
+        InvalidNet: `empty_file`, `truncated`, `not_onnx`, `no_graph`, `no_outputs` or
+            `model_too_large`.
     """
     data = source if isinstance(source, bytes) else source.read_bytes()
     if not data:
@@ -44,9 +47,11 @@ def parse(source: Source) -> onnx.ModelProto:
     try:
         model: onnx.ModelProto = onnx.ModelProto.FromString(data)
     except DecodeError:
-        raise (_truncated() if is_cut_short(data) else _not_onnx()) from None
+        raise (_truncated(data) if is_cut_short(data) else _not_onnx(data)) from None
     if not model.HasField("graph"):
-        raise _without_graph(model)
+        raise _without_graph(model, data)
+    if not model.graph.output:
+        raise _without_outputs()
     return model
 
 
@@ -78,30 +83,41 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
     return value, position
 
 
-def _truncated() -> InvalidNet:
+def _truncated(data: bytes) -> InvalidNet:
     return InvalidNet(
         "The file begins as an ONNX model and ends in the middle of it.",
         code="truncated",
+        found=f"{len(data)} bytes",
         remedy="Upload it again in full: compare its size with the original's.",
     )
 
 
-def _not_onnx() -> InvalidNet:
+def _not_onnx(data: bytes) -> InvalidNet:
     return InvalidNet(
         "These bytes are no ONNX model, or a damaged one.",
         code="not_onnx",
         expected="an ONNX model, which is a protobuf message",
+        found=f"{len(data)} bytes that begin with {data[:_SHOWN]!a}",
         remedy="Export the net to ONNX (.onnx) and upload that file as it is, not compressed.",
     )
 
 
-def _without_graph(model: onnx.ModelProto) -> InvalidNet:
+def _without_graph(model: onnx.ModelProto, data: bytes) -> InvalidNet:
     if not model.ir_version:
-        return _not_onnx()
+        return _not_onnx(data)
     return InvalidNet(
         "The ONNX model has no graph.",
         code="no_graph",
         remedy="Export the net again: the file holds a header alone.",
+    )
+
+
+def _without_outputs() -> InvalidNet:
+    return InvalidNet(
+        "The net has no output ports.",
+        code="no_outputs",
+        expected="at least one graph output",
+        remedy="Export the net again with the values that it is to compute as outputs.",
     )
 
 

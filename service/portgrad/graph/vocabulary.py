@@ -62,7 +62,7 @@ def _check_imports(imports: Imports, whose: str) -> None:
                 where=whose,
                 expected=f"1 to {newest}",
                 found=str(entry.version),
-                remedy=f"Export the net with an opset of at most {newest}.",
+                remedy=f"Export the net with an opset from 1 to {newest}.",
             )
 
 

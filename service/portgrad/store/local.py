@@ -206,6 +206,8 @@ class LocalStore:
     def _not_found(self, ref: str) -> NotFound:
         others = [] if is_id(ref) else sorted({*self._names.all()} - {ref})
         near = offer(ref, others[:_OFFERED_AMONG])
+        if is_id(ref.lower()) and not is_id(ref):
+            near = "Write the id in lower case."
         return NotFound(
             f"There is no net {ref[:80]!r} here.",
             code="net_not_found",

@@ -75,9 +75,9 @@ def from_bytes(
             "NumPy cannot hold an array of this shape.",
             code="invalid_array",
             where=where,
-            expected="at most 64 dimensions",
+            expected="at most 64 dimensions, whose sizes, but for 0, multiply to less than 2**63",
             found=str(error),
-            remedy="Send an array of the port's rank.",
+            remedy="Send an array of the port's shape.",
         ) from error
 
 

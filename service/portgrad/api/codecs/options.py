@@ -26,8 +26,9 @@ def read(fields: dict[str, Any], kind: Kind) -> tuple[dict[str, Any], Encoding]:
             {name: value for name, value in fields.items() if name not in NOT_BUILT}
         )
     except ValidationError as error:
-        known = (*_ARRAYS[kind], *model.model_fields)
-        raise field_error(error.errors(include_url=False), known) from error
+        fields = {name: field.description for name, field in model.model_fields.items()}
+        takes = dict.fromkeys(_ARRAYS[kind]) | fields
+        raise field_error(error.errors(include_url=False), takes) from error
     given = options.model_dump(exclude_none=True)
     encoding: Encoding = given.pop("encoding")
     return given, encoding

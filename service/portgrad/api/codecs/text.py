@@ -27,7 +27,10 @@ def loads(body: bytes, where: str) -> dict[str, Any]:
             found=type(value).__name__,
             remedy="Put the arrays into the field `data`.",
         )
-    refuse_twice(body, value, where)
+    try:
+        refuse_twice(body, value, where)
+    except RecursionError:
+        raise _too_deep(where) from None
     return value
 
 
@@ -64,6 +67,16 @@ def _colons(value: Any) -> int:
     if not isinstance(value, dict):
         return 0
     return sum(1 + key.count(":") + _colons(inner) for key, inner in value.items())
+
+
+def _too_deep(where: str) -> Malformed:
+    return Malformed(
+        f"The {where} is nested too deep to be read.",
+        code="invalid_json",
+        where=where,
+        expected="arrays of at most 64 dimensions, and little else that nests",
+        remedy="Send each array as nested lists of its own rank.",
+    )
 
 
 def _invalid(body: bytes, where: str, error: orjson.JSONDecodeError) -> Malformed:

@@ -10,13 +10,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from portgrad.api import bodies
+from portgrad.api import bodies, queries
 from portgrad.api.codecs import json, npz, safetensors
-from portgrad.api.codecs.model import Codec, Kind
+from portgrad.api.codecs.guess import guess
+from portgrad.api.codecs.model import Call, Codec, Kind
 from portgrad.api.media import content_type, negotiate, refuse_encoding
 from portgrad.api.middleware import timed, timings
 from portgrad.api.openapi import calls as docs
-from portgrad.api.problems import UnsupportedMedia
+from portgrad.api.problems import Malformed, UnsupportedMedia
 from portgrad.api.service import service_of
 from portgrad.compute.jobs import Answer, Job
 from portgrad.errors import InvalidRequest
@@ -48,13 +49,13 @@ async def _call(request: Request, net: str, kind: Kind) -> Response:
     reader = _reader(request)
     offers = [reader.media_type, *(name for name in CODECS if name != reader.media_type)]
     writer = CODECS[negotiate(request.headers.get("accept"), offers)]
-    query = _options(request)
+    query = await _options(request)
     found = await service.find(net)
     limit = service.settings.max_body_bytes
     body = await bodies.read(request, limit, "max_body_bytes")
     with timed(request, "decode"):
         size = limit if reader.inflates else len(body)
-        call = await _near(size, reader.decode, body, query, kind, found.description, limit)
+        call = await _near(size, _decode, reader, body, query, kind, found.description, limit)
     job = Job(found.net_id, found.files, call.data, call.output_gradients, call.options)
     compute = service.compute
     answer = await (compute.evaluate(job) if kind == "evaluate" else compute.gradient(job))
@@ -62,6 +63,16 @@ async def _call(request: Request, net: str, kind: Kind) -> Response:
     with timed(request, "encode"):
         content = await _near(_size(answer), writer.encode, answer, kind, call.encoding)
     return Response(content, media_type=writer.media_type)
+
+
+def _decode(reader: Codec, body: bytes, *more: Any) -> Call:
+    try:
+        return reader.decode(body, *more)
+    except Malformed as error:
+        meant = guess(body)
+        if meant not in {None, reader.media_type}:
+            error.remedy = f"The body looks like {meant}: set the Content-Type that it has."
+        raise
 
 
 async def _near(size: int, work: Callable[..., Any], *args: Any) -> Any:
@@ -90,12 +101,13 @@ def _reader(request: Request) -> Codec:
     )
 
 
-def _options(request: Request) -> str | None:
+async def _options(request: Request) -> str | None:
+    await queries.each_once(request)
     query = request.query_params
-    for name, _ in query.multi_items():
-        if name != "options" or len(query.getlist(name)) > 1:
+    for name in query:
+        if name != "options":
             raise InvalidRequest(
-                f"The query has {name!r}, which is not one query parameter `options`.",
+                f"A call has no query parameter {name!r}.",
                 code="unknown_field",
                 where=name,
                 expected="options",

@@ -6,14 +6,14 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from portgrad.api import uploads
+from portgrad.api import queries, uploads
 from portgrad.api.openapi import nets as docs
 from portgrad.api.service import Service, service_of
 from portgrad.compute.jobs import Description
@@ -22,7 +22,7 @@ from portgrad.graph.files import NetFiles, Source
 from portgrad.graph.nearest import offer
 from portgrad.store import Upload, check_name, is_id
 
-router = APIRouter(tags=["nets"])
+router = APIRouter(tags=["nets"], dependencies=[Depends(queries.each_once)])
 
 _SUMMARY = ("id", "names", "bytes", "inputs", "outputs")
 
