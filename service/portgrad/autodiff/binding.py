@@ -189,6 +189,12 @@ class Call:
                 )
 
 
+def has_function_body(schema: Schema) -> bool:
+    """Whether the standard defines an operator by others."""
+    # onnx's stubs leave these two properties out.
+    return bool(schema.has_function or schema.has_context_dependent_function)  # type: ignore[attr-defined]
+
+
 def schema_of_node(node: ir.Node, opset_imports: dict[str, int]) -> Schema | None:
     """The schema of a node in a graph, None for operators without one."""
     try:

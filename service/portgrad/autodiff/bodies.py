@@ -9,7 +9,7 @@ import onnx.inliner
 import onnx_ir as ir
 from onnx import helper
 
-from portgrad.autodiff.binding import schema_of_node
+from portgrad.autodiff.binding import has_function_body, schema_of_node
 from portgrad.autodiff.registry import lookup
 
 
@@ -18,8 +18,7 @@ def has_body(node: ir.Node, opsets: dict[str, int]) -> bool:
     schema = schema_of_node(node, opsets)
     if schema is None or lookup(node.domain, node.op_type, schema.since_version) is not None:
         return False
-    # onnx's stubs leave these two properties out.
-    return bool(schema.has_function or schema.has_context_dependent_function)  # type: ignore[attr-defined]
+    return has_function_body(schema)
 
 
 def expand(model: ir.Model, nodes: Iterable[ir.Node]) -> None:
@@ -62,6 +61,8 @@ def _body(node: ir.Node, model: ir.Model) -> ir.Model:
         "body",
         [_info(value) for value in _operands(node)],
         [_info(value) for value in node.outputs if value.name],
+        # The inliner looks up the type of absent operands too, whose name is empty.
+        value_info=[onnx.ValueInfoProto(name="", type=onnx.TypeProto())],
     )
     imports = [helper.make_opsetid(d, v) for d, v in model.graph.opset_imports.items()]
     whole = helper.make_model(graph, opset_imports=imports, ir_version=model.ir_version)
