@@ -1,0 +1,86 @@
+"""One net under many threads, the first call of each kind among them; and the compute's pool."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import portgrad
+from portgrad.compute.jobs import Job
+from portgrad.compute.threads import ThreadCompute
+from portgrad.engine.cache import Cache
+from portgrad.engine.plan import Plan
+from portgrad.errors import InvalidNet, InvalidRequest
+from portgrad.graph.files import NetFiles
+from support.engine import engine_net, net_bytes, random
+
+BODY = "(float[1,8] x) => (float[1,4] y) { h = Gemm(x, w, b) y = Tanh(h) }"
+WEIGHTS = {"w": random(8, 4), "b": random(4)}
+# float32, the same kernels in another order of threads
+CLOSE = {"rtol": 1e-5, "atol": 1e-6}
+
+
+def test_many_threads_compile_once_and_get_their_own_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled = []
+    compile_ = Plan.compile
+    monkeypatch.setattr(Plan, "compile", lambda *a: compiled.append(a[0]) or compile_(*a))
+    net = engine_net(BODY, WEIGHTS)
+    kinds = [{"wrt": "inputs"}, {"wrt": "all"}, {"wrt": ["h"], "outputs": True}, {"of": "h"}]
+    data = [random(1 + k % 3, 8, seed=k) for k in range(48)]
+    with ThreadPoolExecutor(12) as pool:
+        asked = [pool.submit(net.gradient, x, **kinds[k % 4]) for k, x in enumerate(data)]
+        answers = [future.result(60) for future in asked]
+    assert len(compiled) == len(set(compiled)) * 2  # each plan as it is, and over a batch
+    alone = engine_net(BODY, WEIGHTS)
+    for k, (x, found) in enumerate(zip(data, answers, strict=True)):
+        expected = alone.gradient(x, **kinds[k % 4])
+        assert list(found) == list(expected)
+        for name, gradient in expected.items():
+            np.testing.assert_allclose(found[name], gradient, **CLOSE)
+
+
+def test_sessions_of_several_nets_share_one_bounded_cache() -> None:
+    cache: Cache[object, object] = Cache(3)
+    nets = [
+        portgrad.load(net_bytes(BODY, {**WEIGHTS, "b": random(4, seed=s)}), sessions=cache)  # type: ignore[arg-type]
+        for s in range(4)
+    ]
+    x = random(1, 8)
+    first = [net.evaluate(x)["y"] for net in nets]
+    assert len(cache) == 3
+    for net, expected in zip(nets, first, strict=True):
+        np.testing.assert_array_equal(net.evaluate(x)["y"], expected)
+
+
+def _job(files: NetFiles, **options: object) -> Job:
+    return Job(files.net_id(), files, random(1, 8), options=options)
+
+
+def test_the_pool_answers_with_timings_and_forgets() -> None:
+    files = NetFiles(net_bytes(BODY, WEIGHTS))
+
+    async def calls() -> None:
+        compute = ThreadCompute(2)
+        described = await compute.inspect(files)
+        assert [port["name"] for port in described["inputs"]] == ["x"]
+        jobs = [compute.gradient(_job(files, wrt="all")) for _ in range(8)]
+        for answer in await asyncio.gather(*jobs):
+            assert list(answer.gradients) == ["x", "w", "b"]
+            assert set(answer.timings) == {"queue", "compile", "run"}
+        assert len(compute._sessions) > 0
+        await compute.forget(files.net_id())
+        assert (len(compute._sessions), len(compute._nets)) == (0, 0)
+        again = await compute.evaluate(_job(files))
+        assert list(again.outputs) == ["y"]
+        with pytest.raises(InvalidRequest):
+            await compute.gradient(_job(files, wrt=["v"]))
+        with pytest.raises(InvalidNet):
+            await compute.inspect(NetFiles(b"no net"))
+        await compute.close()
+
+    asyncio.run(calls())
