@@ -6,7 +6,7 @@ import onnx
 import onnx_ir as ir
 
 from portgrad.errors import InvalidNet
-from portgrad.graph import bulk, functions, opsets, shapes, sparse, vocabulary, walk
+from portgrad.graph import bulk, functions, opsets, pools, shapes, sparse, vocabulary, walk
 from portgrad.graph.check import check, check_text, read
 from portgrad.graph.external import ExternalData, locations
 from portgrad.graph.files import NetFiles
@@ -41,7 +41,7 @@ def load(files: NetFiles) -> ir.Model:
     shapes.forget(model)
     functions.check(model)
     check(model)
-    model = shapes.infer(opsets.convert(functions.inline(model)))
+    model = shapes.infer(pools.mend(opsets.convert(functions.inline(model))))
     net = read(model)
     large.put_back(net)
     _order(net.graph, initializers)
