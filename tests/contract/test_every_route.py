@@ -10,7 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from portgrad.api.problems import STATUS
-from portgrad.api.routes import calls, docs, health, nets
+from portgrad.api.routes import calls, docs, health, nets, operators
 from portgrad.errors import (
     Conflict,
     InvalidNet,
@@ -36,6 +36,7 @@ ROUTES = [
     ("GET", "/nets/{net}/model"),
     ("POST", "/nets/{net}/evaluate"),
     ("POST", "/nets/{net}/gradient"),
+    ("GET", "/operators"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/docs"),
@@ -69,7 +70,7 @@ def check_headers(answer: Any) -> None:
 def test_the_table_has_every_route() -> None:
     found = {
         (method, route.path)
-        for module in (calls, docs, health, nets)
+        for module in (calls, docs, health, nets, operators)
         for route in module.router.routes
         if isinstance(route, APIRoute)
         for method in route.methods
@@ -100,6 +101,7 @@ SERVED = [
     ("POST", "/nets/echo/evaluate", {"json": {"data": [1]}}),
     ("POST", "/nets/echo/gradient", {"json": {"data": [1]}}),
     ("DELETE", "/nets/echo", {}),
+    ("GET", "/operators", {}),
     ("GET", "/healthz", {}),
     ("GET", "/readyz", {}),
     ("GET", "/docs", {}),

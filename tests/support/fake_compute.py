@@ -54,6 +54,9 @@ class FakeCompute:
         self.outputs: Mapping[str, Any] | None = None
         self._dtypes: dict[str, str] = {}
 
+    async def operators(self) -> list[Description]:
+        return [{"name": "Relu", "versions": [14], "gradient": "rule", "note": "0 at 0"}]
+
     async def inspect(self, files: NetFiles) -> Description:
         self.inspected += 1
         model = files.model if isinstance(files.model, bytes) else files.model.read_bytes()

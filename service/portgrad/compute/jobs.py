@@ -63,6 +63,9 @@ class Compute(Protocol):
     async def gradient(self, job: Job) -> Answer:
         """Gradients, and the outputs that were asked for."""
 
+    async def operators(self) -> list[Description]:
+        """Every operator with its versions and what becomes of its gradient."""
+
     async def forget(self, net_id: str) -> None:
         """Drop what is cached of a net."""
 

@@ -14,9 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from portgrad.autodiff.catalogue import catalogue
 from portgrad.compute.jobs import Answer, Description, Job
 from portgrad.engine import Net, load
 from portgrad.engine.cache import Cache
+from portgrad.errors import NotFound
 from portgrad.graph.files import NetFiles
 
 Done = TypeVar("Done")
@@ -50,6 +52,11 @@ class ThreadCompute:
         """Gradients, and the outputs that were asked for."""
         return await self._answer(lambda: self._gradient(job))
 
+    async def operators(self) -> list[Description]:
+        """Every operator with its versions and what becomes of its gradient."""
+        listed, _ = await self._submit(lambda: [operator.plain() for operator in catalogue()])
+        return listed
+
     async def forget(self, net_id: str) -> None:
         """Drop what is cached of a net."""
         self._nets.drop(lambda key: key == net_id)
@@ -75,7 +82,10 @@ class ThreadCompute:
 
     def _net(self, job: Job) -> Net:
         def make() -> Net:
-            return load(job.files, sessions=self._sessions, threads=self._threads)
+            try:
+                return load(job.files, sessions=self._sessions, threads=self._threads)
+            except FileNotFoundError as error:
+                raise _removed(job.net_id) from error
 
         return self._nets.get(job.net_id, make)
 
@@ -101,3 +111,13 @@ class ThreadCompute:
             found.warnings,
             found.timings,
         )
+
+
+def _removed(net_id: str) -> NotFound:
+    return NotFound(
+        f"The net {net_id} was removed before this call could open it.",
+        code="net_not_found",
+        where=net_id,
+        expected="a net that stays until its calls are answered",
+        remedy="Upload the net again.",
+    )

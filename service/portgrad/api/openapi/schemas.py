@@ -172,6 +172,23 @@ SCHEMAS: Schema = {
         },
         closed=True,
     ),
+    "Operators": _object({"operators": many(ref("Operator"))}),
+    "Operator": _object(
+        {
+            "name": STRING,
+            "versions": {
+                **many({"type": "integer"}),
+                "description": "Its schema versions at opset 21 and beyond.",
+            },
+            "gradient": {
+                "type": "string",
+                "enum": ["rule", "body", "zero", "refused", "missing"],
+                "description": "A rule of its own, its function body, zero or none, refused on "
+                "principle, or not built.",
+            },
+            "note": {**STRING, "description": "What holds at points without a derivative."},
+        }
+    ),
     "Status": _object({"status": STRING}),
     "Problem": _object(
         {

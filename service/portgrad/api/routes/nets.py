@@ -158,7 +158,12 @@ async def download_net(
     source = _source(found.files, query.location)
     if isinstance(source, bytes):
         return Response(source, media_type="application/octet-stream")
-    return FileResponse(source, media_type="application/octet-stream")
+    try:
+        facts = await run_in_threadpool(source.stat)
+    except FileNotFoundError:
+        await service_of(request).find(net)  # says that it was removed meanwhile
+        raise
+    return FileResponse(source, media_type="application/octet-stream", stat_result=facts)
 
 
 def _source(files: NetFiles, location: str | None) -> Source:

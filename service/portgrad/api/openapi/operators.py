@@ -1,0 +1,10 @@
+"""Documentation of the list of operators."""
+
+from __future__ import annotations
+
+from portgrad.api.openapi.answers import json_answer, problem_answers
+from portgrad.api.openapi.schemas import Schema
+
+OPERATORS: Schema = {
+    "responses": {200: json_answer("All of them.", "Operators"), **problem_answers()}
+}
