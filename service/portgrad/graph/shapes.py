@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import onnx
 
@@ -49,12 +49,9 @@ def infer(model: onnx.ModelProto) -> onnx.ModelProto:
         InvalidNet: `shape_inference_failed`, naming the node where onnx does.
     """
     forget(model)
-    _name_sizes(model.graph)
     _spell_out_axes(model)
     return guarded(
-        lambda: onnx.shape_inference.infer_shapes(
-            model, check_type=True, strict_mode=True, data_prop=True
-        ),
+        lambda: inferred(model),
         model,
         code="shape_inference_failed",
         what="The types or shapes of the net contradict each other.",
@@ -62,22 +59,43 @@ def infer(model: onnx.ModelProto) -> onnx.ModelProto:
     )
 
 
-def _name_sizes(graph: onnx.GraphProto) -> None:
-    """A symbol for each unknown size of a port: inference invents ones that lead back to no port.
+def inferred(model: onnx.ModelProto) -> onnx.ModelProto:
+    """onnx's strict inference, which has nothing to say about a few operators: see `_LIKE`."""
+    unknown = {
+        place: onnx.NodeProto.FromString(node.SerializeToString())
+        for place, node in enumerate(walk.all_nodes(model))
+        if node.op_type in _LIKE and not node.domain
+    }
+    standing_in = _exchanged(model, {place: _LIKE[n.op_type](n) for place, n in unknown.items()})
+    typed = onnx.shape_inference.infer_shapes(
+        standing_in, check_type=True, strict_mode=True, data_prop=True
+    )
+    return _exchanged(typed, unknown)
 
-    Each is a symbol of its own, so any size fits as before; what has the size of a port has its
-    symbol from then on, such as the leading one of a batch.
-    """
-    infos = (*graph.input, *graph.output, *graph.value_info)
-    taken = {dim.dim_param for info in infos for dim in _dims(info.type)}
-    for port in graph.input:
-        for axis, dim in enumerate(_dims(port.type)):
-            if not (dim.dim_param or dim.HasField("dim_value")):
-                name = f"{port.name}_{axis}"
-                while name in taken:
-                    name += "_"
-                taken.add(name)
-                dim.dim_param = name
+
+def _exchanged(model: onnx.ModelProto, nodes: Mapping[int, onnx.NodeProto]) -> onnx.ModelProto:
+    """The model with other nodes in some places of `walk.all_nodes`, in place."""
+    if nodes:
+        for place, node in enumerate(walk.all_nodes(model)):
+            if place in nodes:
+                node.CopyFrom(nodes[place])
+    return model
+
+
+def _max_unpool(node: onnx.NodeProto) -> onnx.NodeProto:
+    sized = [node.input[0], node.input[2]] if len(node.input) > 2 and node.input[2] else []
+    return onnx.helper.make_node("Reshape", sized, node.output, node.name) if sized else node
+
+
+def _group_normalization(node: onnx.NodeProto) -> onnx.NodeProto:
+    return onnx.helper.make_node("Identity", node.input[:1], node.output, node.name)
+
+
+# Operators for whose outputs onnx infers no rank, and one that is shaped like them.
+_LIKE: Mapping[str, Callable[[onnx.NodeProto], onnx.NodeProto]] = {
+    "GroupNormalization": _group_normalization,
+    "MaxUnpool": _max_unpool,
+}
 
 
 def _spell_out_axes(model: onnx.ModelProto) -> None:

@@ -8,6 +8,7 @@ import onnx
 import onnx_ir as ir
 
 from portgrad.graph.batch.states import Refused
+from portgrad.graph.shapes import inferred
 
 _SMALL = 1024  # bytes; shape vectors are smaller, weights are not needed to infer shapes
 
@@ -20,8 +21,8 @@ def verify(model: ir.Model, axes: Mapping[str, int], symbol: str) -> None:
         axes: the batch axis of each value that carries the batch.
         symbol: the name of the batch size.
     """
-    inferred = _inferred(model).graph
-    for value in [*inferred.value_info, *inferred.output]:
+    graph = _inferred(model).graph
+    for value in [*graph.value_info, *graph.output]:
         if not value.type.tensor_type.HasField("shape"):
             continue
         for axis, size in enumerate(value.type.tensor_type.shape.dim):
@@ -34,9 +35,7 @@ def verify(model: ir.Model, axes: Mapping[str, int], symbol: str) -> None:
 
 def _inferred(model: ir.Model) -> onnx.ModelProto:
     try:
-        return onnx.shape_inference.infer_shapes(
-            ir.to_proto(_bare(model)), check_type=True, strict_mode=True, data_prop=True
-        )
+        return inferred(ir.to_proto(_bare(model)))
     except Exception as error:
         raise Refused(f"shapes cannot be inferred with a batch: {error}") from error
 

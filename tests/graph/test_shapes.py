@@ -1,0 +1,75 @@
+"""Shapes of what onnx's inference has nothing to say about."""
+
+from __future__ import annotations
+
+import onnx
+import onnx_ir as ir
+import pytest
+
+from portgrad.errors import InvalidNet
+from portgrad.graph import NetFiles, load
+from portgrad.graph.batching import batched
+
+GROUPS = "y = GroupNormalization<num_groups = 2>(x, s, s)"
+IMAGE = "(float[N, 4, H, 5] x, float[4] s) => (float[] z)"
+ROWS = [
+    ("groups", 21, IMAGE + "{ [g] " + GROUPS + " z = Relu(y) }", ["N", 4, "H", 5]),
+    ("one after the other", 25, IMAGE + "{ t = Relu(x) [g] " + GROUPS
+     + " w = GroupNormalization<num_groups = 4>(y, s, s) z = ReduceMax(w) }", ["N", 4, "H", 5]),
+    ("a given size", 21, "(float[1, 1, 2, 2] x, int64[1, 1, 2, 2] i) => (float[] z)"
+     "<int64[4] sizes = {1, 1, 5, 4}>"
+     "{ [g] y = MaxUnpool<kernel_shape = [2, 2], strides = [2, 2]>(x, i, sizes) z = Relu(y) }",
+     [1, 1, 5, 4]),
+    ("its own size", 22, "(float[1, 1, 2, 2] x, int64[1, 1, 2, 2] i) => (float[] z)"
+     "{ [g] y = MaxUnpool<kernel_shape = [2, 2], strides = [2, 2]>(x, i) z = Relu(y) }",
+     [1, 1, 4, 4]),
+    ("all axes by default", 21, "(float[N, 4, H, 5] x) => (float[] z)"
+     "{ [g] y = MeanVarianceNormalization(x) z = Relu(y) }", ["N", 4, "H", 5]),
+]  # fmt: skip
+
+
+def loaded(text: str, opset: int) -> ir.Model:
+    model = onnx.parser.parse_model(f'<ir_version: 10, opset_import: ["": {opset}]> net ' + text)
+    return load(NetFiles(model.SerializeToString()))
+
+
+@pytest.mark.parametrize(
+    ("opset", "text", "expected"), [r[1:] for r in ROWS], ids=[r[0] for r in ROWS]
+)
+def test_a_shape_is_found(opset: int, text: str, expected: list[int | str]) -> None:
+    net = loaded(text, opset)
+    node = next(node for node in net.graph if node.name == "g")
+    written = onnx.parser.parse_model(f'<ir_version: 10, opset_import: ["": {opset}]> net ' + text)
+    assert node.op_type in {n.op_type for n in written.graph.node}
+    [y] = node.outputs
+    assert y.dtype == ir.DataType.FLOAT
+    assert y.shape is not None
+    assert [d if isinstance(d, int) else d.value for d in y.shape] == expected
+    assert net.graph.outputs[0].shape is not None
+
+
+def test_inside_a_subgraph() -> None:
+    net = loaded(
+        "(bool c, float[N, 4, 5] x, float[4] s) => (float[N, 4, 5] z) { z = If(c) <then_branch ="
+        " t () => (float[N, 4, 5] p) { " + GROUPS + " p = Relu(y) },"
+        " else_branch = e () => (float[N, 4, 5] q) { q = Neg(x) }> }",
+        21,
+    )
+    shapes = {value.name: value.shape for node in net.graph.all_nodes() for value in node.outputs}
+    assert [str(size) for size in shapes["y"] or ()] == ["N", "4", "5"]
+
+
+def test_the_operand_is_still_checked_against_the_declared_output() -> None:
+    with pytest.raises(InvalidNet) as caught:
+        loaded("(float[2, 4, 5] x, float[4] s) => (float[2, 4, 6] y) { [g] " + GROUPS + " }", 21)
+    assert caught.value.code == "shape_inference_failed"
+    assert "`g`" in (caught.value.where or "")
+
+
+def test_groups_run_as_one_batch() -> None:
+    net = loaded(
+        "(float[1, 4, 5] x, float[4] s) => (float[1, 4, 5] z) { " + GROUPS + " z = Relu(y) }", 21
+    )
+    found = batched(net, ["x"])
+    assert found is not None
+    assert found.axis == {"x": 0, "y": 0, "z": 0}
