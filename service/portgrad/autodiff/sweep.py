@@ -112,12 +112,12 @@ def explained(error: Unsupported, node: ir.Node, schema: Schema | None) -> Unsup
         return error
     version = f" (version {schema.since_version})" if schema is not None else ""
     return Unsupported(
-        f"the gradient needs {described(node)}{version}: {error.detail}",
+        f"The gradient needs {described(node)}{version}: {error.detail.rstrip('.')}.",
         code=error.code,
         where=label(node),
         expected="an operator with a derivative on every path from wrt to the outputs",
         found=f"{node.domain or 'ai.onnx'}.{node.op_type}",
-        remedy=error.remedy or "ask for targets after this node, or outputs before it",
+        remedy=error.remedy or "Ask for targets after this node, or for values before it.",
     )
 
 

@@ -43,11 +43,11 @@ def as_port_value(value: ArrayLike, kind: str, where: str) -> Value:
     element = kind.removeprefix("sequence(").removesuffix(")") if "(" in kind else kind
     if "(" in element or element == "unknown" or kind.startswith(("optional", "sparse")):
         raise NotBuilt(
-            f"data for {where!r}, which is {kind}, cannot be sent yet",
+            f"Data for {where!r}, which is {kind}, cannot be sent yet.",
             where=where,
             expected="ports that are tensors or sequences of tensors",
             found=kind,
-            remedy="cut the net behind this port and upload the rest",
+            remedy="Cut the net behind this port and upload the rest.",
         )
     if element == kind:
         return as_port_array(value, kind, where)
@@ -134,10 +134,13 @@ def _in_range(natural: Array, wanted: np.dtype[Any], where: str) -> Array:
         )
     if lost:
         raise InvalidRequest(
-            f"a number is out of the range of {wanted.name}",
+            f"A number is out of the range of {wanted.name}.",
             code="out_of_range",
             where=where,
             expected=f"numbers that fit {wanted.name}",
+            remedy='Send finite numbers within the range, or "Infinity" where that is meant.'
+            if wanted.kind == "f"
+            else "Send whole numbers within the range.",
         )
     return cast
 
@@ -145,33 +148,36 @@ def _in_range(natural: Array, wanted: np.dtype[Any], where: str) -> Array:
 def _wrong_dtype(where: str, wanted: np.dtype[Any], found: str) -> InvalidRequest:
     name = "string" if wanted is STRING else wanted.name
     return InvalidRequest(
-        f"{where!r} takes {name}",
+        f"{where!r} takes {name}.",
         code="wrong_dtype",
         where=where,
         expected=name,
         found=found,
-        remedy=f"send the array as {name}; nothing is cast without being asked",
+        remedy=f"Send the array as {name}; nothing is cast without being asked.",
     )
 
 
 def _not_a_list(where: str, kind: str) -> InvalidRequest:
     return InvalidRequest(
-        f"{where!r} takes a list of arrays",
+        f"{where!r} takes a list of arrays.",
         code="not_a_list",
         where=where,
         expected=f"a list of arrays, for {kind}",
         found="one value",
-        remedy="put the arrays into a list, even a single one",
+        remedy="Put the arrays into a list, even a single one.",
     )
 
 
 def _ragged(where: str) -> InvalidRequest:
     return InvalidRequest(
-        f"the lists of {where!r} do not make an array",
+        f"The lists of {where!r} do not make an array.",
         code="ragged_array",
         where=where,
         expected="nested lists of equal lengths, of numbers or strings alone",
-        found="lists of differing lengths, or an item that is neither number nor string",
+        found="lists of differing lengths, an item that is neither number nor string, or more "
+        "than 64 levels",
+        remedy="Make the lists of each level equally long, and fill them with numbers alone or "
+        'strings alone; missing values are "NaN".',
     )
 
 

@@ -116,12 +116,12 @@ def shown(dims: Dims | tuple[int, ...] | None) -> str:
 
 def _unknown_reading(forced: object) -> InvalidRequest:
     return InvalidRequest(
-        "`batch` forces a reading that does not exist",
+        "`batch` forces a reading that does not exist.",
         code="invalid_field",
         where="batch",
         expected=", ".join(READINGS),
         found=repr(forced)[:80],
-        remedy="leave it out: the shapes decide",
+        remedy="Leave it out: the shapes decide.",
     )
 
 
@@ -131,17 +131,17 @@ def _wrong_shape(
     alone = [name for name in ports if fit({name: ports[name]}, shapes) is None]
     culprits = list(ports) if forced is not None else alone or list(ports)
     if forced is not None:
-        detail = f"the arrays cannot be read as {forced!r}"
+        detail = f"The arrays cannot be read as {forced!r}."
     elif alone:
-        detail = f"the array of {culprits[0]!r} does not fit the declared shape"
+        detail = f"The array of {culprits[0]!r} does not fit the declared shape."
     else:
-        detail = "the arrays fit their ports one by one, but sizes that must be equal differ"
+        detail = "The arrays fit their ports one by one, but sizes that must be equal differ."
     return InvalidRequest(
         detail,
         code="wrong_shape",
         where=culprits[0] if culprits else "batch",
         expected="; ".join(f"{name} {shown(ports[name])}" for name in culprits),
         found="; ".join(f"{name} {shown(shapes[name])}" for name in culprits),
-        remedy="send the declared shape, one example without its leading 1 or symbol, or N "
-        "examples where the leading dimension is 1",
+        remedy="Send the declared shape, one example without its leading 1 or symbol, or N "
+        "examples where the leading dimension is 1.",
     )

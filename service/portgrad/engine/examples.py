@@ -87,18 +87,18 @@ def _total(parts: Sequence[Array]) -> Array:
 
 def _no_batch_of_sequences(name: str) -> NotBuilt:
     return NotBuilt(
-        f"{name!r} is a sequence, and a batch over a fixed 1 cannot give sequences yet",
+        f"{name!r} is a sequence, and a batch over a fixed 1 cannot give sequences yet.",
         where=name,
-        remedy="send the examples one by one, or leave this output out",
+        remedy="Send the examples one by one, or leave this output out.",
     )
 
 
 def _uneven(name: str, shapes: Sequence[tuple[int, ...]]) -> RunFailed:
     return RunFailed(
-        f"the examples give {name!r} different shapes, which do not make one array",
+        f"The examples give {name!r} different shapes, which do not make one array.",
         code="uneven_examples",
         where=name,
         expected="the same shape for every example",
         found=", ".join(shown(shape) for shape in shapes[:3]),
-        remedy="send the examples one by one, or leave this output out",
+        remedy="Send the examples one by one, or leave this output out.",
     )

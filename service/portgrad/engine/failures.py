@@ -27,21 +27,22 @@ def not_runnable(error: Exception) -> Unsupported:
         text = f"it has no kernel for {kernel[1]} (version {kernel[2]}) with these dtypes"
         where = named(kernel[1], kernel[3])
     return Unsupported(
-        f"onnxruntime cannot run this graph: {text}",
+        f"onnxruntime cannot run this graph: {text.rstrip('.')}.",
         code="not_runnable",
         where=where,
         expected="operators and dtypes that onnxruntime's CPU provider has",
-        remedy="change the operator or its dtype to one that onnxruntime's CPU provider has",
+        remedy="Change the operator or its dtype to one that onnxruntime's CPU provider has.",
     )
 
 
 def run_failed(error: Exception) -> RunFailed:
     """The error for a run that the runtime gave up."""
     at = _AT_NODE.search(str(error))
+    text = cleaned(at[3] if at else str(error))
     return RunFailed(
-        f"the runtime failed on these data: {cleaned(at[3] if at else str(error))}",
+        f"The runtime failed on these data: {text.rstrip('.')}.",
         where=named(at[1], at[2]) if at else None,
-        remedy="compare the data with the shapes that the net's description gives",
+        remedy="Compare the data with the shapes that the net's description gives.",
     )
 
 

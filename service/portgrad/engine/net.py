@@ -155,10 +155,12 @@ class Net:
         if not isinstance(data, Mapping):
             if len(ports) != 1:
                 raise InvalidRequest(
-                    f"the net has {len(ports)} input ports, and the data name none",
+                    f"The net has {len(ports)} input ports, and the data name none.",
                     code="missing_port",
-                    expected=f"an array for each of {sorted(ports)}",
+                    where="data",
+                    expected=f"an array for each of {listed(ports)}" if ports else "no arrays",
                     found="a bare array",
+                    remedy="Send the arrays by the names of their ports.",
                 )
             data = {next(iter(ports)): data}
         check_ports(self.names, data)
@@ -179,19 +181,19 @@ class Net:
 
 def _nothing_asked() -> InvalidRequest:
     return InvalidRequest(
-        "the call asks for no output",
+        "The call asks for no output.",
         code="invalid_field",
         where="outputs",
         expected="true, or a list of at least one output port or inner value",
-        remedy="leave `outputs` out for all output ports",
+        remedy="Leave `outputs` out for all output ports.",
     )
 
 
 def _unnamed_seeds(names: Names) -> InvalidRequest:
     return InvalidRequest(
-        "`output_gradients` does not name the outputs that it is imposed at",
+        "`output_gradients` does not name the outputs that it is imposed at.",
         code="invalid_field",
         where="output_gradients",
         expected="an array by the name of each output or inner value",
-        remedy=f"name them: {listed(names.outputs)}" if names.outputs else None,
+        remedy=f"Name them: {listed(names.outputs)}." if names.outputs else None,
     )

@@ -38,12 +38,12 @@ def _broadcasts(shape: tuple[int, ...], dims: Dims) -> bool:
 def wrong_seed(name: str, dims: Dims | tuple[int, ...], shape: tuple[int, ...]) -> InvalidRequest:
     """The error for an imposed array that does not broadcast to its output."""
     return InvalidRequest(
-        f"the gradient imposed at {name!r} does not have its shape",
+        f"The gradient imposed at {name!r} does not have its shape.",
         code="wrong_seed_shape",
         where=f"output_gradients.{name}",
         expected=f"{shown(dims)}, or an array that broadcasts to it",
         found=shown(shape),
-        remedy="impose one number for each element of the output, or one number for all",
+        remedy="Impose one number for each element of the output, or one number for all.",
     )
 
 

@@ -150,10 +150,10 @@ def _empty(value: Value) -> bool:
 
 def _refused_empty() -> RunFailed:
     return RunFailed(
-        "the runtime cannot run the recurrent operators of this net on empty arrays",
+        "The runtime cannot run the recurrent operators of this net on empty arrays.",
         code="empty_array",
         expected="at least one example",
-        remedy="leave the call out: the answer would be empty",
+        remedy="Leave the call out: the answer would be empty.",
     )
 
 
