@@ -7,11 +7,19 @@ compiling and fall back to `Shape` at run time, so that every rule works with sy
 from portgrad.autodiff.vocabulary.convolutions import ConvolutionWords
 from portgrad.autodiff.vocabulary.indexing import IndexingWords
 from portgrad.autodiff.vocabulary.reductions import ReductionWords
+from portgrad.autodiff.vocabulary.sampling import SamplingWords
 from portgrad.autodiff.vocabulary.shapes import ShapeWords
 from portgrad.autodiff.vocabulary.statistics import StatisticsWords
 
 
-class Vocabulary(ConvolutionWords, IndexingWords, StatisticsWords, ReductionWords, ShapeWords):
+class Vocabulary(
+    ConvolutionWords,
+    SamplingWords,
+    IndexingWords,
+    StatisticsWords,
+    ReductionWords,
+    ShapeWords,
+):
     """The emitter that rules receive as `op`."""
 
 
