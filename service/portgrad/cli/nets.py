@@ -68,9 +68,7 @@ def describe(
 
 def gradient(
     net: Annotated[str, typer.Argument(help="ONNX file, or name or id of a net on the service.")],
-    data: Annotated[
-        str, typer.Argument(help="Data: .npy, .npz or .json file, or JSON text.")
-    ],
+    data: Annotated[str, typer.Argument(help="Data: .npy, .npz or .json file, or JSON text.")],
     wrt: Annotated[
         list[str] | None,
         typer.Option(help='Target: a group, a name, or a path as JSON ["node", "operand"].'),
