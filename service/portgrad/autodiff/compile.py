@@ -10,6 +10,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from portgrad.autodiff.bodies import expand, has_body
 from portgrad.autodiff.cuts import integer_cuts
+from portgrad.autodiff.infer import complete
 from portgrad.autodiff.sweep import Sweep, active
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary
@@ -57,6 +58,7 @@ def gradient_graph(
     taken = [*(GRADIENT + name for name in wrt), *(SEED + name for name in seeds)]
     _refuse_taken(values_by_name(graph), taken)
     nodes, wanted = _path(twin, wrt, of)
+    complete(graph)
     values, opsets = values_by_name(graph), dict(graph.opset_imports)
     forward = list(graph)
     op = Vocabulary(graph, opsets[""])

@@ -41,6 +41,16 @@ def annotate(node: ir.Node, schema: onnx.defs.OpSchema) -> None:
             value.shape = ir.Shape(dims)
 
 
+def complete(graph: ir.Graph) -> None:
+    """Set shapes that onnx's own inference leaves open, such as the rank of a Split's parts."""
+    for node in graph:
+        value = node.outputs[0]
+        if value.shape is None and node.domain == "":
+            dims = _shape(node)
+            for part in node.outputs if node.op_type == "Split" else [value]:
+                part.shape = None if dims is None else ir.Shape(dims)
+
+
 def annotate_output(node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> None:
     """Set dtype and shape of one further output of a node."""
     value = node.outputs[index]
@@ -269,6 +279,13 @@ def _contracted(node: ir.Node, _first: Dims | None) -> Dims | None:
     return [_broadcast_dim(sizes[label]) for label in output]
 
 
+def _split(node: ir.Node, first: Dims | None) -> Dims | None:
+    if first is None:
+        return None
+    axis = _int(node, "axis", 0) % len(first)
+    return [None if index == axis else size for index, size in enumerate(first)]
+
+
 def _shape_vector(node: ir.Node, first: Dims | None) -> Dims | None:
     if first is None:
         return [None]
@@ -287,6 +304,7 @@ _SPECIAL: dict[str, Callable[[ir.Node, Dims | None], Dims | None]] = {
     "Concat": _concatenated,
     "Gather": _gathered,
     "GatherElements": lambda node, _: dims_of(node.inputs[1]),
+    "Split": _split,
     "MatMul": _multiplied,
     "Gemm": _gemm,
     "Einsum": _contracted,

@@ -1,0 +1,49 @@
+"""What the project differentiates, counted over ONNX's node tests.
+
+Run as `PYTHONPATH=tests python -m support.node_case_report [VERDICTS]`, where VERDICTS is a JSON
+file of {case: {"verdict": ...}} whose cases with the verdict "reliable_full" are counted too.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from pathlib import Path
+
+from support.node_cases import NodeCase, node_cases
+from support.node_verdicts import AGREES, judge, served
+from support.operators import DIFFERENTIABLE, covered
+
+COLUMNS = ("cases", "agree", "run on onnxruntime", "agree", "reliable", "agree")
+
+
+def _counts(case: NodeCase, *, agrees: bool, reliable: bool) -> tuple[int, ...]:
+    runs = served(case.model())
+    return 1, agrees, runs, runs and agrees, reliable, reliable and agrees
+
+
+def _agrees(case: NodeCase) -> bool:
+    return covered(case.op) and judge(case).outcome == AGREES
+
+
+def main(path: str | None = None) -> None:
+    """Print one line for each operator, then the totals."""
+    verdicts = json.loads(Path(path).read_text()) if path else {}
+    reliable = {n for n, found in verdicts.items() if found["verdict"] == "reliable_full"}
+    totals, agreeing = [0] * len(COLUMNS), 0
+    print("operator", *COLUMNS, sep="\t")
+    for op, cases in node_cases().items():
+        rows = [_counts(c, agrees=_agrees(c), reliable=c.name in reliable) for c in cases]
+        sums = [sum(column) for column in zip(*rows, strict=True)] or [0] * len(COLUMNS)
+        totals = [a + b for a, b in zip(totals, sums, strict=True)]
+        agreeing += sums[1] > 0
+        print(op, *sums, "" if covered(op) else "not covered", sep="\t")
+    print("total", *totals, sep="\t")
+    print(f"with a rule or a body: {sum(map(covered, DIFFERENTIABLE))} of {len(DIFFERENTIABLE)}")
+    print(f"with a case that agrees: {agreeing}")
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    main(*sys.argv[1:2])
