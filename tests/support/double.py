@@ -65,9 +65,8 @@ def runner(model: onnx.ModelProto, *, engine: str = "any") -> Callable[[Arrays],
 
 
 def _session(model: onnx.ModelProto) -> ort.InferenceSession:
-    recurrent = {x for node in model.graph.node if node.op_type in _THROWING for x in node.input}
-    double = onnx.TensorProto.DOUBLE
-    if any(x.name in recurrent and x.type.tensor_type.elem_type == double for x in _ports(model)):
+    kinds = {x.type.tensor_type.elem_type for x in model.graph.input}
+    if onnx.TensorProto.DOUBLE in kinds and any(n.op_type in _THROWING for n in model.graph.node):
         raise NotImplementedError("no double kernel that runs")
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
