@@ -264,7 +264,9 @@ def test_the_ml_domain_stays_and_needs_no_default_opset() -> None:
     proto = model(
         "(float[2, 3] x) => (float[2, 3] y) { y = ai.onnx.ml.Scaler(x) }", '"ai.onnx.ml" : 3'
     )
-    assert loaded(proto).opset_imports["ai.onnx.ml"] == 3
+    net = loaded(proto)
+    assert net.opset_imports == {"ai.onnx.ml": 3, "": 21}
+    assert net.meta["opset"] == 0
 
 
 def test_nodes_without_a_name_stay_without_one() -> None:

@@ -67,7 +67,12 @@ class Net:
     def description(self) -> Description:
         """Ports and parameters: dtype, shape, what is differentiable and if not, why."""
         opset = self._model.meta["opset"]
-        return describe(self.names, opset=opset, obstacles=obstacles(self._model))
+        return describe(
+            self.names,
+            opset=opset,
+            obstacles=obstacles(self._model),
+            warnings=self._model.meta["warnings"],
+        )
 
     def check(self) -> None:
         """Raise Unsupported where onnxruntime cannot run the forward pass."""

@@ -6,7 +6,7 @@ import onnx
 import onnx_ir as ir
 
 from portgrad.errors import InvalidNet
-from portgrad.graph import bulk, functions, opsets, pools, shapes, sparse, vocabulary, walk
+from portgrad.graph import bulk, functions, maps, opsets, pools, shapes, sparse, vocabulary, walk
 from portgrad.graph.check import check, check_text, read
 from portgrad.graph.external import ExternalData, locations
 from portgrad.graph.files import NetFiles
@@ -21,8 +21,11 @@ def load(files: NetFiles) -> ir.Model:
 
     Every value has a name, and type and shape as far as onnx can infer them. Graph inputs are
     the input ports alone: initializers that are also listed there are parameters. Large tensors
-    lie over the uploaded bytes or the mapped file. `meta["opset"]` keeps the ai.onnx version that
-    the file was written in, 0 where it imports none.
+    lie over the uploaded bytes or the mapped file.
+
+    Returns:
+        The model. Its `meta["opset"]` is the ai.onnx version that the file was written in, 0 where
+        it imports none; `meta["warnings"]` has sentences on what is not as the file has it.
 
     Raises:
         InvalidNet: the files hold no net that can be served; `code` says why.
@@ -35,6 +38,7 @@ def load(files: NetFiles) -> ir.Model:
     vocabulary.check(model)
     sparse.densify(model)
     written_in = {entry.domain: entry.version for entry in model.opset_import}.get("", 0)
+    warnings = tuple(maps.bypass(model))
     _prepare(model)
     initializers = [tensor.name for tensor in model.graph.initializer]
     large = bulk.take_out(model, external)
@@ -45,7 +49,7 @@ def load(files: NetFiles) -> ir.Model:
     net = read(model)
     large.put_back(net)
     _order(net.graph, initializers)
-    net.meta["opset"] = written_in
+    net.meta.update(opset=written_in, warnings=warnings)
     return net
 
 
@@ -61,6 +65,9 @@ def _prepare(model: onnx.ModelProto) -> None:
         )
     model.ir_version = max(model.ir_version, LOWEST_IR_VERSION)
     model.ClearField("training_info")
+    if vocabulary.opset(model.opset_import) is None:
+        # A net of another domain alone: what is added to it are standard operators.
+        model.opset_import.append(onnx.helper.make_opsetid("", opsets.WORKING_OPSET))
     shapes.free_negative_dimensions(model)
     for graph in walk.graphs(model.graph):
         held = {tensor.name for tensor in graph.initializer}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 import onnx
+from onnx import helper
 
 from portgrad.graph import walk
 from portgrad.graph.check import guarded
@@ -39,7 +40,7 @@ def _dims(kind: onnx.TypeProto) -> Iterable[onnx.TensorShapeProto.Dimension]:
         return dims
     if which in {"sequence_type", "optional_type"}:
         return _dims(getattr(kind, which).elem_type)
-    return _dims(kind.map_type.value_type) if which == "map_type" else ()
+    return ()
 
 
 def infer(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -64,9 +65,11 @@ def inferred(model: onnx.ModelProto) -> onnx.ModelProto:
     unknown = {
         place: onnx.NodeProto.FromString(node.SerializeToString())
         for place, node in enumerate(walk.all_nodes(model))
-        if node.op_type in _LIKE and not node.domain
+        if (node.domain, node.op_type) in _LIKE
     }
-    standing_in = _exchanged(model, {place: _LIKE[n.op_type](n) for place, n in unknown.items()})
+    standing_in = _exchanged(
+        model, {place: _LIKE[n.domain, n.op_type](n) for place, n in unknown.items()}
+    )
     typed = onnx.shape_inference.infer_shapes(
         standing_in, check_type=True, strict_mode=True, data_prop=True
     )
@@ -82,19 +85,28 @@ def _exchanged(model: onnx.ModelProto, nodes: Mapping[int, onnx.NodeProto]) -> o
     return model
 
 
-def _max_unpool(node: onnx.NodeProto) -> onnx.NodeProto:
-    sized = [node.input[0], node.input[2]] if len(node.input) > 2 and node.input[2] else []
-    return onnx.helper.make_node("Reshape", sized, node.output, node.name) if sized else node
+def _sized(node: onnx.NodeProto) -> onnx.NodeProto:
+    if len(node.input) < 3 or not node.input[2]:
+        return node
+    return helper.make_node("Reshape", [node.input[0], node.input[2]], node.output, node.name)
 
 
-def _group_normalization(node: onnx.NodeProto) -> onnx.NodeProto:
-    return onnx.helper.make_node("Identity", node.input[:1], node.output, node.name)
+def _same(node: onnx.NodeProto) -> onnx.NodeProto:
+    return helper.make_node("Identity", node.input[:1], node.output, node.name)
 
 
-# Operators for whose outputs onnx infers no rank, and one that is shaped like them.
-_LIKE: Mapping[str, Callable[[onnx.NodeProto], onnx.NodeProto]] = {
-    "GroupNormalization": _group_normalization,
-    "MaxUnpool": _max_unpool,
+def _same_in_float(node: onnx.NodeProto) -> onnx.NodeProto:
+    to = onnx.TensorProto.FLOAT
+    return helper.make_node("Cast", node.input[:1], node.output, node.name, to=to)
+
+
+# Operators for whose outputs onnx infers no rank, and a node that is shaped like them.
+_LIKE: Mapping[tuple[str, str], Callable[[onnx.NodeProto], onnx.NodeProto]] = {
+    ("", "GroupNormalization"): _same,
+    ("", "MaxUnpool"): _sized,
+    ("ai.onnx.ml", "Imputer"): _same,
+    ("ai.onnx.ml", "Normalizer"): _same_in_float,
+    ("ai.onnx.ml", "Scaler"): _same_in_float,
 }
 
 
@@ -102,4 +114,4 @@ def _spell_out_axes(model: onnx.ModelProto) -> None:
     """onnx's inference fails on MeanVarianceNormalization's own default, so it is written down."""
     for node in walk.all_nodes(model):
         if node.op_type == "MeanVarianceNormalization" and not (node.domain or node.attribute):
-            node.attribute.append(onnx.helper.make_attribute("axes", [0, 2, 3]))
+            node.attribute.append(helper.make_attribute("axes", [0, 2, 3]))
