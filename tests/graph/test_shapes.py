@@ -73,3 +73,16 @@ def test_groups_run_as_one_batch() -> None:
     found = batched(net, ["x"])
     assert found is not None
     assert found.axis == {"x": 0, "y": 0, "z": 0}
+
+
+def test_unknown_sizes_have_symbols_that_inference_carries_along() -> None:
+    net = loaded(
+        "(float[?, 3] x, float[?, ?] y_0, float[x_0, -1] z, float[] r, seq(float[?]) s) =>"
+        " (float[?, 3] a, float[?, ?] b, float[?, ?] c)"
+        "{ a = Relu(x) b = Relu(y_0) c = Relu(z) }",
+        21,
+    )
+    shapes = [value.shape for value in (*net.graph.inputs[:3], *net.graph.outputs)]
+    expected = [["x_0_", "3"], ["y_0_0", "y_0_1"], ["x_0", "z_1"]]
+    assert [[str(size) for size in shape or ()] for shape in shapes] == expected * 2
+    assert net.graph.inputs[3].shape is None

@@ -74,6 +74,7 @@ def _prepare(model: onnx.ModelProto) -> None:
         for index in reversed(range(len(graph.input))):
             if graph.input[index].name in held:
                 del graph.input[index]
+    shapes.name_unknown_sizes(model.graph)
 
 
 def _order(graph: ir.Graph, names: list[str]) -> None:

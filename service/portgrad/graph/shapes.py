@@ -9,6 +9,7 @@ from onnx import helper
 
 from portgrad.graph import walk
 from portgrad.graph.check import guarded
+from portgrad.graph.sizes import name_sizes
 
 
 def forget(model: onnx.ModelProto) -> None:
@@ -33,6 +34,26 @@ def free_negative_dimensions(model: onnx.ModelProto) -> None:
                     dim.ClearField("dim_value")
 
 
+def name_unknown_sizes(graph: onnx.GraphProto) -> None:
+    """Give each unknown size of an input port a symbol, `PORT_AXIS`, in place.
+
+    Inference carries symbols along, so that sizes that are the same are known to be the same.
+    """
+    taken = {
+        dim.dim_param
+        for info in (*graph.input, *graph.output, *graph.value_info)
+        for dim in _dims(info.type)
+    }
+    for port in graph.input:
+        for axis, dim in enumerate(_dims(port.type)):
+            if dim.WhichOneof("value") is None:
+                symbol = f"{port.name}_{axis}"
+                while symbol in taken:
+                    symbol += "_"
+                dim.dim_param = symbol
+                taken.add(symbol)
+
+
 def _dims(kind: onnx.TypeProto) -> Iterable[onnx.TensorShapeProto.Dimension]:
     which = kind.WhichOneof("value")
     if which in {"tensor_type", "sparse_tensor_type"}:
@@ -50,6 +71,7 @@ def infer(model: onnx.ModelProto) -> onnx.ModelProto:
         InvalidNet: `shape_inference_failed`, naming the node where onnx does.
     """
     forget(model)
+    name_sizes(model.graph)
     _spell_out_axes(model)
     return guarded(
         lambda: inferred(model),
