@@ -9,7 +9,6 @@ from onnx import helper
 
 from portgrad.graph import walk
 from portgrad.graph.check import guarded
-from portgrad.graph.sizes import name_sizes
 
 
 def forget(model: onnx.ModelProto) -> None:
@@ -46,7 +45,7 @@ def name_unknown_sizes(graph: onnx.GraphProto) -> None:
     }
     for port in graph.input:
         for axis, dim in enumerate(_dims(port.type)):
-            if dim.WhichOneof("value") is None:
+            if not (dim.dim_param or dim.HasField("dim_value")):
                 symbol = f"{port.name}_{axis}"
                 while symbol in taken:
                     symbol += "_"
@@ -71,7 +70,6 @@ def infer(model: onnx.ModelProto) -> onnx.ModelProto:
         InvalidNet: `shape_inference_failed`, naming the node where onnx does.
     """
     forget(model)
-    name_sizes(model.graph)
     _spell_out_axes(model)
     return guarded(
         lambda: inferred(model),
