@@ -25,7 +25,7 @@ def max_pool(op: Op, ct: Tensor, x: Tensor, *, indices: Tensor, storage_order: i
     whole = op.vector([op.product(batch, channels, *rows)])
     zeros = op.ConstantOfShape(whole, value=np.zeros(1, ct.dtype.numpy()))
     flat, picked = op.Reshape(ct, [-1]), op.Reshape(indices, [-1])
-    scattered = op.ScatterElements(zeros, picked, flat, reduction="add")
+    scattered = op.scatter(zeros, picked, flat, 0, "add")
     ct_x = op.reshape(scattered, [batch, channels, *order])
     if storage_order:
         ct_x = op.Transpose(ct_x, perm=[0, 1, *range(op.rank(x) - 1, 1, -1)])
