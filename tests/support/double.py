@@ -17,7 +17,8 @@ import onnxruntime as ort
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
-from support.recurrent import GRU, LSTM, RNN, Scan
+from support.loops import Loop, Scan
+from support.recurrent import GRU, LSTM, RNN
 
 Arrays = dict[str, np.ndarray]
 
@@ -47,7 +48,7 @@ class Gelu(OpRun):
         return ((0.5 * x * (1 + _erf(x / math.sqrt(2)))).astype(x.dtype) if x.size else x,)
 
 
-_NEW = [Erf, Gelu, GRU, LSTM, RNN, Scan]
+_NEW = [Erf, Gelu, GRU, Loop, LSTM, RNN, Scan]
 _THROWING = {"GRU", "LSTM"}  # onnxruntime has double kernels of them that refuse to run
 
 
@@ -61,7 +62,17 @@ def runner(model: onnx.ModelProto, *, engine: str = "any") -> Callable[[Arrays],
                 raise
         else:
             return functools.partial(_run_quietly, session)
-    return functools.partial(_run_quietly, ReferenceEvaluator(model, new_ops=_NEW))
+    evaluator = ReferenceEvaluator(_all_outputs_named(model), new_ops=_NEW)
+    return functools.partial(_run_quietly, evaluator)
+
+
+def _all_outputs_named(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The reference would take an output without a name for every operand that is left out."""
+    named = onnx.ModelProto()
+    named.CopyFrom(model)
+    for count, node in enumerate(named.graph.node):
+        node.output[:] = [y or f"unnamed/{count}/{k}" for k, y in enumerate(node.output)]
+    return named
 
 
 def _session(model: onnx.ModelProto) -> ort.InferenceSession:

@@ -6,6 +6,7 @@ compiling and fall back to `Shape` at run time, so that every rule works with sy
 
 from portgrad.autodiff.vocabulary.convolutions import ConvolutionWords
 from portgrad.autodiff.vocabulary.indexing import IndexingWords
+from portgrad.autodiff.vocabulary.recurrences import RecurrenceWords
 from portgrad.autodiff.vocabulary.reductions import ReductionWords
 from portgrad.autodiff.vocabulary.sampling import SamplingWords
 from portgrad.autodiff.vocabulary.shapes import ShapeWords
@@ -18,6 +19,7 @@ class Vocabulary(
     IndexingWords,
     StatisticsWords,
     ReductionWords,
+    RecurrenceWords,
     ShapeWords,
 ):
     """The emitter that rules receive as `op`."""

@@ -1,0 +1,67 @@
+"""Words about recurrences: a Scan whose body is written as a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import onnx_ir as ir
+
+from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.vocabulary.shapes import ShapeWords
+
+Tensors: TypeAlias = Sequence[Tensor]
+# The emitter of the body, the states, a slice of all that is read: new states, slices to write.
+Step: TypeAlias = Callable[[Any, Tensors, Tensors], tuple[Tensors, Tensors]]
+
+
+class RecurrenceWords(ShapeWords):
+    """Words about recurrences."""
+
+    def scan(
+        self, step: Step, states: Tensors, read: Tensors, *, backwards: bool = False
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Go along axis 0 of tensors, from the end if backwards.
+
+        Args:
+            step: what is done at each place; it may use tensors of the graph around it.
+            states: what the states start as.
+            read: what each step gets a slice of.
+            backwards: whether the last slice is the first; what is written lies as it was read.
+
+        Returns:
+            The last states, and what was written, stacked on axis 0.
+        """
+        body = ir.Graph((), (), nodes=(), name=self.fresh("step"))
+        inner = type(self)(body, self.opset, self.fresh)
+        before = [inner._input(x, x.value.shape) for x in states]
+        slices = [inner._input(x, ir.Shape(self._dims(x)[1:])) for x in read]
+        after, written = step(inner, before, slices)
+        body.outputs.extend(inner.alias(x, self.fresh("result")) for x in (*after, *written))
+        ways = {"input": len(read), "output": len(written)}
+        attributes: dict[str, ir.Attr] = {
+            "body": ir.AttrGraph("body", body),
+            "num_scan_inputs": ir.AttrInt64("num_scan_inputs", len(read)),
+        }
+        for side, count in ways.items():
+            if backwards and count:
+                name = f"scan_{side}_directions"
+                attributes[name] = ir.AttrInt64s(name, [1] * count)
+        likes = [x.value for x in states]
+        for x in written:
+            shape = ir.Shape([self._dims(read[0])[0], *self._dims(x)])
+            likes.append(ir.Value(type=x.value.type, shape=shape))
+        results = self.call("Scan", [x.value for x in (*states, *read)], attributes, likes)
+        return results[: len(states)], results[len(states) :]
+
+    def _dims(self, x: Tensor) -> list[int | str | None]:
+        return list(x.shape) if x.shape is not None else [None] * self.rank(x)
+
+    def _input(self, like: Tensor, shape: ir.Shape | None) -> Tensor:
+        value = ir.Value(
+            name=self.fresh("slice"),
+            type=like.value.type,
+            shape=None if shape is None else ir.Shape(shape.dims),
+        )
+        self.graph.inputs.append(value)
+        return self.wrap(value)
