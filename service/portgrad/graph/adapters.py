@@ -67,8 +67,8 @@ class Old:
         return helper.make_node(op, inputs, self.node.output, self.node.name, **attributes)
 
 
-def shelter(model: onnx.ModelProto, version: int) -> bool:
-    """Move the nodes that need an adapter out of the converter's sight; whether there are any."""
+def shelter(model: onnx.ModelProto, version: int) -> None:
+    """Move the nodes that need an adapter out of the converter's sight, in place."""
     waiting = [
         node
         for node in walk.all_nodes(model)
@@ -78,7 +78,6 @@ def shelter(model: onnx.ModelProto, version: int) -> bool:
         node.domain = SHELTER
     if waiting:
         model.opset_import.append(helper.make_opsetid(SHELTER, 1))
-    return bool(waiting)
 
 
 def adapt(model: onnx.ModelProto, version: int, known: Known) -> None:

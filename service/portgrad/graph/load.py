@@ -37,7 +37,7 @@ def load(files: NetFiles) -> ir.Model:
     vocabulary.unify_default_domain(model)
     vocabulary.check(model)
     sparse.densify(model)
-    written_in = {entry.domain: entry.version for entry in model.opset_import}.get("", 0)
+    written_in = vocabulary.opset(model.opset_import) or 0
     warnings = tuple(maps.bypass(model))
     _prepare(model)
     initializers = [tensor.name for tensor in model.graph.initializer]

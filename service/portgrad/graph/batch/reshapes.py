@@ -3,6 +3,10 @@
 In row-major order the batch lies between P elements before its axis and the rest after it. The
 examples stay apart exactly if the new shape, too, has an axis of size 1 with P elements before it:
 that one becomes the batch axis.
+
+Where the batch and another axis become one (attention exported over sequence, batch times heads,
+head), no axis of size 1 is left. Following that would need a block of the merged size for each
+example in every rule of the table; such a net is run example by example.
 """
 
 from __future__ import annotations

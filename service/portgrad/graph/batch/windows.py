@@ -39,14 +39,6 @@ def batch_normalization(step: Step) -> Result:
     return first_axis(step)
 
 
-@RULES("Dropout")
-def dropout(step: Step) -> Along:
-    """The identity, unless it draws."""
-    if step.has(2) and any(step.ints(2)):
-        step.refuse("it draws at random")
-    return Along(step.batch(0))
-
-
 @RULES("DeformConv")
 def deform_conv(step: Step) -> Along:
     """Data, offset and mask belong to the example, weights and bias to all."""
