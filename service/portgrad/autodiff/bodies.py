@@ -11,6 +11,8 @@ from onnx import helper
 
 from portgrad.autodiff.binding import has_function_body, schema_of_node
 from portgrad.autodiff.registry import lookup
+from portgrad.autodiff.sweep import explained
+from portgrad.errors import Unsupported
 
 
 def has_body(node: ir.Node, opsets: dict[str, int]) -> bool:
@@ -24,7 +26,10 @@ def has_body(node: ir.Node, opsets: dict[str, int]) -> bool:
 def expand(model: ir.Model, nodes: Iterable[ir.Node]) -> None:
     """Replace nodes of the main graph by their function bodies, in place."""
     for count, node in enumerate(nodes):
-        body = _body(node, model)
+        try:
+            body = _body(node, model)
+        except Unsupported as error:
+            raise explained(error, node, None) from error
         prefix = f"{node.name or node.outputs[0].name}/body{count}/"
         inner = list(body.graph)
         given = dict(zip((v.name for v in body.graph.inputs), _operands(node), strict=True))
@@ -77,7 +82,7 @@ def _body(node: ir.Node, model: ir.Model) -> ir.Model:
 def _info(value: ir.Value) -> onnx.ValueInfoProto:
     dtype = value.dtype
     if dtype is None:
-        raise TypeError(f"the type of {value.name!r} is not known")
+        raise Unsupported(f"the type of {value.name!r} is not known before the net runs")
     shape = None if value.shape is None else [_dim(dim) for dim in value.shape]
     return helper.make_tensor_value_info(str(value.name), int(dtype), shape)
 

@@ -14,12 +14,12 @@ from portgrad.autodiff.tensor import FLOATING
 def obstacles(model: ir.Model) -> dict[str, str]:
     """Names of values whose gradient cannot be computed, each with the node that is why.
 
-    A value is listed if a path of floating values leads from it through an operator without a
-    derivative to an output. Rules that refuse some attribute of their operator say so only when
-    the gradient is compiled.
+    A value is listed if a path of values that may be floating leads from it through an operator
+    without a derivative to an output. Rules that refuse some attribute of their operator say so
+    only when the gradient is compiled.
     """
     opsets = dict(model.graph.opset_imports)
-    useful = {value for value in model.graph.outputs if value.dtype in FLOATING}
+    useful = {value for value in model.graph.outputs if _may_float(value)}
     blocked: dict[ir.Value, str] = {}
     for node in reversed(list(model.graph)):
         if not any(value in useful for value in node.outputs):
@@ -32,11 +32,15 @@ def obstacles(model: ir.Model) -> dict[str, str]:
             (blocked[value] for value in node.outputs if value in blocked), None
         )
         for operand in (*node.inputs, *captures(node)):
-            if operand is not None and operand.dtype in FLOATING:
+            if operand is not None and _may_float(operand):
                 useful.add(operand)
                 if reason is not None:
                     blocked.setdefault(operand, reason)
     return {str(value.name): reason for value, reason in blocked.items() if value.name}
+
+
+def _may_float(value: ir.Value) -> bool:
+    return value.dtype is None or value.dtype in FLOATING
 
 
 def _entry(node: ir.Node, opsets: dict[str, int]) -> Entry | None:

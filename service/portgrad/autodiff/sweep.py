@@ -13,6 +13,8 @@ from portgrad.autodiff.tensor import FLOATING, Tensor
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import Unsupported
 
+_TYPELESS = "no rule is registered for it, and the type of what it computes is not known"
+
 
 class Sweep:
     """Cotangents by value, while one graph is traversed backwards.
@@ -144,18 +146,36 @@ def _captured(graph: ir.Graph) -> Iterator[ir.Value]:
 def active(
     nodes: Iterable[ir.Node], wrt: Iterable[ir.Value], of: Iterable[ir.Value]
 ) -> tuple[list[ir.Node], set[ir.Value]]:
-    """What lies on a path of floating values from wrt to of: nodes, last first, and values."""
+    """What lies on a path of floating values from wrt to of: nodes, last first, and values.
+
+    Raises:
+        Unsupported: a value on the path has no known type, as after another domain's operator.
+    """
     ordered = list(nodes)
     reached = set(wrt)
     forward: list[ir.Node] = []
     for node in ordered:
         if any(value in reached for value in (*node.inputs, *captures(node))):
             forward.append(node)
-            reached.update(value for value in node.outputs if value.dtype in FLOATING)
+            reached.update(value for value in node.outputs if _may_float(node, value))
     needed = set(of)
     backward: list[ir.Node] = []
     for node in reversed(forward):
         if any(value in needed for value in node.outputs):
             backward.append(node)
             needed.update(v for v in (*node.inputs, *captures(node)) if v is not None)
-    return backward, reached & needed
+    wanted = reached & needed
+    for node in reversed(backward):
+        if any(value in wanted and value.dtype is None for value in node.outputs):
+            raise explained(Unsupported(_TYPELESS), node, None)
+    return backward, wanted
+
+
+def _may_float(node: ir.Node, value: ir.Value) -> bool:
+    """Whether a gradient may flow through an output of a node; that of unknown type may carry one.
+
+    Nothing flows through an operator whose derivative is zero, of whatever type its output is.
+    """
+    if value.dtype is None:
+        return not isinstance(lookup(node.domain, node.op_type, 0), Zero)
+    return value.dtype in FLOATING

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 import numpy as np
 import onnx_ir as ir
 
+from portgrad.errors import Unsupported
 from portgrad.graph.constants import constant_value
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ class Tensor:
 
     @property
     def dtype(self) -> ir.DataType:
-        """The element type, always known."""
+        """The element type; Unsupported where nothing tells it."""
         if self.value.dtype is None:
-            raise TypeError(f"the dtype of {self.value.name!r} is not known")
+            raise Unsupported(f"the type of {self.value.name!r} is not known before the net runs")
         return self.value.dtype
 
     @property
