@@ -3,159 +3,114 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from portgrad.autodiff.registry import vjp
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 
 
-@vjp("ReduceSum")
-def reduce_sum(
-    op: Op,
-    ct: Tensor,
-    data: Tensor,
-    axes: Tensor | None,
-    *,
-    keepdims: int,
-    noop_with_empty_axes: int,
-) -> tuple[Tensor, None]:
-    return op.expand_reduced(ct, data, axes, keepdims, noop_with_empty_axes), None
+@dataclass(frozen=True)
+class Reduction:
+    """One call of a reduction, `ct` and `y` with the reduced axes kept as axes of size 1."""
+
+    op: Op
+    ct: Tensor
+    data: Tensor
+    y: Tensor
+    axes: Tensor | None
+    noop: int
+
+    def total(self, x: Tensor) -> Tensor:
+        """The sum of a tensor of data's shape over the same axes, which it keeps."""
+        return self.op.ReduceSum(x, self.axes, keepdims=1, noop_with_empty_axes=self.noop)
+
+    def share(self) -> Tensor:
+        """One over the number of elements that became one."""
+        axes = self.op.reduced_axes(self.data, self.axes, self.noop)
+        return self.op.share(self.data, self.y, axes)
 
 
-@vjp("ReduceMean")
-def reduce_mean(
-    op: Op,
-    ct: Tensor,
-    data: Tensor,
-    axes: Tensor | None,
-    *,
-    reduced: Tensor,
-    keepdims: int,
-    noop_with_empty_axes: int,
-) -> tuple[Tensor, None]:
-    share = op.share(data, reduced, op.reduced_axes(data, axes, noop_with_empty_axes))
-    return op.expand_reduced(ct * share, data, axes, keepdims, noop_with_empty_axes), None
+Slope = Callable[[Op, Reduction], Tensor]
 
 
-# -- extremes ------------------------------------------------------------------------------------
+def reduction(op_type: str, **options: Any) -> Callable[[Slope], Slope]:
+    """Register a rule that gives data's cotangent, or what broadcasts to it."""
+
+    def register(function: Slope) -> Slope:
+        @vjp(op_type, **options)
+        def rule(
+            op: Op,
+            ct: Tensor,
+            data: Tensor,
+            axes: Tensor | None,
+            *,
+            reduced: Tensor,
+            keepdims: int,
+            noop_with_empty_axes: int,
+        ) -> tuple[Tensor, None]:
+            kept, y = (
+                op.keep_reduced(x, data, axes, keepdims, noop_with_empty_axes)
+                for x in (ct, reduced)
+            )
+            call = Reduction(op, kept, data, y, axes, noop_with_empty_axes)
+            return op.shaped_as(function(op, call), data), None
+
+        return function
+
+    return register
 
 
-@vjp("ReduceMax", kink="even among ties")
-def reduce_max(
-    op: Op,
-    ct: Tensor,
-    data: Tensor,
-    axes: Tensor | None,
-    *,
-    reduced: Tensor,
-    keepdims: int,
-    noop_with_empty_axes: int,
-) -> tuple[Tensor, None]:
-    return _to_extremes(op, ct, data, axes, reduced, keepdims, noop_with_empty_axes), None
+@reduction("ReduceSum")
+def reduce_sum(op: Op, call: Reduction) -> Tensor:
+    return op.expand_like(call.ct, call.data)
 
 
-@vjp("ReduceMin", kink="even among ties")
-def reduce_min(
-    op: Op,
-    ct: Tensor,
-    data: Tensor,
-    axes: Tensor | None,
-    *,
-    reduced: Tensor,
-    keepdims: int,
-    noop_with_empty_axes: int,
-) -> tuple[Tensor, None]:
-    return _to_extremes(op, ct, data, axes, reduced, keepdims, noop_with_empty_axes), None
+@reduction("ReduceMean")
+def reduce_mean(op: Op, call: Reduction) -> Tensor:
+    return op.expand_like(call.ct * call.share(), call.data)
 
 
-def _to_extremes(
-    op: Op, ct: Tensor, data: Tensor, axes: Tensor | None, reduced: Tensor, keep: int, noop: int
-) -> Tensor:
-    extreme = op.keep_reduced(reduced, data, axes, keep, noop)
-    chosen = op.mask(op.Equal(data, extreme), ct)
-    ties = op.ReduceSum(chosen, axes, keepdims=1, noop_with_empty_axes=noop)
-    return op.shaped_as(chosen * (op.keep_reduced(ct, data, axes, keep, noop) / ties), data)
+@reduction("ReduceMax", kink="even among ties")
+def reduce_max(op: Op, call: Reduction) -> Tensor:
+    return _to_extremes(op, call)
 
 
-# -- norms ---------------------------------------------------------------------------------------
+@reduction("ReduceMin", kink="even among ties")
+def reduce_min(op: Op, call: Reduction) -> Tensor:
+    return _to_extremes(op, call)
 
 
-@vjp("ReduceL1", kink="0 at 0")
-def reduce_l1(
-    op: Op,
-    ct: Tensor,
-    data: Tensor,
-    axes: Tensor | None,
-    *,
-    keepdims: int,
-    noop_with_empty_axes: int,
-) -> tuple[Tensor, None]:
-    kept = op.keep_reduced(ct, data, axes, keepdims, noop_with_empty_axes)
-    return op.shaped_as(op.Sign(data) * kept, data), None
+def _to_extremes(op: Op, call: Reduction) -> Tensor:
+    chosen = op.mask(op.Equal(call.data, call.y), call.ct)
+    return chosen * (call.ct / call.total(chosen))
 
 
-@vjp("ReduceL2", kink="0 at 0")
-def reduce_l2(
-    op: Op,
-    ct: Tensor,
-    data: Tensor,
-    axes: Tensor | None,
-    *,
-    reduced: Tensor,
-    keepdims: int,
-    noop_with_empty_axes: int,
-) -> tuple[Tensor, None]:
-    norm = op.Where(op.Equal(reduced, 0.0), 1.0, reduced)
-    kept = op.keep_reduced(ct / norm, data, axes, keepdims, noop_with_empty_axes)
-    return op.shaped_as(data * kept, data), None
+@reduction("ReduceL1", kink="0 at 0")
+def reduce_l1(op: Op, call: Reduction) -> Tensor:
+    return op.Sign(call.data) * call.ct
 
 
-@vjp("ReduceSumSquare")
-def reduce_sum_square(
-    op: Op,
-    ct: Tensor,
-    data: Tensor,
-    axes: Tensor | None,
-    *,
-    keepdims: int,
-    noop_with_empty_axes: int,
-) -> tuple[Tensor, None]:
-    kept = op.keep_reduced(ct * 2.0, data, axes, keepdims, noop_with_empty_axes)
-    return op.shaped_as(data * kept, data), None
+@reduction("ReduceL2", kink="0 at 0")
+def reduce_l2(op: Op, call: Reduction) -> Tensor:
+    norm = op.Where(op.Equal(call.y, 0.0), 1.0, call.y)
+    return call.data * (call.ct / norm)
 
 
-# -- logarithms ----------------------------------------------------------------------------------
+@reduction("ReduceSumSquare")
+def reduce_sum_square(op: Op, call: Reduction) -> Tensor:
+    return call.data * (call.ct * 2.0)
 
 
-@vjp("ReduceLogSum")
-def reduce_log_sum(
-    op: Op,
-    ct: Tensor,
-    data: Tensor,
-    axes: Tensor | None,
-    *,
-    reduced: Tensor,
-    keepdims: int,
-    noop_with_empty_axes: int,
-) -> tuple[Tensor, None]:
-    slope = ct * op.Exp(-reduced)
-    return op.expand_reduced(slope, data, axes, keepdims, noop_with_empty_axes), None
+@reduction("ReduceLogSum")
+def reduce_log_sum(op: Op, call: Reduction) -> Tensor:
+    return op.expand_like(call.ct * op.Exp(-call.y), call.data)
 
 
-@vjp("ReduceLogSumExp", kink="0 where every element is minus infinity")
-def reduce_log_sum_exp(
-    op: Op,
-    ct: Tensor,
-    data: Tensor,
-    axes: Tensor | None,
-    *,
-    reduced: Tensor,
-    keepdims: int,
-    noop_with_empty_axes: int,
-) -> tuple[Tensor, None]:
+@reduction("ReduceLogSumExp", kink="0 where every element is minus infinity")
+def reduce_log_sum_exp(op: Op, call: Reduction) -> Tensor:
     # Minus infinity less itself would be NaN.
-    top = op.Where(op.Equal(reduced, -math.inf), 0.0, reduced)
-    kept, kept_ct = (
-        op.keep_reduced(x, data, axes, keepdims, noop_with_empty_axes) for x in (top, ct)
-    )
-    return op.shaped_as(op.Exp(data - kept) * kept_ct, data), None
+    top = op.Where(op.Equal(call.y, -math.inf), 0.0, call.y)
+    return op.Exp(call.data - top) * call.ct

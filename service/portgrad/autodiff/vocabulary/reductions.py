@@ -66,12 +66,6 @@ class ReductionWords(ShapeWords):
             return reduced
         return self._unsqueeze_at_run_time(reduced, data, axes, noop)
 
-    def expand_reduced(
-        self, ct: Tensor, data: Tensor, axes: Tensor | None, keepdims: int, noop: int
-    ) -> Tensor:
-        """The cotangent of a sum, repeated over the axes that were summed."""
-        return self.expand_like(self.keep_reduced(ct, data, axes, keepdims, noop), data)
-
     def reduced_axes(self, data: Tensor, axes: Tensor | None, noop: int) -> list[int] | None:
         """The axes that a reduction goes over; None where only the run can tell."""
         known = axes.constant if axes is not None else np.zeros(0, np.int64)
