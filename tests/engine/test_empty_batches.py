@@ -108,3 +108,25 @@ def test_a_total_over_no_examples_is_what_the_net_makes_of_it() -> None:
     outputs, found = net.value_and_gradient(np.zeros((0, 2), np.float32))
     assert outputs["s"] == 0
     assert found["x"].shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "empty"),
+    [
+        (
+            '(float[T,N,2] x) => (float[T,N] y) { y = Einsum<equation = "...i->..."> (x) }',
+            (4, 0, 2),
+        ),
+        (
+            """(float[1,2,D,2,2] x) => (float[1,1,E,2,2] y) {
+              w = Constant<value = float[2,1,1,1,1] {1, 2}>()  y = ConvTranspose(x, w) }""",
+            (1, 2, 0, 2, 2),
+        ),
+    ],
+)
+def test_kernels_that_end_the_process_never_see_an_empty_array(
+    body: str, empty: tuple[int, ...]
+) -> None:
+    net = engine_net(body)
+    net.evaluate(np.ones(tuple(size or 3 for size in empty), np.float32))
+    assert refusal(lambda: net.evaluate(np.zeros(empty, np.float32))).code == "empty_array"

@@ -101,7 +101,7 @@ class Session:
         self.outputs = tuple(str(value.name) for value in model.graph.outputs)
         self._narrow = _widen(model.graph)
         _name_nodes(model.graph)
-        self._dies_on_empty = any(n.op_type in _DIE_ON_EMPTY for n in model.graph.all_nodes())
+        self._dies_on_empty = any(map(_dies, model.graph.all_nodes()))
         names = weights.detach(model)
         if names:
             options.add_external_initializers(names, weights.values(names))
@@ -140,8 +140,17 @@ def _feed(value: Value, dtype: ir.DataType | None) -> Value | ort.OrtValue:
     return value
 
 
-# Kernels that abort the whole process on an operand without elements (seen in 1.32).
-_DIE_ON_EMPTY = {"GRU", "LSTM", "RNN"}
+# Kernels that end the whole process on an operand without elements (seen in 1.32).
+_DIE_ON_EMPTY = {"Einsum", "GRU", "LSTM", "RNN"}
+
+
+def _dies(node: ir.Node) -> bool:
+    volumes = node.op_type == "ConvTranspose" and len(_dims(node.inputs[0])) not in (3, 4)
+    return volumes or node.op_type in _DIE_ON_EMPTY
+
+
+def _dims(value: ir.Value | None) -> tuple[object, ...]:
+    return () if value is None or value.shape is None else value.shape.dims
 
 
 def _empty(value: Value) -> bool:
@@ -150,7 +159,8 @@ def _empty(value: Value) -> bool:
 
 def _refused_empty() -> RunFailed:
     return RunFailed(
-        "The runtime cannot run the recurrent operators of this net on empty arrays.",
+        "The runtime cannot run some operators of this net on empty arrays: recurrent ones, "
+        "Einsum, or ConvTranspose over volumes.",
         code="empty_array",
         expected="at least one example",
         remedy="Leave the call out: the answer would be empty.",

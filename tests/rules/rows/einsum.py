@@ -52,4 +52,5 @@ ROWS = [
     _row("i...j->...", (2, 3, 4)),
     _row("ij,jk->ik", (3, 1), (4, 5), id="size-1-by-label"),
     _row("ij,jk->ijk", (3, 4), (1, 5), id="size-1-kept"),
+    _row("ij->i", (3, 0), id="empty"),
 ]

@@ -66,6 +66,8 @@ def einsum(op: Op, ct: Tensor, inputs: list[Tensor], *, equation: str) -> tuple[
 
 def _cotangent(op: Op, ct: Tensor, inputs: list[Tensor], equation: Equation, index: int) -> Tensor:
     labels, x = equation.inputs[index], inputs[index]
+    if x.static_shape is not None and 0 in x.static_shape:
+        return op.zeros_like(x)  # onnxruntime's optimizer removes an Expand to no elements
     others = [i for i in range(len(inputs)) if i != index]
     terms = [equation.output, *(equation.inputs[i] for i in others)]
     own = "".join(dict.fromkeys(labels))

@@ -169,7 +169,7 @@ def _spread_sum(op: Op, ct: Tensor, x: Tensor, windows: Windows) -> Tensor:
     """The adjoint of summing over windows, as that of a convolution of each channel with ones."""
     batch, channels, *rows = op.dims(x)
     dtype = ct.dtype.numpy()
-    if isinstance(channels, int):
+    if isinstance(channels, int) and channels > 0:
         ones = op.constant(np.ones((channels, 1, *windows.kernel), dtype))
         return op.spread(ct, ones, x, windows, group=channels)
     # Channels as examples take up to five times as long, but need no number of groups.
