@@ -1,0 +1,38 @@
+"""The real application, engine and store, once for each file of tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from portgrad.api.app import create_app
+from portgrad.compute.threads import ThreadCompute
+from portgrad.settings import Settings
+from portgrad.store import LocalStore
+from support.http import AppClient, serving
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("nets")
+
+
+@pytest.fixture(scope="module")
+def compute() -> ThreadCompute:
+    return ThreadCompute(1)
+
+
+@pytest.fixture(scope="module")
+def store(folder: Path) -> LocalStore:
+    return LocalStore(folder)
+
+
+@pytest.fixture(scope="module")
+def http(folder: Path, store: LocalStore, compute: ThreadCompute) -> Iterator[AppClient]:
+    settings = Settings(data=folder, max_body_bytes=MIB, max_upload_bytes=MIB)
+    with serving(create_app(store, compute, settings)) as served:
+        yield served
