@@ -105,7 +105,10 @@ def _reset_after(
 def _reset_before(
     u: Unrolled, f: Activations, g: Activations, h: Tensor, ct_y: Tensor | None, ct_last: Tensor
 ) -> list[Any]:
-    """The candidate is g of a product with r h: a second product in each step."""
+    """The candidate is g of a product with r h: a second product in each step.
+
+    It takes R apart, so that the runtime holds R once more.
+    """
     op, biases = u.op, u.biases()
     sizes = u.op.vector([u.op.product(2, u.hidden), u.hidden])
     first, last = op.split(u.r, sizes, 1, 2)

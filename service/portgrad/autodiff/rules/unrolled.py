@@ -183,5 +183,6 @@ class Unrolled:
 
     def ct_b(self, ct_x: Tensor, ct_h: Tensor) -> Tensor:
         """The cotangent of B from those of the products with W and with R."""
-        sums = [self.op.reduce_sum(ct, [0, 2], keepdims=False) for ct in (ct_x, ct_h)]
+        rows = (self._rows(ct) for ct in (ct_x, ct_h))
+        sums = [self.op.reduce_sum(ct, [1], keepdims=False) for ct in rows]
         return self.op.Concat(*sums, axis=1)

@@ -37,7 +37,8 @@ class RecurrenceWords(ShapeWords):
         before = [inner._input(x, x.value.shape) for x in states]
         slices = [inner._input(x, ir.Shape(self._dims(x)[1:])) for x in read]
         after, written = step(inner, before, slices)
-        body.outputs.extend(inner.alias(x, self.fresh("result")) for x in (*after, *written))
+        for x in (*after, *written):
+            body.outputs.append(inner._result(x))
         ways = {"input": len(read), "output": len(written)}
         attributes: dict[str, ir.Attr] = {
             "body": ir.AttrGraph("body", body),
@@ -53,6 +54,12 @@ class RecurrenceWords(ShapeWords):
             likes.append(ir.Value(type=x.value.type, shape=shape))
         results = self.call("Scan", [x.value for x in (*states, *read)], attributes, likes)
         return results[: len(states)], results[len(states) :]
+
+    def _result(self, x: Tensor) -> ir.Value:
+        """What can be an output: computed here, and no output yet."""
+        node = x.value.producer()
+        own = node is not None and node.graph is self.graph and not x.value.is_graph_output()
+        return x.value if own else self.alias(x, self.fresh("result"))
 
     def _dims(self, x: Tensor) -> list[int | str | None]:
         return list(x.shape) if x.shape is not None else [None] * self.rank(x)
