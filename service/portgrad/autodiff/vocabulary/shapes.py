@@ -127,7 +127,8 @@ class ShapeWords(Emitter):
         if x.static_shape is not None and x.static_shape == like.static_shape:
             return x
         if like.static_shape is not None and 0 in like.static_shape:
-            return self.zeros_like(like)  # onnxruntime's optimizer removes such an Expand
+            # onnxruntime's optimizer removes such an Expand.
+            return self.cast_like(self.zeros_like(like), x)
         return self.shaped_as(self.Expand(x, self.shape(like)), like)
 
     def swap_last_two(self, x: Tensor) -> Tensor:
