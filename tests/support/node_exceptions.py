@@ -30,10 +30,6 @@ EXCEPTIONS: dict[str, tuple[str, str]] = {
         )
     },
     **{
-        f"test_affine_grid_{name}": (UNSUPPORTED, _BRANCHES)
-        for name in ("2d", "2d_align_corners", "3d", "3d_align_corners")
-    },
-    **{
         f"test_linear_attention_{name}": (UNSUPPORTED, _BRANCHES)
         for name in (
             "decode_step",
