@@ -174,7 +174,7 @@ def _verdict(name: str, gradient: np.ndarray, primal: np.ndarray, forward: Forwa
         return Verdict(DISAGREES, f"{name}: {gradient.dtype}{gradient.shape} for {primal.dtype}")
     tolerance = TOLERANCE[gradient.dtype.name] + forward.means.error
     g = gradient.astype(np.float64)
-    bound = tolerance * (1.0 + float(np.max(np.abs(g), initial=0.0, where=np.isfinite(g))))
+    bound = tolerance * (0.1 + float(np.max(np.abs(g), initial=0.0, where=np.isfinite(g))))
     found = [_fits(name, g, v, bound, forward) for v in _directions(g.shape)]
     if None in found:
         found = [_fits(name, g, v, bound, forward) for v in _elements(g.shape)]
@@ -215,9 +215,10 @@ def _elements(shape: tuple[int, ...]) -> Iterator[np.ndarray]:
 
 
 def _seeds(base: Sequence[np.ndarray], kinds: Sequence[int]) -> list[np.ndarray]:
-    """A random cotangent for each output, 0 where the output is infinite or no number."""
+    """A random cotangent for each output, none small, 0 where it is infinite or no number."""
     rng = np.random.default_rng(7)
-    drawn = [np.where(np.isfinite(y), rng.standard_normal(y.shape), 0.0) for y in base]
+    signed = [rng.choice([-1.0, 1.0], y.shape) * rng.uniform(0.5, 1.5, y.shape) for y in base]
+    drawn = [np.where(np.isfinite(y), x, 0.0) for x, y in zip(signed, base, strict=True)]
     return [x.astype(ir.DataType(kind).numpy()) for x, kind in zip(drawn, kinds, strict=True)]
 
 
