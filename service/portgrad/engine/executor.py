@@ -20,7 +20,7 @@ from portgrad.engine.sessions import Weights
 from portgrad.errors import RunFailed
 from portgrad.graph.batching import Batched, batched, examples, together
 from portgrad.graph.names import Names
-from portgrad.graph.ports import shape_of
+from portgrad.graph.types import shape_of
 
 Arrays: TypeAlias = Mapping[str, Array]
 Values: TypeAlias = Mapping[str, Value]
@@ -105,7 +105,9 @@ class Executor:
         return {name: seeds.sized(self._dims(name), call.reading.sizes) for name in names}
 
     def _layout(self, reading: Reading) -> Layout:
-        return Layout(self._ports, reading.batched, self._names.parameters.keys(), self._dims)
+        return Layout(
+            self._ports, reading.batched, self._names.parameters.keys(), self._names.shape
+        )
 
     def _once(self, call: Execution) -> None:
         """The net as it is."""

@@ -25,7 +25,8 @@ def load(files: NetFiles) -> ir.Model:
 
     Returns:
         The model. Its `meta["opset"]` is the ai.onnx version that the file was written in, 0 where
-        it imports none; `meta["warnings"]` has sentences on what is not as the file has it.
+        it imports none; `meta["warnings"]` has sentences on what is not as the file has it, and
+        `meta["promised"]` the shapes that it declares of its outputs, which need not be true.
 
     Raises:
         InvalidNet: the files hold no net that can be served; `code` says why.
@@ -45,11 +46,12 @@ def load(files: NetFiles) -> ir.Model:
     shapes.forget(model)
     functions.check(model)
     check(model)
+    promised = shapes.promised(model)
     model = shapes.infer(pools.mend(opsets.convert(functions.inline(model))))
     net = read(model)
     large.put_back(net)
     _order(net.graph, initializers)
-    net.meta.update(opset=written_in, warnings=warnings)
+    net.meta.update(opset=written_in, warnings=warnings, promised=promised)
     return net
 
 

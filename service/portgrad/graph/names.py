@@ -8,7 +8,7 @@ the node's operator, under its schema's name.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NoReturn
 
 import onnx_ir as ir
@@ -18,7 +18,7 @@ from portgrad.graph.nearest import listed, offer
 from portgrad.graph.nothing import VALUES_UNREAD, shape_fixing
 from portgrad.graph.parameters import find_parameters
 from portgrad.graph.slots import Slots, addresses
-from portgrad.graph.types import type_reason
+from portgrad.graph.types import Shape, shape_of, type_reason
 
 Path = Sequence[str]
 SEPARATORS = (".", "/", "_")
@@ -39,6 +39,7 @@ class Names:
         self.slots = Slots(model.opset_imports)
         self.inputs = {value.name: value for value in graph.inputs if value.name}
         self.outputs = {value.name: value for value in graph.outputs if value.name}
+        self._promised: Mapping[str, Shape] = model.meta.get("promised", {})
         self._called = addresses(graph.all_nodes())
         self._values = {value.name: value for value in _main_values(graph) if value.name}
         parameters = find_parameters(graph, self._values.keys(), self._called)
@@ -56,6 +57,17 @@ class Names:
     def node_name(self, node: ir.Node) -> str:
         """What a node is called: its name, or its first output where it has none of its own."""
         return self._called[node]
+
+    def shape(self, name: str) -> Shape | None:
+        """A tensor's shape as users know it: an output's is what its file declares, where onnx
+        can infer nothing else.
+        """
+        known, promise = shape_of(self._values[name]), self._promised.get(name)
+        if name not in self.outputs or promise is None:
+            return known
+        if known is None or len(known) != len(promise):
+            return promise
+        return tuple(k if k is not None else p for k, p in zip(known, promise, strict=True))
 
     def is_inner(self, value: ir.Value) -> bool:
         """Whether a tensor of the main graph is computed inside and is no port."""

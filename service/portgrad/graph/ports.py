@@ -9,9 +9,8 @@ from typing import Any
 import onnx_ir as ir
 
 from portgrad.graph.names import Names
-from portgrad.graph.types import type_name
+from portgrad.graph.types import Shape, type_name
 
-Shape = tuple[int | str | None, ...]
 RUNNING_STATISTICS = {"input_mean", "input_var", "mean", "var"}
 
 
@@ -105,7 +104,7 @@ def describe(
 
 def _port(names: Names, name: str, value: ir.Value, obstacles: Mapping[str, str]) -> Port:
     reason = names.none_reason(value) or obstacles.get(name)
-    return Port(name, type_name(value.type), shape_of(value), reason is None, reason)
+    return Port(name, type_name(value.type), names.shape(name), reason is None, reason)
 
 
 def _parameter(names: Names, name: str, value: ir.Value, obstacles: Mapping[str, str]) -> Parameter:
@@ -118,13 +117,6 @@ def _parameter(names: Names, name: str, value: ir.Value, obstacles: Mapping[str,
         aliases=tuple(names.name(alias) for alias in aliases if names.is_inner(alias)),
         shared=len(uses) > 1,
     )
-
-
-def shape_of(value: ir.Value) -> Shape | None:
-    """A tensor's shape: ints, symbols as strings, None for a size that nothing is known of."""
-    if value.shape is None or not isinstance(value.type, ir.TensorType):
-        return None
-    return tuple(dim if isinstance(dim, int) else dim.value for dim in value.shape)
 
 
 def _aliases(value: ir.Value) -> list[ir.Value]:

@@ -71,13 +71,52 @@ def infer(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     forget(model)
     _spell_out_axes(model)
-    return guarded(
+    guarded(
         lambda: inferred(model),
         model,
         code="shape_inference_failed",
         what="The types or shapes of the net contradict each other.",
         remedy="Check the named node's operands against its operator, and export the net again.",
     )
+    return _without_promises(model)
+
+
+def promised(model: onnx.ModelProto) -> dict[str, tuple[int | str | None, ...]]:
+    """What a file declares of the shapes of its output ports, by name."""
+    return {
+        info.name: tuple(
+            dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None
+            for dim in info.type.tensor_type.shape.dim
+        )
+        for info in model.graph.output
+        if info.type.HasField("tensor_type") and info.type.tensor_type.HasField("shape")
+    }
+
+
+def _without_promises(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with types and shapes that follow from its inputs alone.
+
+    What a file declares of its outputs is a promise that nothing keeps, not even the runtime: a
+    symbol that they share with an input, or a number, may stand for another size, and rules would
+    believe it. The rank is believed where nothing else is known.
+    """
+    ranks = []
+    for info in _outputs(model):
+        kind = info.type.tensor_type if info.type.HasField("tensor_type") else None
+        ranks.append(len(kind.shape.dim) if kind is not None and kind.HasField("shape") else None)
+        if kind is not None:
+            kind.ClearField("shape")
+    typed = inferred(model)
+    for info, rank in zip(_outputs(typed), ranks, strict=True):
+        if rank is not None and not info.type.tensor_type.HasField("shape"):
+            info.type.tensor_type.shape.SetInParent()
+            for _ in range(rank):
+                info.type.tensor_type.shape.dim.add()
+    return typed
+
+
+def _outputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    return [info for graph in walk.graphs(model.graph) for info in graph.output]
 
 
 def inferred(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -87,12 +126,13 @@ def inferred(model: onnx.ModelProto) -> onnx.ModelProto:
         for place, node in enumerate(walk.all_nodes(model))
         if (node.domain, node.op_type) in _LIKE
     }
-    standing_in = _exchanged(
-        model, {place: _LIKE[n.domain, n.op_type](n) for place, n in unknown.items()}
-    )
-    typed = onnx.shape_inference.infer_shapes(
-        standing_in, check_type=True, strict_mode=True, data_prop=True
-    )
+    like = {place: _LIKE[n.domain, n.op_type](n) for place, n in unknown.items()}
+    try:
+        typed = onnx.shape_inference.infer_shapes(
+            _exchanged(model, like), check_type=True, strict_mode=True, data_prop=True
+        )
+    finally:
+        _exchanged(model, unknown)
     return _exchanged(typed, unknown)
 
 

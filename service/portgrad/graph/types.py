@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+Shape = tuple[int | str | None, ...]
+
 DIFFERENTIABLE = frozenset(
     {ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.FLOAT, ir.DataType.DOUBLE}
 )
@@ -52,3 +54,15 @@ def _plural(dtype: ir.DataType) -> str:
     if dtype is ir.DataType.STRING:
         return "strings"
     return f"{'integers' if dtype.is_integer() else 'complex numbers'} ({dtype_name(dtype)})"
+
+
+def shape_of(value: ir.Value) -> Shape | None:
+    """A tensor's shape: ints, symbols as strings, None for a size that nothing is known of."""
+    if value.shape is None or not isinstance(value.type, ir.TensorType):
+        return None
+    return tuple(dim if isinstance(dim, int) else _symbol(dim.value) for dim in value.shape)
+
+
+def _symbol(name: str | None) -> str | None:
+    """A symbol of the net's. onnx calls each size that it knows nothing of `unk__N`."""
+    return None if name is None or name.startswith("unk__") else name
