@@ -72,3 +72,13 @@ def test_only_the_recurrence_is_left_to_scans(name: str) -> None:
     ]
     products = [node for body in bodies for node in body.node if node.op_type == "MatMul"]
     assert len(products) == 1
+
+
+@pytest.mark.parametrize("name", ["LSTM-back", "LSTM-both", "GRU-reset-after-both", "RNN-both"])
+def test_no_weight_is_held_twice(name: str) -> None:
+    """The runtime folds whatever moves a weight's elements into a second copy of the weight."""
+    [row] = [row for row in ROWS if str(row) == name]
+    which = replace(row, constants=(1, 2), wrt=(0, 1, 2))
+    nodes = case(which).gradient().graph.node
+    uses = {node.op_type for node in nodes if {"x1", "x2"}.intersection(node.input)}
+    assert uses == {row.op, "MatMul"}
