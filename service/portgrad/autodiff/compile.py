@@ -101,10 +101,10 @@ def values_by_name(graph: ir.Graph) -> dict[str, ir.Value]:
 def _refuse_taken(values: Iterable[str], names: list[str]) -> None:
     for name in sorted(set(values).intersection(names)):
         raise InvalidRequest(
-            f"the net itself has a value called {name!r}, the name of this request's result",
+            f"The net itself has a value called {name!r}, the name of this request's result.",
             code="ambiguous_name",
             where=name,
-            remedy="rename the value in the net",
+            remedy="Rename the value in the net.",
         )
 
 
