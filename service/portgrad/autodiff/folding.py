@@ -35,6 +35,7 @@ _FOLDED: dict[str, Callable[..., Any]] = {
     "Where": np.where,
     "Concat": lambda *parts, axis: np.concatenate(parts, axis),
     "Gather": lambda data, indices, axis=0: np.take(data, indices, axis),
+    "Unsqueeze": lambda data, axes: np.expand_dims(data, tuple(axes.tolist())),
 }
 
 

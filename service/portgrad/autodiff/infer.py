@@ -23,10 +23,11 @@ _BROADCASTING = frozenset(
     "LessOrEqual Where PRelu BitwiseAnd BitwiseOr".split()
 )
 _SHAPED_AS_FIRST = frozenset(
-    "Abs Acos Acosh Asin Asinh Atan Atanh Cast CastLike Ceil Celu Clip Cos Cosh CumSum Elu Erf "
-    "Exp Floor Gelu HardSigmoid HardSwish Hardmax Identity IsInf IsNaN LeakyRelu Log LogSoftmax "
-    "Mish Neg Not Reciprocal Relu ReverseSequence Round ScatterElements ScatterND Selu Shrink "
-    "Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Tan Tanh ThresholdedRelu Trilu".split()
+    "Abs Acos Acosh Asin Asinh Atan Atanh Cast CastLike Ceil Celu Clip Cos Cosh CumProd CumSum Elu "
+    "Erf Exp Floor Gelu HardSigmoid HardSwish Hardmax Identity IsInf IsNaN LeakyRelu Log "
+    "LogSoftmax Mish Neg Not Reciprocal Relu ReverseSequence Round ScatterElements ScatterND Selu "
+    "Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Tan Tanh TensorScatter "
+    "ThresholdedRelu Trilu".split()
 )
 _WINDOWED = frozenset("Conv ConvTranspose AveragePool MaxPool LpPool Resize Pad Slice Tile".split())
 

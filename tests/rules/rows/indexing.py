@@ -178,9 +178,61 @@ SCATTERS = [
 
 _VALUES = np.array([-0.3, 1.7])
 
+_TWINS = np.array([[2.0, -1.0, 2.0], [0.5, 3.0, 0.5], [2.0, -1.0, 2.0]])  # rows and columns repeat
+_DISTINCT = np.array([[2.0, -1.0], [0.5, 3.0], [1.5, 0.1]])
+
+UNIQUES = [
+    *(Row("Unique", [_DISTINCT], {"sorted": s}, id=f"flat-sorted{s}") for s in (0, 1)),
+    *(
+        Row("Unique", [_DISTINCT], {"axis": axis, "sorted": s}, id=f"axis{axis}-sorted{s}")
+        for axis, s in ((0, 1), (-1, 0), (1, 1))
+    ),
+    Row("Unique", [_DISTINCT], outputs=4, of=(0,), id="all-outputs-newest", opset=28),
+    Row(
+        "Unique",
+        [_TWINS],
+        id="equal",
+        expected={0: [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]},
+    ),
+    Row(
+        "Unique",
+        [_TWINS],
+        {"axis": 1, "sorted": 0},
+        outputs="1001",
+        id="equal-columns",
+        of=(0,),
+        expected={0: [[1.0, 1.0, 0.0]] * 3},
+    ),
+]
+
+_CACHE, _NEW = _x(2, 3, 4, 2), _x(2, 3, 2, 2, seed=6)
+
+TENSOR_SCATTERS = [
+    Row("TensorScatter", [_CACHE, _NEW], id="from-0", opset=24),
+    Row("TensorScatter", [_CACHE, _NEW, _i([1, 2])], id="linear", opset=24),
+    Row("TensorScatter", [_CACHE, _NEW, _i([3, 2])], {"mode": "circular"}, id="wrap", opset=24),
+    Row(
+        "TensorScatter",
+        [_x(2, 5, 3), _x(2, 2, 3, seed=6), _i([9, 3])],
+        {"mode": "circular", "axis": 1},
+        id="axis",
+        constants=(2,),
+        opset=28,
+    ),
+    Row(
+        "TensorScatter",
+        [_x(3, 2, 4), _x(3, 2, 1), _i([0, 3, 1])],
+        {"axis": -1},
+        id="last",
+        opset=24,
+    ),
+]
+
 ROWS = [
     *GATHERS,
     *SCATTERS,
+    *UNIQUES,
+    *TENSOR_SCATTERS,
     Row("OneHot", [_i([1, -1, 3, 9]), _i(4), _VALUES]),
     Row("OneHot", [_i([[1, 0], [2, -2]]), _i(3), _VALUES], {"axis": 1}, id="axis"),
     # The reference takes no depth of one element, and onnxruntime has no double kernel.

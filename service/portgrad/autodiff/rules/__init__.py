@@ -6,6 +6,7 @@ from portgrad.autodiff.rules import (
     control_flow,
     convolution,
     deformable,
+    determinant,
     einsum,
     flat,
     indexing,
@@ -28,6 +29,7 @@ from portgrad.autodiff.rules import (
     shaping,
     softmax,
     unary,
+    unpooling,
 )
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "control_flow",
     "convolution",
     "deformable",
+    "determinant",
     "einsum",
     "flat",
     "indexing",
@@ -58,4 +61,5 @@ __all__ = [
     "shaping",
     "softmax",
     "unary",
+    "unpooling",
 ]

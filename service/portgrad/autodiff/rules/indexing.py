@@ -67,6 +67,13 @@ def top_k(
     return op.ScatterElements(op.zeros_like(x), indices, ct, axis=axis), None
 
 
+@vjp("Unique", kink="of equal elements, the first")
+def unique(op: Op, ct: Tensor, x: Tensor, *, indices: Tensor, axis: int | None) -> Tensor:
+    if axis is None:
+        return op.add_back(x, indices, ct)
+    return op.add_taken(x, indices, ct, axis)
+
+
 # -- putting -------------------------------------------------------------------------------------
 
 
@@ -162,6 +169,30 @@ def _of_products(
     alone = op.Equal(take(counted), op.mask(zero, data))
     ct_data = ct * put(op.ones_like(data), updates, "mul")
     return ct_data, op.Where(alone, others, op.scalar(0.0, ct))
+
+
+@vjp("TensorScatter")
+def tensor_scatter(
+    op: Op,
+    ct: Tensor,
+    past_cache: Tensor,
+    update: Tensor,
+    write_indices: Tensor | None,
+    *,
+    axis: int,
+    mode: str,
+) -> tuple[Tensor, Tensor, None]:
+    kept = op.TensorScatter(ct, op.zeros_like(update), write_indices, axis=axis, mode=mode)
+    rank = op.rank(past_cache)
+    axis %= rank
+    places = op.unsqueeze(op.iota(op.size(update, axis)), 0)
+    if write_indices is not None:
+        places = op.unsqueeze(write_indices, 1) + places
+    if mode == "circular":
+        places = op.Mod(places, op.size(past_cache, axis))
+    places = op.unsqueeze(places, *(a for a in range(1, rank) if a != axis))
+    taken = op.GatherElements(ct, op.Expand(places, op.shape(update)), axis=axis)
+    return kept, op.shaped_as(taken, update), None
 
 
 # -- choosing by value ---------------------------------------------------------------------------

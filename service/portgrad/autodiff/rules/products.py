@@ -1,4 +1,4 @@
-"""ReduceProd: the product of all other elements, exact where some are zero, to every order.
+"""ReduceProd and CumProd: products of all other elements, exact at zeros, to every order.
 
 Dividing the product by an element fails at zeros, and so does counting them once the result is
 differentiated again. So nothing is divided: an element's cofactor is the product of what comes
@@ -10,6 +10,7 @@ from __future__ import annotations
 from portgrad.autodiff.registry import vjp
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
+from portgrad.errors import Unsupported
 
 _END = 2**63 - 1
 
@@ -41,16 +42,23 @@ def reduce_prod(
 def _cofactors(op: Op, x: Tensor, axis: int) -> Tensor:
     """The product of all other elements along an axis of known size."""
     size = op.known_size(x, axis) or 0
-    ones = op.ones_like(op.Slice(x, [0], [1], [axis]))
-    before = op.Concat(ones, op.Slice(x, [0], [-1], [axis]), axis=axis)
-    after = op.Concat(op.Slice(x, [1], [_END], [axis]), ones, axis=axis)
+    before, after = _moved(op, x, axis, 1, 1.0, back=True), _moved(op, x, axis, 1, 1.0)
     step = 1
     while step < size - 1:
-        pad = op.Expand(op.scalar(1.0, x), op.Shape(op.Slice(x, [0], [step], [axis])))
-        before = before * op.Concat(pad, op.Slice(before, [0], [-step], [axis]), axis=axis)
-        after = after * op.Concat(op.Slice(after, [step], [_END], [axis]), pad, axis=axis)
+        before = before * _moved(op, before, axis, step, 1.0, back=True)
+        after = after * _moved(op, after, axis, step, 1.0)
         step *= 2
     return before * after
+
+
+def _moved(op: Op, x: Tensor, axis: int, step: int, beyond: float, *, back: bool = False) -> Tensor:
+    """At each place the element some steps later, or earlier; a number where there is none."""
+    gap = op.Expand(op.scalar(beyond, x), op.Shape(op.Slice(x, [0], [step], [axis])))
+    if back:
+        moved = op.Concat(gap, op.Slice(x, [0], [-step], [axis]), axis=axis)
+    else:
+        moved = op.Concat(op.Slice(x, [step], [_END], [axis]), gap, axis=axis)
+    return op.shaped_as(moved, x)
 
 
 def _others(op: Op, data: Tensor, axes: Tensor | None, noop: int) -> Tensor:
@@ -67,3 +75,49 @@ def _others(op: Op, data: Tensor, axes: Tensor | None, noop: int) -> Tensor:
     )
     table = op.Where(together, op.Unsqueeze(op.Reshape(data, [-1]), [0]), 1.0)
     return op.reshape_like(op.ReduceProd(table, [1], keepdims=0), data)
+
+
+# -- CumProd -------------------------------------------------------------------------------------
+
+
+@vjp("CumProd")
+def cum_prod(
+    op: Op, ct: Tensor, x: Tensor, axis: Tensor, *, exclusive: int, reverse: int
+) -> tuple[Tensor, None]:
+    # x_k is a factor of every y_i from its own place on, so its cotangent is the product of what
+    # comes before k, times the sum of each later ct_i times the product of what lies between.
+    if axis.constant is None:
+        raise Unsupported(f"the axis {axis.name!r} is not known before the net runs")
+    place = int(axis.constant.reshape(())) % op.rank(x)
+    before = op.CumProd(x, op.index(place), exclusive=1, reverse=reverse)
+    sums = _sums_of_later if op.known_size(x, place) is not None else _sums_by_table
+    return before * sums(op, ct, x, place, exclusive, reverse), None
+
+
+def _sums_of_later(
+    op: Op, ct: Tensor, x: Tensor, axis: int, exclusive: int, reverse: int
+) -> Tensor:
+    """R_k = ct_k + x_(k+1) R_(k+1), by doubling; of ct_(k+1) if x_k is no factor of y_k."""
+    back, size = bool(reverse), op.known_size(x, axis) or 0
+    total = _moved(op, ct, axis, 1, 0.0, back=back) if exclusive else ct
+    slope = _moved(op, x, axis, 1, 0.0, back=back)
+    step = 1
+    while step < size:
+        total = total + slope * _moved(op, total, axis, step, 0.0, back=back)
+        slope = slope * _moved(op, slope, axis, step, 0.0, back=back)
+        step *= 2
+    return total
+
+
+def _sums_by_table(
+    op: Op, ct: Tensor, x: Tensor, axis: int, exclusive: int, reverse: int
+) -> Tensor:
+    """The same where the size is not known: every pair of places is looked at."""
+    places, rest = op.iota(op.size(x, axis)), range(1, op.rank(x) - axis)
+    mine, other = (op.unsqueeze(op.unsqueeze(places, *rest), at) for at in (1, 0))
+    later = op.Less(other, mine) if reverse else op.Less(mine, other)
+    factors = op.Where(later, op.unsqueeze(x, axis), 1.0)
+    between = op.CumProd(factors, op.index(axis + 1), exclusive=exclusive, reverse=reverse)
+    counted = later if exclusive else op.Or(later, op.Equal(mine, other))
+    terms = op.Where(counted, between * op.unsqueeze(ct, axis), op.scalar(0.0, ct))
+    return op.shaped_as(op.reduce_sum(terms, [axis + 1], keepdims=False), x)
