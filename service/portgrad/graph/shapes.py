@@ -70,7 +70,7 @@ def infer(model: onnx.ModelProto) -> onnx.ModelProto:
         InvalidNet: `shape_inference_failed`, naming the node where onnx does.
     """
     forget(model)
-    _spell_out_axes(model)
+    _spell_out_defaults(model)
     guarded(
         lambda: inferred(model),
         model,
@@ -170,8 +170,13 @@ _LIKE: Mapping[tuple[str, str], Callable[[onnx.NodeProto], onnx.NodeProto]] = {
 }
 
 
-def _spell_out_axes(model: onnx.ModelProto) -> None:
-    """onnx's inference fails on MeanVarianceNormalization's own default, so it is written down."""
+# Attributes whose defaults onnx's inference fails on or, for a one-sided STFT, gets wrong.
+_DEFAULTS = {"MeanVarianceNormalization": ("axes", [0, 2, 3]), "STFT": ("onesided", 1)}
+
+
+def _spell_out_defaults(model: onnx.ModelProto) -> None:
     for node in walk.all_nodes(model):
-        if node.op_type == "MeanVarianceNormalization" and not (node.domain or node.attribute):
-            node.attribute.append(helper.make_attribute("axes", [0, 2, 3]))
+        if node.op_type in _DEFAULTS and not node.domain:
+            name, value = _DEFAULTS[node.op_type]
+            if name not in {attribute.name for attribute in node.attribute}:
+                node.attribute.append(helper.make_attribute(name, value))

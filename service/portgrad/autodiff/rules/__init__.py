@@ -28,6 +28,7 @@ from portgrad.autodiff.rules import (
     scaling,
     shaping,
     softmax,
+    spectral,
     unary,
     unpooling,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "scaling",
     "shaping",
     "softmax",
+    "spectral",
     "unary",
     "unpooling",
 ]
