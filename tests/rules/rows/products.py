@@ -35,6 +35,8 @@ ROWS = [
     ),
     Row("CumProd", [_x(2, 4, 3), np.array(1)], {"reverse": 1}, constants=(1,), id="mid", opset=26),
     Row("CumProd", [_ZEROS, _FIRST], {"exclusive": 1}, constants=(1,), id="first", opset=28),
+    Row("CumProd", [_ZEROS, _LAST], {"exclusive": 1}, id="run-time", opset=26),
+    Row("CumProd", [_x(2, 3, 2), np.array(1)], {"reverse": 1}, id="run-time-middle", opset=26),
     Row("CumProd", [_x(1), _FIRST], constants=(1,), id="one", opset=26),
     Row("CumProd", [np.zeros((2, 0)), _LAST], constants=(1,), id="empty", opset=26),
     Row("Det", [_x(4, 4)]),

@@ -66,6 +66,10 @@ ROWS = [
     _dft("middle-axis", _x(2, 4, 3, 1), 5, axis=-3, onesided=1),
     _dft("real-from-half", _x(2, 4, 2), inverse=1, onesided=1),
     _dft("real-from-half-odd", _x(2, 4, 2), 7, inverse=1, onesided=1),
+    *(
+        Row("DFT", [_x(2, 3, 4, 1), _i(length), _i(axis)], {"onesided": 1}, id=f"run-time{axis}")
+        for length, axis in ((4, 0), (5, -3), (3, -2))
+    ),
     # onnxruntime makes something else of more or fewer bins than half of the length.
     Row(
         "DFT",

@@ -10,7 +10,6 @@ from __future__ import annotations
 from portgrad.autodiff.registry import vjp
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
-from portgrad.errors import Unsupported
 
 _END = 2**63 - 1
 
@@ -87,11 +86,16 @@ def cum_prod(
     # x_k is a factor of every y_i from its own place on, so its cotangent is the product of what
     # comes before k, times the sum of each later ct_i times the product of what lies between.
     if axis.constant is None:
-        raise Unsupported(f"the axis {axis.name!r} is not known before the net runs")
+        flat_ct, flat_x = op.around(ct, axis), op.around(x, axis)
+        return op.reshape_like(_of_running(op, flat_ct, flat_x, 1, exclusive, reverse), x), None
     place = int(axis.constant.reshape(())) % op.rank(x)
-    before = op.CumProd(x, op.index(place), exclusive=1, reverse=reverse)
-    sums = _sums_of_later if op.known_size(x, place) is not None else _sums_by_table
-    return before * sums(op, ct, x, place, exclusive, reverse), None
+    return _of_running(op, ct, x, place, exclusive, reverse), None
+
+
+def _of_running(op: Op, ct: Tensor, x: Tensor, axis: int, exclusive: int, reverse: int) -> Tensor:
+    before = op.CumProd(x, op.index(axis), exclusive=1, reverse=reverse)
+    sums = _sums_of_later if op.known_size(x, axis) is not None else _sums_by_table
+    return before * sums(op, ct, x, axis, exclusive, reverse)
 
 
 def _sums_of_later(

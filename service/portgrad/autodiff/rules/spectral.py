@@ -11,7 +11,6 @@ from __future__ import annotations
 from portgrad.autodiff.registry import vjp
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
-from portgrad.errors import Unsupported
 
 
 @vjp("DFT", since=20)
@@ -25,16 +24,23 @@ def dft(
     inverse: int,
     onesided: int,
 ) -> tuple[Tensor, None, None]:
+    how = inverse, onesided
     if axis is not None and axis.constant is None:
-        raise Unsupported(f"the axis {axis.name!r} is not known before the net runs")
+        flat_ct, flat = (op.around(x, axis, whole=1) for x in (ct, input))
+        return op.reshape_like(_back(op, flat_ct, flat, dft_length, 1, *how), input), None, None
     place = -2 if axis is None or axis.constant is None else int(axis.constant.reshape(()))
-    place %= op.rank(input)
+    return _back(op, ct, input, dft_length, place % op.rank(input), *how), None, None
+
+
+def _back(
+    op: Op, ct: Tensor, x: Tensor, length: Tensor | None, axis: int, inverse: int, onesided: int
+) -> Tensor:
+    """The cotangent of a signal that is transformed along an axis."""
     if onesided and inverse:
-        return _fit(op, _from_real(op, ct, place), input, place), None, None
+        return _fit(op, _from_real(op, ct, axis), x, axis)
     if onesided:
-        length = op.size(input, place) if dft_length is None else _vector(op, dft_length)
-        ct = _pad(op, ct, length, place)
-    return _fit(op, _adjoint(op, ct, place, inverse), input, place), None, None
+        ct = _pad(op, ct, op.size(x, axis) if length is None else _vector(op, length), axis)
+    return _fit(op, _adjoint(op, ct, axis, inverse), x, axis)
 
 
 @vjp("STFT")

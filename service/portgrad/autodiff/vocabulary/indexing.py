@@ -18,7 +18,7 @@ import onnx_ir as ir
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary.shapes import ShapeWords
 
-_FIRST = np.iinfo(np.int64).min
+_FIRST, _LAST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 _HALF = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 
 
@@ -33,6 +33,25 @@ class IndexingWords(ShapeWords):
     def count(self, x: Tensor, start: int = 0, end: int | None = None) -> Tensor:
         """The product of the sizes of a range of axes, as an int64 vector of one element."""
         return self.vector([self.product(*self.dims(x)[start:end])])
+
+    def around(self, x: Tensor, axis: Tensor, *, whole: int = 0) -> Tensor:
+        """X as (all before an axis, the axis, all after it) where only the run can tell the axis.
+
+        Args:
+            x: of any rank.
+            axis: one integer, counted from the end where negative.
+            whole: how many last axes stay as they are.
+        """
+        sizes = self.Shape(x)
+        place = self.positive(self.Reshape(self.as_int64(axis), [1]), self.Shape(sizes))
+        rest = self.Sub(self.Shape(sizes), whole)
+        before = self.ReduceProd(self.Slice(sizes, [0], place), [0], keepdims=1)
+        after = self.ReduceProd(self.Slice(sizes, place + 1, rest), [0], keepdims=1)
+        here = self.Gather(sizes, place)
+        shape = self.Concat(before, here, after, self.Slice(sizes, rest, [_LAST]), axis=0)
+        apart = self.Reshape(x, shape, allowzero=1)
+        apart.value.shape = ir.Shape([None] * (3 + whole))
+        return apart
 
     def split(self, x: Tensor, sizes: Tensor, axis: int, count: int) -> list[Tensor]:
         """X cut into parts of the given sizes."""
