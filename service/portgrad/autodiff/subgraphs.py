@@ -96,7 +96,6 @@ class Subgraph:
         for value, other in replaced.items():
             ir.convenience.replace_all_uses_with(value, other)
         for inner in _all_nodes(nodes):
-            inner.name = None
             for value in inner.outputs:
                 if value.name:
                     value.name = self.op.fresh(value.name.rsplit("/", 1)[-1])
