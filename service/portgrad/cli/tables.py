@@ -72,6 +72,6 @@ def _numbers(array: Array) -> list[str]:
     wide = array.astype(np.float64)
     if wide.size == 0:
         return ["0", "", "", "empty"]
-    numbers = [float(np.linalg.norm(wide)), float(wide.min()), float(wide.max())]
+    numbers = [float(np.linalg.norm(wide)), float(np.min(wide)), float(np.max(wide))]
     odd = "not finite" if not np.isfinite(wide).all() else "all zero" if not wide.any() else ""
     return [*(f"{number:.4g}" for number in numbers), odd]

@@ -61,7 +61,7 @@ def from_bytes(
             found=f"{len(raw)} bytes",
             remedy="Send every element once.",
         )
-    if dtype == np.bool_ and needed and np.frombuffer(raw, np.uint8).max() > 1:
+    if dtype == np.bool_ and needed and np.max(np.frombuffer(raw, np.uint8)) > 1:
         raise Malformed(
             "A boolean array has bytes other than 0 and 1.",
             code="invalid_array",
