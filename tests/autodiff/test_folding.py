@@ -24,6 +24,7 @@ CASES: dict[str, tuple[list[np.ndarray], dict[str, Any]]] = {
     "Where": ([_YES, _A, _B], {}),
     "Concat": ([_A, _A + 1], {"axis": -1}),
     "Gather": ([_A, np.array([2, -1])], {"axis": 1}),
+    "Unsqueeze": ([_A, np.array([0, -1])], {}),
 }
 
 
