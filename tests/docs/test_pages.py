@@ -1,4 +1,4 @@
-"""The blocks of README and tutorials, run against a service that was started as they say."""
+"""The blocks of pages for users, run against a service that was started as they say."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from portgrad.samples import linear
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "docs/tutorials/first-gradient.md"]
+PYTHON_PAGES = [*PAGES, "docs/reference/python.md"]
+SHELL_PAGES = [*PAGES, "docs/reference/cli.md"]
 WRITTEN = "http://127.0.0.1:8000"
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Set-up, and what would not return.
@@ -65,14 +67,14 @@ def _run(command: list[str], folder: Path, address: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", PYTHON_PAGES)
 def test_python_blocks_run(page: str, address: str, folder: Path) -> None:
     blocks = _blocks(page, "python", address)
     assert blocks
     _run([sys.executable, "-c", "\n".join(blocks)], folder, address)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", SHELL_PAGES)
 def test_commands_run(page: str, address: str, folder: Path) -> None:
     commands = [c for block in _blocks(page, "sh", address) for c in _commands(block)]
     assert commands
