@@ -198,7 +198,7 @@ def _hashable(item: tuple[str, Any]) -> tuple[Any, ...]:
     name, value = item
     if isinstance(value, np.ndarray):
         return (name, value.dtype.name, value.shape, value.tobytes())
-    return (name, tuple(value) if isinstance(value, list) else value)
+    return (name, repr(value))  # 1 and 1.0, 0.0 and -0.0 are different attributes
 
 
 def _fresh_names(graph: ir.Graph) -> Callable[[str], str]:

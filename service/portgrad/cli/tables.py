@@ -14,6 +14,7 @@ from portgrad.errors import PortgradError
 from portgrad_client import PortgradError as ServiceError
 
 Array = np.ndarray[Any, Any]
+FEW = 6  # gradients of up to so many numbers are shown whole
 
 
 def description(console: Console, net: Mapping[str, Any]) -> None:
@@ -29,7 +30,7 @@ def description(console: Console, net: Mapping[str, Any]) -> None:
 
 def gradients(console: Console, found: Mapping[str, Array], warnings: Sequence[str]) -> None:
     """Gradients: shape, norm, extremes and a word where something is odd."""
-    table = Table(_names("gradient"), "dtype", "shape", "norm", "least", "greatest", "")
+    table = Table(_names("gradient"), "dtype", "shape", "norm", "least", "greatest", "values")
     for name, array in found.items():
         table.add_row(escape(name), array.dtype.name, _shape(array.shape), *_numbers(array))
     console.print(table)
@@ -73,5 +74,6 @@ def _numbers(array: Array) -> list[str]:
     if wide.size == 0:
         return ["0", "", "", "empty"]
     numbers = [float(np.linalg.norm(wide)), float(np.min(wide)), float(np.max(wide))]
-    odd = "not finite" if not np.isfinite(wide).all() else "all zero" if not wide.any() else ""
-    return [*(f"{number:.4g}" for number in numbers), odd]
+    odd = "not finite" if not np.isfinite(wide).all() else "all zero" if not wide.any() else "…"
+    shown = " ".join(f"{number:.4g}" for number in wide.flat) if wide.size <= FEW else odd
+    return [*(f"{number:.4g}" for number in numbers), shown]
