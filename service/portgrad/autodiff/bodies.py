@@ -24,7 +24,7 @@ def has_body(node: ir.Node, opsets: dict[str, int]) -> bool:
 
 
 def expand(model: ir.Model, nodes: Iterable[ir.Node]) -> None:
-    """Replace nodes of the main graph by their function bodies, in place."""
+    """Replace nodes of a model, in whatever graph they are, by their function bodies, in place."""
     for count, node in enumerate(nodes):
         try:
             body = _body(node, model)
@@ -40,7 +40,12 @@ def expand(model: ir.Model, nodes: Iterable[ir.Node]) -> None:
         results = list(body.graph.outputs)
         _detach(body.graph, inner, prefix)
         ir.convenience.replace_nodes_and_values(
-            model.graph, node, [node], inner, [v for v in node.outputs if v.name], results
+            node.graph or model.graph,
+            node,
+            [node],
+            inner,
+            [v for v in node.outputs if v.name],
+            results,
         )
 
 

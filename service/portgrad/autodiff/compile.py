@@ -11,7 +11,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from portgrad.autodiff.bodies import expand, has_body
 from portgrad.autodiff.cuts import integer_cuts
 from portgrad.autodiff.infer import complete
-from portgrad.autodiff.sweep import Sweep, active
+from portgrad.autodiff.sweep import Sweep, active, with_inner
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import InvalidRequest
@@ -84,7 +84,7 @@ def _path(
         values = values_by_name(model.graph)  # those of a replaced node are new ones
         starts, ends = ([values[name] for name in names] for names in (wrt, of))
         nodes, wanted = active(model.graph, starts, ends)
-        bodies = [node for node in nodes if has_body(node, opsets)]
+        bodies = [node for node in with_inner(nodes) if has_body(node, opsets)]
         if not bodies:
             return nodes, wanted
         expand(model, bodies)

@@ -6,8 +6,9 @@ import onnx_ir as ir
 
 from portgrad.autodiff.binding import schema_of_node
 from portgrad.autodiff.bodies import has_body
+from portgrad.autodiff.compile import values_by_name
 from portgrad.autodiff.registry import Entry, Refused, Zero, lookup
-from portgrad.autodiff.sweep import captures, described
+from portgrad.autodiff.sweep import captures, described, subgraphs
 from portgrad.autodiff.tensor import FLOATING
 
 
@@ -18,25 +19,45 @@ def obstacles(model: ir.Model) -> dict[str, str]:
     without a derivative to an output. Rules that refuse some attribute of their operator say so
     only when the gradient is compiled.
     """
-    opsets = dict(model.graph.opset_imports)
-    useful = {value for value in model.graph.outputs if _may_float(value)}
+    blocked = _blocked(model.graph, dict(model.graph.opset_imports))
+    main = values_by_name(model.graph)
+    return {name: blocked[value] for name, value in main.items() if value in blocked}
+
+
+def _blocked(graph: ir.Graph, opsets: dict[str, int]) -> dict[ir.Value, str]:
+    """Values of a graph, or captured by it, that cannot be differentiated through it."""
+    useful = {value for value in graph.outputs if _may_float(value)}
     blocked: dict[ir.Value, str] = {}
-    for node in reversed(list(model.graph)):
-        if not any(value in useful for value in node.outputs):
-            continue
+    for node in reversed(list(graph)):
         entry = _entry(node, opsets)
-        if isinstance(entry, Zero):
+        if isinstance(entry, Zero) or useful.isdisjoint(node.outputs):
             continue
+        operands = [v for v in (*node.inputs, *captures(node)) if v is not None and _may_float(v)]
+        useful.update(operands)
         supported = entry is None and has_body(node, opsets)
         reason = (None if supported else _reason(node, entry)) or next(
             (blocked[value] for value in node.outputs if value in blocked), None
         )
-        for operand in (*node.inputs, *captures(node)):
+        for operand in operands if reason else ():
+            blocked.setdefault(operand, str(reason))
+        for value, inner in _blocked_inside(node, opsets).items():
+            blocked.setdefault(value, inner)
+    return blocked
+
+
+def _blocked_inside(node: ir.Node, opsets: dict[str, int]) -> dict[ir.Value, str]:
+    """Operands and captured values that a node's subgraphs block."""
+    found: dict[ir.Value, str] = {}
+    for graph in subgraphs(node):
+        inner = _blocked(graph, opsets)
+        for value in captures(node):
+            if value in inner:
+                found.setdefault(value, inner[value])
+        reason = next((inner[value] for value in graph.inputs if value in inner), None)
+        for operand in node.inputs if reason else ():
             if operand is not None and _may_float(operand):
-                useful.add(operand)
-                if reason is not None:
-                    blocked.setdefault(operand, reason)
-    return {str(value.name): reason for value, reason in blocked.items() if value.name}
+                found.setdefault(operand, str(reason))
+    return found
 
 
 def _may_float(value: ir.Value) -> bool:

@@ -7,11 +7,11 @@ are bound to, so bodies nest to any depth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import onnx_ir as ir
 
-from portgrad.autodiff.sweep import Sweep, active, captures
+from portgrad.autodiff.sweep import Sweep, active, captures, with_inner
 from portgrad.autodiff.tensor import FLOATING, Tensor
 from portgrad.autodiff.vocabulary import Vocabulary
 
@@ -95,7 +95,7 @@ class Subgraph:
         copy.remove(nodes)
         for value, other in replaced.items():
             ir.convenience.replace_all_uses_with(value, other)
-        for inner in _all_nodes(nodes):
+        for inner in with_inner(nodes):
             for value in inner.outputs:
                 if value.name:
                     value.name = self.op.fresh(value.name.rsplit("/", 1)[-1])
@@ -117,14 +117,6 @@ def captured(bodies: Iterable[ir.Node], wanted: set[ir.Value]) -> list[ir.Value]
     """The wanted floating values that the subgraphs of nodes capture, each once."""
     found = (value for node in bodies for value in captures(node))
     return list(dict.fromkeys(v for v in found if v in wanted and v.dtype in FLOATING))
-
-
-def _all_nodes(nodes: Iterable[ir.Node]) -> Iterator[ir.Node]:
-    for node in nodes:
-        yield node
-        for attribute in node.attributes.values():
-            if attribute.type == ir.AttributeType.GRAPH:
-                yield from attribute.as_graph().all_nodes()
 
 
 def copied(shape: ir.Shape | None) -> ir.Shape | None:

@@ -123,13 +123,27 @@ def explained(error: Unsupported, node: ir.Node, schema: Schema | None) -> Unsup
     )
 
 
+def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
+    """The graphs in a node's attributes."""
+    for attribute in node.attributes.values():
+        if attribute.type == ir.AttributeType.GRAPH:
+            yield attribute.as_graph()
+        elif attribute.type == ir.AttributeType.GRAPHS:
+            yield from attribute.as_graphs()
+
+
+def with_inner(nodes: Iterable[ir.Node]) -> Iterator[ir.Node]:
+    """Nodes, and those of their subgraphs to any depth."""
+    for node in nodes:
+        yield node
+        for graph in subgraphs(node):
+            yield from with_inner(graph)
+
+
 def captures(node: ir.Node) -> Iterator[ir.Value]:
     """Values from outside that the node's subgraphs use, to any depth."""
-    for attribute in node.attributes.values():
-        if attribute.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS):
-            found = attribute.value
-            for graph in found if isinstance(found, list | tuple) else [found]:
-                yield from _captured(graph)
+    for graph in subgraphs(node):
+        yield from _captured(graph)
 
 
 def _captured(graph: ir.Graph) -> Iterator[ir.Value]:
