@@ -70,7 +70,8 @@ def infer(model: onnx.ModelProto) -> onnx.ModelProto:
         InvalidNet: `shape_inference_failed`, naming the node where onnx does.
     """
     forget(model)
-    _spell_out_defaults(model)
+    if "STFT" in _spell_out_defaults(model):
+        _forget_promises(model)  # exporters write down what onnx's inference got wrong
     guarded(
         lambda: inferred(model),
         model,
@@ -100,12 +101,7 @@ def _without_promises(model: onnx.ModelProto) -> onnx.ModelProto:
     symbol that they share with an input, or a number, may stand for another size, and rules would
     believe it. The rank is believed where nothing else is known.
     """
-    ranks = []
-    for info in _outputs(model):
-        kind = info.type.tensor_type if info.type.HasField("tensor_type") else None
-        ranks.append(len(kind.shape.dim) if kind is not None and kind.HasField("shape") else None)
-        if kind is not None:
-            kind.ClearField("shape")
+    ranks = _forget_promises(model)
     typed = inferred(model)
     for info, rank in zip(_outputs(typed), ranks, strict=True):
         if rank is not None and not info.type.tensor_type.HasField("shape"):
@@ -113,6 +109,17 @@ def _without_promises(model: onnx.ModelProto) -> onnx.ModelProto:
             for _ in range(rank):
                 info.type.tensor_type.shape.dim.add()
     return typed
+
+
+def _forget_promises(model: onnx.ModelProto) -> list[int | None]:
+    """Take away the declared shapes of all outputs, in place; their ranks."""
+    ranks = []
+    for info in _outputs(model):
+        kind = info.type.tensor_type if info.type.HasField("tensor_type") else None
+        ranks.append(len(kind.shape.dim) if kind is not None and kind.HasField("shape") else None)
+        if kind is not None:
+            kind.ClearField("shape")
+    return ranks
 
 
 def _outputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
@@ -174,9 +181,13 @@ _LIKE: Mapping[tuple[str, str], Callable[[onnx.NodeProto], onnx.NodeProto]] = {
 _DEFAULTS = {"MeanVarianceNormalization": ("axes", [0, 2, 3]), "STFT": ("onesided", 1)}
 
 
-def _spell_out_defaults(model: onnx.ModelProto) -> None:
+def _spell_out_defaults(model: onnx.ModelProto) -> set[str]:
+    """Write down defaults that onnx's inference overlooks; the operators that had them."""
+    spelled = set()
     for node in walk.all_nodes(model):
         if node.op_type in _DEFAULTS and not node.domain:
             name, value = _DEFAULTS[node.op_type]
             if name not in {attribute.name for attribute in node.attribute}:
                 node.attribute.append(helper.make_attribute(name, value))
+                spelled.add(node.op_type)
+    return spelled
