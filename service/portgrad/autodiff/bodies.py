@@ -13,6 +13,7 @@ from portgrad.autodiff.binding import has_function_body, schema_of_node
 from portgrad.autodiff.registry import lookup
 from portgrad.autodiff.sweep import explained
 from portgrad.errors import Unsupported
+from portgrad.graph import walk
 
 
 def has_body(node: ir.Node, opsets: dict[str, int]) -> bool:
@@ -79,9 +80,32 @@ def _body(node: ir.Node, model: ir.Model) -> ir.Model:
     inlined = onnx.inliner.inline_selected_functions(
         whole, [(node.domain, node.op_type)], inline_schema_functions=True
     )
+    if any((n.domain, n.op_type) == (node.domain, node.op_type) for n in inlined.graph.node):
+        raise Unsupported(
+            "its function body depends on sizes that are not known before the net runs",
+            remedy="Give the ports of the net fixed sizes where they do not vary.",
+        )
+    _carry_constants(inlined.graph)
     return ir.from_proto(
         onnx.shape_inference.infer_shapes(inlined, strict_mode=True, data_prop=True)
     )
+
+
+def _carry_constants(graph: onnx.GraphProto) -> None:
+    """Copy constants into the subgraphs that read them, in place.
+
+    onnx's inference does not see the value of an outer constant there, such as axes.
+    """
+    constants = {node.output[0]: node for node in graph.node if node.op_type == "Constant"}
+    for count, inner in enumerate(g for node in graph.node for g in walk.subgraphs(node)):
+        read = {name for node in inner.node for name in node.input}
+        for name in sorted(read.intersection(constants)):
+            copy = onnx.NodeProto()
+            copy.CopyFrom(constants[name])
+            copy.output[0] = f"{name}/{count}"
+            for node in inner.node:
+                node.input[:] = [copy.output[0] if given == name else given for given in node.input]
+            inner.node.insert(0, copy)
 
 
 def _info(value: ir.Value) -> onnx.ValueInfoProto:
