@@ -32,6 +32,7 @@ ATTENTIONS = [
     _attention("bias", _Q, _K, _V, _BIAS),
     _attention("bias-by-head", _Q, _K, _V, _x(2, 1, 2, 3, seed=10), opset=24),
     _attention("allowed", _Q, _K, _V, _ALLOWED, scale=0.3),
+    _attention("nothing-allowed", _Q, _K, _V, _ALLOWED & [[True], [False]], opset=24),
     _attention("causal", _Q, _K, _V, is_causal=1),
     _attention("softcap", _Q, _K, _V, softcap=1.5, opset=24),
     _attention("flat", *_FLAT, q_num_heads=2, kv_num_heads=2),
