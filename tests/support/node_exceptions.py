@@ -8,9 +8,6 @@ _MASKED = (
     "differentiated through its function body, where the softmax of a row that is masked whole is "
     "no number: replaced in the forward pass, but 0 times NaN is NaN"
 )
-_BRANCHES = (
-    "differentiated through its function body, where ranks inside of If and Scan are not known"
-)
 _ROI = "the derivative by roi is not built; that by X agrees"
 _NAN = "outputs that are no numbers make the gradient of the y that they share NaN"
 
@@ -27,25 +24,6 @@ EXCEPTIONS: dict[str, tuple[str, str]] = {
             "4d_causal_padded_kv_bf16",
             "causal_boolmask_nan_robustness",
             "local_window_gqa_rank4_mask",
-        )
-    },
-    **{
-        f"test_linear_attention_{name}": (UNSUPPORTED, _BRANCHES)
-        for name in (
-            "decode_step",
-            "delta",
-            "explicit_scale",
-            "fp16",
-            "gated",
-            "gated_delta",
-            "gated_delta_beta_scalar",
-            "gated_delta_gqa",
-            "gated_delta_mqa",
-            "gated_per_head_decay",
-            "linear",
-            "linear_t1_no_past",
-            "no_past_explicit_zeros",
-            "prefill_with_past",
         )
     },
     **{
