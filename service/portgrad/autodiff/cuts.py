@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import onnx_ir as ir
 
 from portgrad.autodiff.sweep import captures, described
-from portgrad.autodiff.tensor import FLOATING
+from portgrad.autodiff.tensor import may_carry
 from portgrad.graph.nothing import VALUES_UNREAD
 
 _MAY_CUT = frozenset({"ArgMax", "ArgMin", "Cast", "CastLike"})
@@ -40,4 +40,4 @@ def integer_cuts(
 
 def _cuts(node: ir.Node, operands: set[ir.Value]) -> bool:
     integers = all(v.dtype is not None and v.dtype.is_integer() for v in node.outputs)
-    return node.op_type in _MAY_CUT and integers and any(v.dtype in FLOATING for v in operands)
+    return node.op_type in _MAY_CUT and integers and any(may_carry(v) for v in operands)

@@ -17,7 +17,7 @@ import onnx_ir as ir
 
 from portgrad.autodiff.subgraphs import Subgraph, captured
 from portgrad.autodiff.sweep import Sweep
-from portgrad.autodiff.tensor import FLOATING, Tensor
+from portgrad.autodiff.tensor import Tensor, may_carry
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import Unsupported
 
@@ -52,7 +52,7 @@ class State:
     @property
     def floating(self) -> bool:
         """Whether it carries a cotangent."""
-        return self.initial.dtype in FLOATING
+        return may_carry(self.initial)
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class _Reverse:
     def graph(self) -> ir.Graph:
         """The finished body."""
         moving = [state for state in self._it.states if state.floating]
-        slices = [value for value in self._it.slices if value.dtype in FLOATING]
+        slices = [value for value in self._it.slices if may_carry(value)]
         found = self._back.cotangents(
             self._it.body,
             self._bound(),

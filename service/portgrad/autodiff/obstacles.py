@@ -9,7 +9,7 @@ from portgrad.autodiff.bodies import has_body
 from portgrad.autodiff.compile import values_by_name
 from portgrad.autodiff.registry import Entry, Refused, Zero, lookup
 from portgrad.autodiff.sweep import captures, described, subgraphs
-from portgrad.autodiff.tensor import FLOATING
+from portgrad.autodiff.tensor import may_carry
 
 
 def obstacles(model: ir.Model) -> dict[str, str]:
@@ -61,7 +61,7 @@ def _blocked_inside(node: ir.Node, opsets: dict[str, int]) -> dict[ir.Value, str
 
 
 def _may_float(value: ir.Value) -> bool:
-    return value.dtype is None or value.dtype in FLOATING
+    return value.type is None or may_carry(value)
 
 
 def _entry(node: ir.Node, opsets: dict[str, int]) -> Entry | None:

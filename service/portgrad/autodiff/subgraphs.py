@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import onnx_ir as ir
 
 from portgrad.autodiff.sweep import Sweep, active, captures, with_inner
-from portgrad.autodiff.tensor import FLOATING, Tensor
+from portgrad.autodiff.tensor import Tensor, may_carry
 from portgrad.autodiff.vocabulary import Vocabulary
 
 
@@ -116,7 +116,7 @@ class Subgraph:
 def captured(bodies: Iterable[ir.Node], wanted: set[ir.Value]) -> list[ir.Value]:
     """The wanted floating values that the subgraphs of nodes capture, each once."""
     found = (value for node in bodies for value in captures(node))
-    return list(dict.fromkeys(v for v in found if v in wanted and v.dtype in FLOATING))
+    return list(dict.fromkeys(v for v in found if v in wanted and may_carry(v)))
 
 
 def copied(shape: ir.Shape | None) -> ir.Shape | None:

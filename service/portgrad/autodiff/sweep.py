@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from portgrad.autodiff.binding import Call, Schema, schema_of_node
 from portgrad.autodiff.registry import Control, Cotangent, Refused, Rule, Zero, lookup
-from portgrad.autodiff.tensor import FLOATING, Tensor
+from portgrad.autodiff.tensor import Tensor, may_carry
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import Unsupported
 
@@ -32,8 +32,8 @@ class Sweep:
 
     def accumulate(self, value: ir.Value, ct: Tensor) -> None:
         """Add a contribution to a value's cotangent, which lives in the value's own space."""
-        if ct.dtype != value.dtype:
-            raise TypeError(f"cotangent of {value.name!r} is {ct.dtype}, the value {value.dtype}")
+        if ct.value.type != value.type:
+            raise TypeError(f"cotangent of {value.name!r}: {ct.value.type} for {value.type}")
         self._arrived[value].append(ct)
 
     def cotangent(self, value: ir.Value) -> Tensor | None:
@@ -180,7 +180,7 @@ def active(
             needed.update(v for v in (*node.inputs, *captures(node)) if v is not None)
     wanted = reached & needed
     for node in reversed(backward):
-        if any(value in wanted and value.dtype is None for value in node.outputs):
+        if any(value in wanted and value.type is None for value in node.outputs):
             raise explained(Unsupported(_TYPELESS), node, None)
     return backward, wanted
 
@@ -190,6 +190,6 @@ def _may_float(node: ir.Node, value: ir.Value) -> bool:
 
     Nothing flows through an operator whose derivative is zero, of whatever type its output is.
     """
-    if value.dtype is None:
+    if value.type is None:
         return not isinstance(lookup(node.domain, node.op_type, 0), Zero)
-    return value.dtype in FLOATING
+    return may_carry(value)

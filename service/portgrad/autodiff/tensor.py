@@ -21,6 +21,19 @@ FLOATING = frozenset(
 )
 
 
+def may_carry(value: ir.Value) -> bool:
+    """Whether a cotangent may exist at a value: whether it holds floating tensors.
+
+    That is a floating tensor, a sequence of them, or an optional of either. A cotangent lives in
+    its primal's space: that of a sequence has an array shaped like each element. Nothing is known
+    of a value without a type: False.
+    """
+    kind: Any = value.type
+    while isinstance(kind, ir.SequenceType | ir.OptionalType):
+        kind = kind.elem_type
+    return isinstance(kind, ir.TensorType) and kind.dtype in FLOATING
+
+
 class Tensor:
     """A value of the graph, bound to the emitter that can compute with it."""
 
@@ -45,7 +58,7 @@ class Tensor:
     @property
     def floating(self) -> bool:
         """Whether a cotangent can exist."""
-        return self.value.dtype in FLOATING
+        return may_carry(self.value)
 
     @property
     def shape(self) -> tuple[Dim, ...] | None:
