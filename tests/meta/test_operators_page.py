@@ -15,5 +15,5 @@ def test_the_page_is_current() -> None:
 
 def test_every_operator_has_one_meaning() -> None:
     listed = catalogue()
-    assert len({operator.name for operator in listed}) == len(listed)
+    assert len({(operator.domain, operator.name) for operator in listed}) == len(listed)
     assert {operator.gradient for operator in listed} <= set(MEANINGS)

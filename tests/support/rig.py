@@ -39,6 +39,7 @@ class Row:
         wrt: positions of the targets; all float64 operands by default.
         of: positions of the outputs that are summed; all floating ones by default.
         opset: the ai.onnx opset of the net.
+        domain: the operator's domain, of which its newest version is taken.
         multilinear: no double kernel or reference is right: float32 and step 1, which is exact
             for what is linear in each operand.
         single_only: the operator exists in float32 alone: differences with a large step.
@@ -58,6 +59,7 @@ class Row:
     wrt: tuple[int, ...] | None = None
     of: tuple[int, ...] | None = None
     opset: int = 21
+    domain: str = ""
     multilinear: bool = False
     single_only: bool = False
     engine: str = "any"
@@ -119,14 +121,16 @@ class Row:
         ]
         operands = [f"x{i}" if x is not None else "" for i, x in enumerate(self.inputs)]
         node = helper.make_node(
-            self.op, operands, self.output_names, name="node", **self.attributes
+            self.op, operands, self.output_names, "node", domain=self.domain, **self.attributes
         )
         outputs = [onnx.ValueInfoProto(name=name) for name in self.output_names if name]
         weights = [numpy_helper.from_array(arrays[name], name) for name in sorted(constant)]
         graph = helper.make_graph([node], "row", ports, outputs, weights)
-        model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=10
-        )
+        imports = [helper.make_opsetid("", self.opset)]
+        if self.domain:
+            newest = onnx.defs.C.schema_version_map()[self.domain][1]
+            imports.append(helper.make_opsetid(self.domain, newest))
+        model = helper.make_model(graph, opset_imports=imports, ir_version=10)
         inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
         for port in inferred.graph.output:
             if not port.type.tensor_type.elem_type:  # onnx infers nothing of GroupNormalization

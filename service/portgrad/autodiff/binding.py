@@ -60,16 +60,17 @@ class Signature:
     loose: bool  # elementwise and broadcasting rules may name their operands freely
 
     @classmethod
-    def of(cls, function: Callable[..., Any]) -> Signature:
-        """Read a rule's parameters: `op` and `ct` first, then operands, then keywords."""
+    def of(cls, function: Callable[..., Any], leading: tuple[str, ...] = ("op", "ct")) -> Signature:
+        """Read a function's parameters: the leading ones, then operands, then keywords."""
         signature = inspect.signature(function)
         kinds = signature.parameters.values()
         positional = [p.name for p in kinds if p.kind is p.POSITIONAL_OR_KEYWORD]
         keywords = [p.name for p in kinds if p.kind is p.KEYWORD_ONLY]
-        if positional[:2] != ["op", "ct"]:
-            raise TypeError(f"rule {function.__name__}: the first parameters must be op and ct")
+        if tuple(positional[: len(leading)]) != leading:
+            first = " and ".join(leading)
+            raise TypeError(f"rule {function.__name__}: the first parameters must be {first}")
         loose = getattr(function, "__wrapped__", None) is not None
-        return cls(function.__name__, tuple(positional[2:]), tuple(keywords), loose)
+        return cls(function.__name__, tuple(positional[len(leading) :]), tuple(keywords), loose)
 
     @staticmethod
     def with_cotangent(function: Callable[..., Any]) -> inspect.Signature:
@@ -119,6 +120,10 @@ class Call:
     def positional(self, signature: Signature) -> list[Any]:
         """`op`, `ct` and the operands."""
         self._refuse_unread_cotangents(signature)
+        return [self.op, self._first_cotangent(), *self.operands()]
+
+    def operands(self) -> list[Any]:
+        """The operands in the schema's order: None where one is left out, a list if variadic."""
         operands: list[Any] = []
         for index, formal in enumerate(self.schema.inputs):
             present = self.node.inputs[index:]
@@ -127,7 +132,7 @@ class Call:
             else:
                 value = present[0] if present else None
                 operands.append(None if value is None else self.op.wrap(value))
-        return [self.op, self._first_cotangent(), *operands]
+        return operands
 
     def named(self, signature: Signature) -> dict[str, Any]:
         """The outputs, cotangents and attributes that the rule asks for."""

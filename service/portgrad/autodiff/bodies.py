@@ -1,52 +1,58 @@
-"""Operators without a rule that the standard defines by a function body: replaced by the body."""
+"""Operators that are differentiated through others: replaced by a body before the sweep.
+
+A body is what is registered with `body(...)`, or what the standard itself defines for an operator
+without an entry of its own. Shapes of the runtime's own operators follow from their bodies too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import onnx
 import onnx.inliner
 import onnx_ir as ir
 from onnx import helper
 
-from portgrad.autodiff.binding import has_function_body, schema_of_node
-from portgrad.autodiff.registry import lookup
-from portgrad.autodiff.sweep import explained
+from portgrad.autodiff.binding import Call, has_function_body, schema_of_node
+from portgrad.autodiff.emitter import schema_of
+from portgrad.autodiff.registry import Body, lookup
+from portgrad.autodiff.sweep import UNSAID, explained
+from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import Unsupported
 from portgrad.graph import walk
+from portgrad.graph.constants import constant_value
 
 
 def has_body(node: ir.Node, opsets: dict[str, int]) -> bool:
-    """Whether a node has no rule of its own but a function body in the standard."""
+    """Whether a node is to be replaced by its body before it can be swept."""
     schema = schema_of_node(node, opsets)
-    if schema is None or lookup(node.domain, node.op_type, schema.since_version) is not None:
+    if schema is None or UNSAID in node.meta:
         return False
-    return has_function_body(schema)
+    entry = lookup(node.domain, node.op_type, schema.since_version)
+    return isinstance(entry, Body) or (entry is None and has_function_body(schema))
 
 
 def expand(model: ir.Model, nodes: Iterable[ir.Node]) -> None:
-    """Replace nodes of a model, in whatever graph they are, by their function bodies, in place."""
+    """Replace nodes of a model, in whatever graph they are, by their bodies, in place."""
     for count, node in enumerate(nodes):
         try:
             body = _body(node, model)
         except Unsupported as error:
             raise explained(error, node, None) from error
         prefix = f"{node.name or node.outputs[0].name}/body{count}/"
-        inner = list(body.graph)
-        given = dict(zip((v.name for v in body.graph.inputs), _operands(node), strict=True))
-        for value in body.graph.inputs:
-            ir.convenience.replace_all_uses_with(value, given[value.name])
-        for value in body.graph.initializers.values():
-            value.name = prefix + str(value.name)
-        results = list(body.graph.outputs)
+        graph, inner = node.graph or model.graph, list(body.graph)
+        outer, ends = {str(v.name): v for v in _operands(node)}, list(body.graph.outputs)
+        for value in (*body.graph.inputs, *body.graph.initializers.values()):
+            if value.name in outer:
+                ir.convenience.replace_all_uses_with(value, outer[value.name])
+        added = [v for name, v in body.graph.initializers.items() if name not in outer]
         _detach(body.graph, inner, prefix)
+        for value in added:
+            value.name = prefix + str(value.name)
+            graph.register_initializer(value)
         ir.convenience.replace_nodes_and_values(
-            node.graph or model.graph,
-            node,
-            [node],
-            inner,
-            [v for v in node.outputs if v.name],
-            results,
+            graph, node, [node], inner, [v for v in node.outputs if v.name], ends
         )
 
 
@@ -56,6 +62,7 @@ def _operands(node: ir.Node) -> list[ir.Value]:
 
 def _detach(graph: ir.Graph, nodes: list[ir.Node], prefix: str) -> None:
     graph.outputs.clear()
+    graph.initializers.clear()
     graph.remove(nodes)
     for node in nodes:
         node.name = None  # reported by its first output, which has the prefix
@@ -66,6 +73,93 @@ def _detach(graph: ir.Graph, nodes: list[ir.Node], prefix: str) -> None:
 
 def _body(node: ir.Node, model: ir.Model) -> ir.Model:
     """The body as a model from the node's operands to its outputs, with inferred shapes."""
+    opsets = dict(model.graph.opset_imports)
+    schema = schema_of_node(node, opsets)
+    entry = lookup(node.domain, node.op_type, schema.since_version if schema else 0)
+    if isinstance(entry, Body):
+        return registered(entry, node, opsets)
+    return _standard(node, model)
+
+
+# -- registered bodies -----------------------------------------------------------------------------
+
+
+def registered(entry: Body, node: ir.Node, opsets: Mapping[str, int]) -> ir.Model:
+    """A registered body as a model from a node's operands to its outputs, with inferred shapes.
+
+    Operands that are constants are constants in the body too, so that it can read them.
+
+    Raises:
+        Unsupported: the body does not cover this use of its operator.
+    """
+    graph = ir.Graph((), (), nodes=(), name="body", opset_imports=dict(opsets))
+    inside = {value: _stand_in(graph, value) for value in _operands(node)}
+    twin = ir.Node(
+        node.domain,
+        node.op_type,
+        [None if value is None else inside[value] for value in node.inputs],
+        node.attributes.values(),
+        num_outputs=len(node.outputs),
+    )
+    schema = schema_of(node.op_type, opsets.get(node.domain, 1), node.domain)
+    results = entry(Call(Vocabulary(graph, opsets[""]), twin, schema, ()))
+    results += [None] * (len(node.outputs) - len(results))
+    _give(graph, node, twin, results)
+    model = ir.Model(graph, ir_version=10)
+    typed = _inferred(ir.to_proto(model))
+    _keep_reasons(typed.graph, twin)
+    return typed
+
+
+def _stand_in(graph: ir.Graph, value: ir.Value) -> ir.Value:
+    if value.dtype is None:
+        raise Unsupported(f"the type of {value.name!r} is not known before the net runs")
+    constant = constant_value(value)
+    shape = None if value.shape is None else ir.Shape(value.shape.dims)
+    inside = ir.Value(name=value.name, type=value.type, shape=shape)
+    if constant is None:
+        graph.inputs.append(inside)
+    else:
+        inside.const_value = ir.Tensor(constant, name=value.name)
+        inside.shape = ir.Shape(constant.shape)
+        graph.register_initializer(inside)
+    return inside
+
+
+def _give(
+    graph: ir.Graph,
+    node: ir.Node,
+    twin: ir.Node,
+    results: list[Tensor | Unsupported | None],
+) -> None:
+    """Make the results the outputs of the body; the node itself goes on computing the others."""
+    reasons = {}
+    for index, (outer, result) in enumerate(zip(node.outputs, results, strict=False)):
+        if not outer.name:
+            continue
+        if isinstance(result, Tensor):
+            graph.outputs.append(result.op.alias(result, result.op.fresh("result")))
+            continue
+        value = twin.outputs[index]
+        value.name, value.type, value.shape = f"kept{index}", outer.type, outer.shape
+        graph.outputs.append(value)
+        reasons[index] = str(result) if isinstance(result, Unsupported) else ""
+    if reasons:
+        twin.meta[UNSAID] = reasons
+        graph.append(twin)
+
+
+def _keep_reasons(graph: ir.Graph, twin: ir.Node) -> None:
+    """Through protobuf a node loses what is noted of it."""
+    for node in graph:
+        if (node.domain, node.op_type) == (twin.domain, twin.op_type):
+            node.meta.update(twin.meta)
+
+
+# -- bodies that the standard gives ----------------------------------------------------------------
+
+
+def _standard(node: ir.Node, model: ir.Model) -> ir.Model:
     proto = ir.to_proto(node)
     graph = helper.make_graph(
         [proto],
@@ -86,9 +180,25 @@ def _body(node: ir.Node, model: ir.Model) -> ir.Model:
             remedy="Give the ports of the net fixed sizes where they do not vary.",
         )
     _carry_constants(inlined.graph)
-    return ir.from_proto(
-        onnx.shape_inference.infer_shapes(inlined, strict_mode=True, data_prop=True)
-    )
+    return _inferred(inlined)
+
+
+def _inferred(body: onnx.ModelProto) -> ir.Model:
+    """The body with types and shapes. Symbols of its own could mean another size outside."""
+    model = ir.from_proto(onnx.shape_inference.infer_shapes(body, strict_mode=True, data_prop=True))
+    symbols = {dim.value for v in model.graph.inputs for dim in _symbolic(v)}
+    for node in model.graph.all_nodes():
+        for value in node.outputs:
+            if any(dim.value not in symbols for dim in _symbolic(value)):
+                value.shape = ir.Shape(
+                    dim if isinstance(dim, int) or dim.value in symbols else None
+                    for dim in value.shape or ()
+                )
+    return model
+
+
+def _symbolic(value: ir.Value) -> list[ir.SymbolicDim]:
+    return [dim for dim in value.shape or () if isinstance(dim, ir.SymbolicDim)]
 
 
 def _carry_constants(graph: onnx.GraphProto) -> None:

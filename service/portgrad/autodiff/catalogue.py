@@ -1,4 +1,4 @@
-"""Every operator of ai.onnx and what becomes of its gradient, read off the registry.
+"""Every operator of the known domains and what becomes of its gradient, read off the registry.
 
 `python -m portgrad.autodiff.catalogue` prints docs/reference/operators.md.
 """
@@ -13,26 +13,46 @@ import onnx
 
 from portgrad.autodiff import rules
 from portgrad.autodiff.binding import has_function_body, versions_between
-from portgrad.autodiff.registry import Control, Entry, Refused, Rule, Zero, entries
+from portgrad.autodiff.registry import Body, Control, Entry, Refused, Rule, Zero, entries
 
+DOMAINS = {
+    "": ("ai.onnx", "Nets below opset 21 are brought to 21 first: versions are those from 21 on."),
+    "ai.onnx.ml": ("ai.onnx.ml", "Classical models, as scikit-learn's converters write them."),
+    "com.microsoft": (
+        "com.microsoft",
+        "Operators of onnxruntime that have a CPU kernel, as its optimizer and exporters write "
+        "them.",
+    ),
+}
 # Words of the column `gradient`, in the order in which the page explains them.
 MEANINGS = {
     "rule": "a rule of its own",
-    "body": "differentiated through the function body that the standard gives it",
+    "body": "differentiated through the operators that it is made of",
     "zero": "zero wherever it exists, or none because nothing floating comes out",
-    "refused": "none on principle",
-    "missing": "not built: the problem `unsupported_operator`",
+    "refused": "none on principle, or not built: the note says why",
+    "missing": "not known: the problem `unsupported_operator`",
 }
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator: its schema versions at the working opset and beyond, and its gradient."""
+    """One operator: its schema versions at the working opset and beyond, and its gradient.
 
+    Attributes:
+        domain: `ai.onnx`, `ai.onnx.ml` or `com.microsoft`.
+        name: the operator.
+        versions: the schema versions that a normalised net can contain.
+        gradient: a word of `MEANINGS`.
+        note: the convention at points without a derivative, a warning, or a reason.
+        cost: what is dear about the gradient, where something is.
+    """
+
+    domain: str
     name: str
     versions: tuple[int, ...]
     gradient: str
     note: str
+    cost: str
 
     def plain(self) -> dict[str, Any]:
         """The operator as plain data."""
@@ -40,31 +60,37 @@ class Operator:
 
 
 def catalogue() -> list[Operator]:
-    """All operators of ai.onnx, by name."""
+    """All operators of the known domains, by domain and name."""
     assert rules  # importing them registers them
-    names = {s.name for s in onnx.defs.get_all_schemas() if s.domain == "" and not s.deprecated}
-    return [_operator(name) for name in sorted(names)]
+    known = {(s.domain, s.name) for s in onnx.defs.get_all_schemas() if not s.deprecated}
+    known |= set(entries())
+    return [_operator(domain, name) for domain, name in sorted(known) if domain in DOMAINS]
 
 
-def _operator(name: str) -> Operator:
-    schemas = versions_between(name, "", 1, None)
-    found = entries().get(("", name), [])
+def _operator(domain: str, name: str) -> Operator:
+    schemas = versions_between(name, domain, 1, None)
+    found = entries().get((domain, name), [])
     versions = tuple(schema.since_version for schema in schemas)
     gradient = (
         _gradient(found[0]) if found else "body" if has_function_body(schemas[-1]) else "missing"
     )
-    return Operator(name, versions, gradient, "; ".join(dict.fromkeys(_notes(found))))
+    notes = "; ".join(dict.fromkeys(_notes(found)))
+    costs = (e.cost for e in found if isinstance(e, Rule | Body | Control) and e.cost)
+    cost = "; ".join(dict.fromkeys(costs))
+    return Operator(DOMAINS[domain][0], name, versions, gradient, notes, cost)
 
 
 def _gradient(entry: Entry) -> str:
     if isinstance(entry, Rule | Control):
         return "rule"
+    if isinstance(entry, Body):
+        return "body"
     return "zero" if isinstance(entry, Zero) else "refused"
 
 
 def _notes(found: list[Entry]) -> Iterator[str]:
     for entry in found:
-        if isinstance(entry, Rule) and entry.kink:
+        if isinstance(entry, Rule | Body) and entry.kink:
             yield entry.kink
         elif isinstance(entry, Zero) and entry.warning:
             yield f"warning: {entry.warning}"
@@ -75,27 +101,33 @@ def _notes(found: list[Entry]) -> Iterator[str]:
 def page() -> str:
     """The reference page of operators."""
     operators = catalogue()
-    counts = {word: sum(o.gradient == word for o in operators) for word in MEANINGS}
+    names = [name for name, _ in DOMAINS.values()]
     lines = [
         "# Operators",
         "",
-        "What becomes of the gradient of each operator of ai.onnx. Nets below opset 21 are brought",
-        "to 21 first, so versions are those at 21 and beyond. The note says what holds at points",
-        "without a derivative. Generated by `python -m portgrad.autodiff.catalogue`.",
+        "What becomes of the gradient of each operator. The note says what holds at points without",
+        "a derivative, what warning an answer carries, or why there is none. Generated by",
+        "`python -m portgrad.autodiff.catalogue`.",
         "",
-        "| gradient | operators | meaning |",
-        "| --- | --- | --- |",
-        *(f"| {word} | {counts[word]} | {meaning} |" for word, meaning in MEANINGS.items()),
-        "",
-        "| operator | versions | gradient | note |",
-        "| --- | --- | --- | --- |",
-        *(f"| {o.name} | {_listed(o.versions)} | {o.gradient} | {o.note} |" for o in operators),
+        f"| gradient | {' | '.join(names)} | meaning |",
+        f"| --- |{' --- |' * len(names)} --- |",
     ]
+    for word, meaning in MEANINGS.items():
+        counts = [
+            str(sum(o.gradient == word and o.domain == name for o in operators)) for name in names
+        ]
+        lines.append(f"| {word} | {' | '.join(counts)} | {meaning} |")
+    for name, about in DOMAINS.values():
+        lines += ["", f"## {name}", "", about, ""]
+        lines += ["| operator | versions | gradient | note | cost |", "| --- |" + " --- |" * 4]
+        lines += [_row(o) for o in operators if o.domain == name]
     return "\n".join(lines) + "\n"
 
 
-def _listed(versions: tuple[int, ...]) -> str:
-    return ", ".join(str(version) for version in versions)
+def _row(operator: Operator) -> str:
+    versions = ", ".join(str(version) for version in operator.versions)
+    cells = (operator.name, versions, operator.gradient, operator.note, operator.cost)
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

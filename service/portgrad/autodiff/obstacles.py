@@ -34,8 +34,7 @@ def _blocked(graph: ir.Graph, opsets: dict[str, int]) -> dict[ir.Value, str]:
             continue
         operands = [v for v in (*node.inputs, *captures(node)) if v is not None and _may_float(v)]
         useful.update(operands)
-        supported = entry is None and has_body(node, opsets)
-        reason = (None if supported else _reason(node, entry)) or next(
+        reason = (None if has_body(node, opsets) else _reason(node, entry)) or next(
             (blocked[value] for value in node.outputs if value in blocked), None
         )
         for operand in operands if reason else ():

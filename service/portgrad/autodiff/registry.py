@@ -1,6 +1,7 @@
-"""What is known of each operator: a rule, zero, or refused. Rules register here when imported.
+"""What is known of each operator: a rule, a body, zero, or refused. All register when imported.
 
 `vjp(...)` takes the whole rule: cotangents in, cotangents of the operands out.
+`body(...)` takes an operator's meaning: operands in, the same outputs out of other operators.
 `elementwise(...)` takes a unary rule that returns dy/dx.
 `broadcasting(...)` takes a vjp whose results are summed back to each operand's shape.
 `zero(...)` and `refuse(...)` list operators by name.
@@ -33,6 +34,7 @@ class Rule:
     since: int
     until: int | None
     kink: str | None
+    cost: str | None = None
 
     def __call__(self, call: Call) -> list[Cotangent]:
         """Cotangents lined up with the node's operands."""
@@ -40,6 +42,30 @@ class Rule:
         if isinstance(results, Tensor | Unsupported) or results is None:
             results = (results,)
         return call.line_up(results)
+
+
+@dataclass(frozen=True)
+class Body:
+    """An operator that is replaced by others that compute the same, which have rules: `bodies`.
+
+    The function takes `op`, the operands, and by keyword attributes and `node`; it gives the
+    outputs: None for one that the node itself goes on computing (integers, text), Unsupported for
+    one that cannot be said in other operators.
+    """
+
+    function: Function
+    signature: Signature
+    since: int
+    until: int | None
+    kink: str | None
+    cost: str | None = None
+
+    def __call__(self, call: Call) -> list[Cotangent]:
+        """The outputs, lined up with the schema's as far as the function gives them."""
+        results = self.function(call.op, *call.operands(), **call.named(self.signature))
+        if isinstance(results, Tensor | Unsupported) or results is None:
+            results = (results,)
+        return list(results)
 
 
 @dataclass(frozen=True)
@@ -51,6 +77,7 @@ class Control:
     """
 
     function: Function
+    cost: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,14 +94,14 @@ class Refused:
     reason: str
 
 
-Entry = Rule | Control | Zero | Refused
+Entry = Rule | Body | Control | Zero | Refused
 _ENTRIES: dict[tuple[str, str], list[Entry]] = {}
 
 
 def lookup(domain: str, op_type: str, version: int) -> Entry | None:
     """What is known of an operator at a schema version; None where nothing is."""
     for entry in _ENTRIES.get((domain, op_type), ()):
-        if not isinstance(entry, Rule):
+        if not isinstance(entry, Rule | Body):
             return entry
         if entry.since <= version and (entry.until is None or version < entry.until):
             return entry
@@ -95,9 +122,9 @@ def _add(op_type: str, domain: str, entry: Entry) -> None:
 
 
 def _overlap(one: Entry, other: Entry) -> bool:
-    if not isinstance(one, Rule) or not isinstance(other, Rule):
+    if not isinstance(one, Rule | Body) or not isinstance(other, Rule | Body):
         return True
-    first, second = sorted((one, other), key=lambda rule: rule.since)
+    first, second = sorted((one, other), key=lambda entry: entry.since)
     return first.until is None or second.since < first.until
 
 
@@ -108,6 +135,7 @@ def vjp(
     since: int = 1,
     until: int | None = None,
     kink: str | None = None,
+    cost: str | None = None,
 ) -> Callable[[Function], Function]:
     """Register a vjp rule, checked against every schema version in its range.
 
@@ -117,13 +145,35 @@ def vjp(
         since: the first schema version that the rule serves.
         until: the first one that it no longer serves.
         kink: the convention at points without a derivative, in words.
+        cost: what is dear about it beyond a few passes over its operands, in words.
     """
 
     def register(function: Function) -> Function:
         signature = Signature.of(function)
         for schema in versions_between(op_type, domain, since, until):
             signature.check(schema)
-        _add(op_type, domain, Rule(function, signature, since, until, kink))
+        _add(op_type, domain, Rule(function, signature, since, until, kink, cost))
+        return function
+
+    return register
+
+
+def body(
+    op_type: str,
+    *,
+    domain: str = "",
+    since: int = 1,
+    until: int | None = None,
+    kink: str | None = None,
+    cost: str | None = None,
+) -> Callable[[Function], Function]:
+    """Register what an operator is made of; arguments as those of `vjp`."""
+
+    def register(function: Function) -> Function:
+        signature = Signature.of(function, leading=("op",))
+        for schema in versions_between(op_type, domain, since, until):
+            signature.check(schema)
+        _add(op_type, domain, Body(function, signature, since, until, kink, cost))
         return function
 
     return register
@@ -166,11 +216,11 @@ def _summed_back(op: Any, result: Any, operand: Any) -> Any:
     return op.unbroadcast(result, operand) if isinstance(result, Tensor) else result
 
 
-def control(op_type: str) -> Callable[[Function], Function]:
+def control(op_type: str, *, cost: str | None = None) -> Callable[[Function], Function]:
     """Register how a node with subgraphs is differentiated."""
 
     def register(function: Function) -> Function:
-        _add(op_type, "", Control(function))
+        _add(op_type, "", Control(function, cost))
         return function
 
     return register

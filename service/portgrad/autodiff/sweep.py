@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 import onnx_ir as ir
 
 from portgrad.autodiff.binding import Call, Schema, schema_of_node
-from portgrad.autodiff.registry import Control, Cotangent, Refused, Rule, Zero, lookup
+from portgrad.autodiff.registry import Body, Control, Cotangent, Refused, Rule, Zero, lookup
 from portgrad.autodiff.tensor import Tensor, may_carry
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import Unsupported
 
+# What is noted of a node that its body has replaced, but for some outputs: why not, by position.
+UNSAID = "portgrad/unsaid"
 _TYPELESS = "no rule is registered for it, and the type of what it computes is not known"
 
 
@@ -62,7 +64,7 @@ class Sweep:
 
     def _visit(self, node: ir.Node, cotangents: list[Tensor | None], wanted: set[ir.Value]) -> None:
         schema = schema_of_node(node, self.opsets)
-        rule = self._rule(node, schema)
+        rule = self._rule(node, schema, cotangents)
         if rule is None or schema is None:
             return
         try:
@@ -84,7 +86,9 @@ class Sweep:
             if operand is not None and operand in wanted and isinstance(result, Tensor):
                 self.accumulate(operand, result)
 
-    def _rule(self, node: ir.Node, schema: Schema | None) -> Rule | Control | None:
+    def _rule(
+        self, node: ir.Node, schema: Schema | None, cotangents: list[Tensor | None]
+    ) -> Rule | Control | None:
         version = schema.since_version if schema is not None else 0
         entry = lookup(node.domain, node.op_type, version)
         if isinstance(entry, Rule | Control):
@@ -93,8 +97,20 @@ class Sweep:
             if entry.warning:
                 self.warnings.append(f"{described(node)}: {entry.warning}")
             return None
-        reason = entry.reason if isinstance(entry, Refused) else "no rule is registered for it"
+        if isinstance(entry, Refused):
+            reason = entry.reason
+        elif isinstance(entry, Body):
+            reason = _unsaid(node, cotangents)
+        else:
+            reason = "no rule is registered for it"
         raise explained(Unsupported(reason), node, schema)
+
+
+def _unsaid(node: ir.Node, cotangents: list[Tensor | None]) -> str:
+    """Why no cotangent goes through an output that a node's body does not give."""
+    index = next(k for k, ct in enumerate(cotangents) if ct is not None)
+    default = f"no derivative is built through its output {node.outputs[index].name!r}"
+    return node.meta.get(UNSAID, {}).get(index) or default
 
 
 def described(node: ir.Node) -> str:

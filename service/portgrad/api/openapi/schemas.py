@@ -175,6 +175,7 @@ SCHEMAS: Schema = {
     "Operators": _object({"operators": many(ref("Operator"))}),
     "Operator": _object(
         {
+            "domain": {"type": "string", "enum": ["ai.onnx", "ai.onnx.ml", "com.microsoft"]},
             "name": STRING,
             "versions": {
                 **many({"type": "integer"}),
@@ -183,10 +184,11 @@ SCHEMAS: Schema = {
             "gradient": {
                 "type": "string",
                 "enum": ["rule", "body", "zero", "refused", "missing"],
-                "description": "A rule of its own, its function body, zero or none, refused on "
-                "principle, or not built.",
+                "description": "A rule of its own, the operators that it is made of, zero or none, "
+                "refused for the reason in the note, or not known.",
             },
             "note": {**STRING, "description": "What holds at points without a derivative."},
+            "cost": {**STRING, "description": "What is dear about the gradient, if anything."},
         }
     ),
     "Status": _object({"status": STRING}),

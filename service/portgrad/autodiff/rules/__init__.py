@@ -3,6 +3,7 @@
 from portgrad.autodiff.rules import (
     arithmetic,
     clipping,
+    contrib_activations,
     control_flow,
     convolution,
     deformable,
@@ -37,6 +38,7 @@ from portgrad.autodiff.rules import (
 __all__ = [
     "arithmetic",
     "clipping",
+    "contrib_activations",
     "control_flow",
     "convolution",
     "deformable",

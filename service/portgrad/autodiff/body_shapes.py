@@ -1,0 +1,69 @@
+"""Shapes of the runtime's own operators follow from their bodies, of which onnx knows nothing."""
+
+from __future__ import annotations
+
+import onnx
+import onnx_ir as ir
+
+from portgrad.autodiff.binding import WORKING_OPSET
+from portgrad.autodiff.bodies import registered
+from portgrad.autodiff.emitter import schema_of
+from portgrad.autodiff.registry import Body, entries
+from portgrad.errors import Unsupported
+from portgrad.graph import contrib
+
+
+def know_shapes() -> None:
+    """Let onnx infer through the runtime's own operators that have a body."""
+    for (domain, name), found in entries().items():
+        for entry in found:
+            if domain == contrib.DOMAIN and isinstance(entry, Body):
+                contrib.SHAPES[domain, name] = _shapes(entry, schema_of(name, 1, domain))
+
+
+def _shapes(entry: Body, schema: onnx.defs.OpSchema) -> contrib.Shapes:
+    """What onnx's inference asks for: the types of a node's outputs, read off its body."""
+
+    def shapes(context: onnx.shape_inference.InferenceContext) -> list[onnx.TypeProto | None]:
+        node = _node(context, schema)
+        if node is None:
+            return []
+        try:
+            body = registered(entry, node, {"": WORKING_OPSET, schema.domain: 1})
+        except Unsupported:
+            return []
+        return [ir.serde.serialize_value(v).type for v in body.graph.outputs]
+
+    return shapes
+
+
+def _node(
+    context: onnx.shape_inference.InferenceContext, schema: onnx.defs.OpSchema
+) -> ir.Node | None:
+    """The node that is being inferred; None where the type of an operand is not known."""
+    operands = [_operand(context, index) for index in range(context.get_num_inputs())]
+    if any(value is not None and value.dtype is None for value in operands):
+        return None
+    attributes = [
+        ir.serde.deserialize_attribute(found)
+        for name in schema.attributes
+        if (found := context.get_attribute(name)) is not None
+    ]
+    count = context.get_num_outputs()
+    node = ir.Node(schema.domain, schema.name, operands, attributes, num_outputs=count)
+    for index, value in enumerate(node.outputs):
+        value.name = f"output{index}"
+    return node
+
+
+def _operand(context: onnx.shape_inference.InferenceContext, index: int) -> ir.Value | None:
+    kind = context.get_input_type(index) if context.has_input(index) else None
+    if kind is None:
+        return None
+    info = onnx.ValueInfoProto(name=f"operand{index}", type=kind)
+    value = ir.serde.deserialize_value_info_proto(info, None)
+    data = context.get_input_data(index)
+    if data is not None:
+        value.const_value = ir.serde.deserialize_tensor(data)
+        ir.Graph((), (), nodes=(), initializers=(value,))
+    return value
