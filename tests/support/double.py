@@ -1,4 +1,4 @@
-"""Running small models in float64, and central differences on them.
+"""Running small models in float64, making doubles of their floats, and central differences.
 
 onnxruntime where it has double kernels for every node, else onnx's reference evaluator with the
 operators replaced that compute in float32 inside.
@@ -9,11 +9,12 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import onnx
 import onnxruntime as ort
+from onnx import AttributeProto, TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
@@ -118,3 +119,50 @@ def _total(
 ) -> float:
     pairs = zip(seeds, run(feeds), strict=True)
     return float(sum(np.vdot(s.astype(np.float64), y.astype(np.float64)) for s, y in pairs))
+
+
+def in_double(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of a model with every float of it a double, in subgraphs and functions too."""
+    wide = onnx.ModelProto()
+    wide.CopyFrom(model)
+    _widen_graph(wide.graph)
+    for function in wide.functions:
+        _widen_nodes(function.node)
+    return wide
+
+
+def _widen_graph(graph: onnx.GraphProto) -> None:
+    for tensor in graph.initializer:
+        _widen(tensor)
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        if value.type.tensor_type.elem_type == TensorProto.FLOAT:
+            value.type.tensor_type.elem_type = TensorProto.DOUBLE
+    _widen_nodes(graph.node)
+
+
+def _widen_nodes(nodes: Iterable[onnx.NodeProto]) -> None:
+    for node in nodes:
+        if node.op_type == "ConstantOfShape" and not node.attribute:
+            zero = numpy_helper.from_array(np.zeros(1))
+            node.attribute.append(onnx.helper.make_attribute("value", zero))
+        for attribute in node.attribute:
+            _widen_attribute(attribute)
+
+
+def _widen_attribute(attribute: AttributeProto) -> None:
+    if attribute.type == AttributeProto.TENSOR:
+        _widen(attribute.t)
+    elif attribute.type == AttributeProto.GRAPH:
+        _widen_graph(attribute.g)
+    elif attribute.name == "to" and attribute.i == TensorProto.FLOAT:
+        attribute.i = TensorProto.DOUBLE
+    elif attribute.name in {"value_float", "value_floats"}:
+        held = attribute.f if attribute.name == "value_float" else list(attribute.floats)
+        array = np.asarray(held, np.float64)
+        attribute.CopyFrom(onnx.helper.make_attribute("value", numpy_helper.from_array(array)))
+
+
+def _widen(tensor: onnx.TensorProto) -> None:
+    if tensor.data_type == TensorProto.FLOAT:
+        array = numpy_helper.to_array(tensor).astype(np.float64)
+        tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))

@@ -27,6 +27,7 @@ from portgrad.compute.threads import ThreadCompute
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
 from portgrad_client import Client, Net
+from support.double import in_double
 from support.http import serving
 from support.sdk import ADDRESS, pool
 
@@ -99,7 +100,7 @@ class Reference:
     """A file's forward pass in float64, with parameters and any value inside as inputs."""
 
     def __init__(self, path: Path) -> None:
-        self.model = _in_double(onnx.load(path))
+        self.model = in_double(onnx.load(path))
         graph = self.model.graph
         self.parameters = {
             tensor.name: numpy_helper.to_array(tensor)
@@ -134,27 +135,6 @@ class Reference:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return [np.asarray(found) for found in evaluator.run(None, feeds)]
-
-
-def _in_double(model: onnx.ModelProto) -> onnx.ModelProto:
-    graph = model.graph
-    for tensor in graph.initializer:
-        _widen(tensor)
-    for value in (*graph.input, *graph.output, *graph.value_info):
-        if value.type.tensor_type.elem_type == TensorProto.FLOAT:
-            value.type.tensor_type.elem_type = TensorProto.DOUBLE
-    for attribute in (attribute for node in graph.node for attribute in node.attribute):
-        if attribute.type == onnx.AttributeProto.TENSOR:
-            _widen(attribute.t)
-        if attribute.name == "to" and attribute.i == TensorProto.FLOAT:
-            attribute.i = TensorProto.DOUBLE
-    return model
-
-
-def _widen(tensor: onnx.TensorProto) -> None:
-    if tensor.data_type == TensorProto.FLOAT:
-        array = numpy_helper.to_array(tensor).astype(np.float64)
-        tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
 
 
 def _anything(name: str) -> onnx.ValueInfoProto:

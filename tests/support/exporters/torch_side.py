@@ -1,0 +1,240 @@
+"""Torch: both of its exporters, and its own gradients in float64."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from support.double import Arrays
+from support.exporters.sample import Exported, Sample
+
+Exporter = Literal["torch_dynamo", "torch_script"]
+BOTH: tuple[Exporter, ...] = ("torch_dynamo", "torch_script")
+Axes = Mapping[str, Mapping[int, str]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A net to export.
+
+    Args:
+        make: the module; its parameters are drawn anew with the source's seed.
+        inputs: example data by the names of the module's arguments.
+        outputs: names of the outputs.
+        axes: names of axes of ports whose sizes are left open; the first of each by default.
+        exporters: which exporters take it.
+        opset: the exporter's own choice by default.
+    """
+
+    make: Callable[[], nn.Module]
+    inputs: Callable[[], dict[str, Tensor]]
+    outputs: tuple[str, ...] = ("y",)
+    axes: Axes | None = None
+    exporters: tuple[Exporter, ...] = BOTH
+    opset: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def exported(source: Source, exporter: Exporter) -> Exported:
+    """The net as one of torch's exporters writes it."""
+    torch.manual_seed(23)
+    torch.set_num_threads(1)
+    with _quiet():
+        net = source.make().eval()
+        _make_distinct(net)
+        inputs = source.inputs()
+        model = _export(source, exporter, net, inputs)
+        return Exported(model, _sample(net, inputs, source.outputs, model))
+
+
+def _export(
+    source: Source, exporter: Exporter, net: nn.Module, inputs: dict[str, Tensor]
+) -> onnx.ModelProto:
+    axes = source.axes if source.axes is not None else {name: {0: "batch"} for name in inputs}
+    common: dict[str, Any] = {
+        "input_names": list(inputs),
+        "output_names": list(source.outputs),
+        "opset_version": source.opset,
+        **source.options,
+    }
+    arguments = tuple(inputs.values())
+    if exporter == "torch_script":
+        buffer = io.BytesIO()
+        torch.onnx.export(net, arguments, buffer, dynamo=False, dynamic_axes=axes, **common)
+        return onnx.load_model_from_string(buffer.getvalue())
+    dims = {name: torch.export.Dim(name) for one in axes.values() for name in one.values()}
+    shapes = tuple({a: dims[n] for a, n in axes.get(name, {}).items()} for name in inputs)
+    program = torch.onnx.export(net, arguments, dynamo=True, dynamic_shapes=shapes, **common)
+    assert program is not None
+    return program.model_proto
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporters' reports of progress and of being deprecated."""
+    logging.disable(logging.WARNING)
+    with warnings.catch_warnings(), open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        warnings.simplefilter("ignore")
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            yield
+    logging.disable(logging.NOTSET)
+
+
+def _make_distinct(net: nn.Module) -> None:
+    """Move every parameter a little until no two elements of the net are equal.
+
+    Ones and zeros of a fresh normalisation would hide a wrong rule, and equal elements could not
+    be told apart in the file.
+    """
+    parameters = [p for p in net.parameters() if p.is_floating_point()]
+    with torch.no_grad():
+        for p in parameters:
+            p.add_(0.1 * torch.randn_like(p))
+        while True:
+            flat = torch.cat([p.flatten() for p in parameters])
+            _, place, count = flat.unique(return_inverse=True, return_counts=True)
+            if int(count.max()) == 1:
+                return
+            twice = (count > 1)[place].split([p.numel() for p in parameters])
+            for p, mask in zip(parameters, twice, strict=True):
+                p.add_(1e-3 * torch.randn_like(p) * mask.view_as(p))
+
+
+def _sample(
+    net: nn.Module, inputs: dict[str, Tensor], names: tuple[str, ...], model: onnx.ModelProto
+) -> Sample:
+    """The point in float64, cast back. Modules that compute in float32 inside still do."""
+    double = copy.deepcopy(net).double()
+    feeds = {name: _leaf(x) for name, x in inputs.items()}
+    embedded = _watched(double)
+    found = double(*feeds.values())
+    outputs = dict(zip(names, found if isinstance(found, tuple) else (found,), strict=True))
+    rng = np.random.default_rng(7)
+    seeds = {n: rng.standard_normal(y.shape).astype(np.float32) for n, y in outputs.items()}
+    torch.autograd.backward(
+        list(outputs.values()), [torch.from_numpy(seed).double() for seed in seeds.values()]
+    )
+    parameters = _Elements(net, double, model)
+    own = {name: x.grad for name, x in feeds.items() if x.grad is not None}
+    tokens = {
+        output: embedded[name].grad
+        for name, output in _lookups(model, parameters)
+        if name in embedded
+    }
+    gradients = {name: _single(grad) for name, grad in {**own, **tokens}.items()}
+    return Sample(
+        {name: x.numpy() for name, x in inputs.items()},
+        seeds,
+        {name: _single(y) for name, y in outputs.items()},
+        {**gradients, **parameters.gradients},
+        {name: np.array(0) for name in parameters.missed},
+    )
+
+
+def _leaf(x: Tensor) -> Tensor:
+    return x.double().requires_grad_() if x.is_floating_point() else x
+
+
+def _single(x: Tensor | None) -> np.ndarray:
+    assert x is not None
+    return x.detach().to(torch.float32).numpy()
+
+
+def _watched(net: nn.Module) -> dict[str, Tensor]:
+    """What each embedding gives, by the name of its table, once the net has run."""
+    seen: dict[str, Tensor] = {}
+
+    def hook(name: str) -> Callable[..., None]:
+        def keep(module: nn.Module, args: Any, output: Tensor) -> None:
+            if output.requires_grad:  # positions that are not learned need none
+                output.retain_grad()
+                seen[name] = output
+
+        return keep
+
+    for name, module in net.named_modules():
+        if isinstance(module, nn.Embedding):
+            module.register_forward_hook(hook(f"{name}.weight"))
+    return seen
+
+
+def _lookups(model: onnx.ModelProto, parameters: _Elements) -> Iterator[tuple[str, str]]:
+    """Tables that tokens are looked up in, by their names in the framework, and the results."""
+    ports = {port.name for port in model.graph.input}
+    for node in model.graph.node:
+        if node.op_type == "Gather" and node.input[1] in ports:
+            name = parameters.whole.get(node.input[0])
+            if name is not None:
+                yield name, node.output[0]
+
+
+class _Elements:
+    """Where each element of the framework's parameters is in the file.
+
+    Exporters transpose, split, join and reorder parameters, and rename them; as all elements
+    differ, each is found by its value.
+
+    Attributes:
+        gradients: of the file's tensors that consist of such elements, each one there once.
+        whole: the framework's name of the parameter that a tensor of the file is.
+        missed: the framework's parameters of which an element is nowhere, or several times.
+    """
+
+    def __init__(self, net: nn.Module, double: nn.Module, model: onnx.ModelProto) -> None:
+        parameters = dict(net.named_parameters())
+        flat = np.concatenate([p.detach().numpy().ravel() for p in parameters.values()] or [[0.0]])
+        grads = np.concatenate([_gradient(double, n, p) for n, p in parameters.items()] or [[0.0]])
+        order = np.argsort(flat)
+        held = {
+            tensor.name: _positions(numpy_helper.to_array(tensor), flat, order)
+            for tensor in model.graph.initializer
+            if tensor.data_type == onnx.TensorProto.FLOAT
+        }
+        found = {name: places for name, places in held.items() if places is not None}
+        count = np.zeros(flat.size, int)
+        for places in found.values():
+            np.add.at(count, places.ravel(), 1)
+        self.gradients: Arrays = {
+            name: grads[places].astype(np.float32)
+            for name, places in found.items()
+            if (count[places] == 1).all() and not np.isnan(grads[places]).any()
+        }
+        self.whole: dict[str, str] = {}
+        self.missed: list[str] = []
+        start = 0
+        for name, p in parameters.items():
+            span = np.arange(start, start := start + p.numel())
+            if (count[span] != 1).any():
+                self.missed.append(name)
+            for file_name, places in found.items():
+                if np.array_equal(np.sort(places.ravel()), span):
+                    self.whole[file_name] = name
+
+
+def _gradient(double: nn.Module, name: str, p: Tensor) -> np.ndarray:
+    grad = dict(double.named_parameters())[name].grad
+    if grad is None:  # 0 for what the outputs do not depend on; unknown where torch has none
+        return np.full(p.numel(), 0.0 if p.requires_grad else np.nan)
+    return grad.numpy().ravel()
+
+
+def _positions(array: np.ndarray, flat: np.ndarray, order: np.ndarray) -> np.ndarray | None:
+    """Of each element, where it is among the parameters; None where one is not there."""
+    if array.size == 0:
+        return None
+    ranks = np.searchsorted(flat, array.ravel(), sorter=order).clip(max=flat.size - 1)
+    places = order[ranks].reshape(array.shape)
+    return places if np.array_equal(flat[places], array) else None
