@@ -103,11 +103,12 @@ def directional(
 ) -> float:
     """The derivative of the seeds' dot product with the outputs along directions of the inputs."""
 
-    ahead = _total(run, _moved(feeds, directions, step), seeds)
-    return (ahead - _total(run, _moved(feeds, directions, -step), seeds)) / (2.0 * step)
+    ahead = _total(run, moved(feeds, directions, step), seeds)
+    return (ahead - _total(run, moved(feeds, directions, -step), seeds)) / (2.0 * step)
 
 
-def _moved(feeds: Arrays, directions: Mapping[str, np.ndarray], step: float) -> Arrays:
+def moved(feeds: Arrays, directions: Mapping[str, np.ndarray], step: float) -> Arrays:
+    """Feeds a step further along directions of some of them."""
     return {
         name: np.asarray(x + step * directions[name], x.dtype) if name in directions else x
         for name, x in feeds.items()

@@ -9,7 +9,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -37,6 +37,7 @@ class Source:
         axes: names of axes of ports whose sizes are left open; the first of each by default.
         exporters: which exporters take it.
         opset: the exporter's own choice by default.
+        scripted: what is exported is compiled, not traced: loops and branches stay.
     """
 
     make: Callable[[], nn.Module]
@@ -45,7 +46,7 @@ class Source:
     axes: Axes | None = None
     exporters: tuple[Exporter, ...] = BOTH
     opset: int | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    scripted: bool = False
 
 
 def exported(source: Source, exporter: Exporter) -> Exported:
@@ -68,12 +69,12 @@ def _export(
         "input_names": list(inputs),
         "output_names": list(source.outputs),
         "opset_version": source.opset,
-        **source.options,
     }
     arguments = tuple(inputs.values())
     if exporter == "torch_script":
         buffer = io.BytesIO()
-        torch.onnx.export(net, arguments, buffer, dynamo=False, dynamic_axes=axes, **common)
+        what = torch.jit.script(net) if source.scripted else net
+        torch.onnx.export(what, arguments, buffer, dynamo=False, dynamic_axes=axes, **common)
         return onnx.load_model_from_string(buffer.getvalue())
     dims = {name: torch.export.Dim(name) for one in axes.values() for name in one.values()}
     shapes = tuple({a: dims[n] for a, n in axes.get(name, {}).items()} for name in inputs)
