@@ -28,6 +28,16 @@ ROWS = [
     ("half of the bins", 21, "(float[2, 11, 1] x) => (float[] z)"
      "<int64 step = {2}, float[5] window = {1, 1, 1, 1, 1}>"
      "{ [g] y = STFT(x, step, window) z = Relu(y) }", [2, 4, 3, 2]),
+    ("an axis from the end, as torch unflattens it", 20, "(float[N, 5, 24] x) => (float[] z)"
+     "<int64[1] last = {-1}, int64[1] rank = {3}, int64[1] start = {0}, int64[2] into = {3, 8},"
+     " int64[1] flat = {-1}>"
+     "{ axis = Mod(last, rank) end = Reshape(axis, flat) all = Shape(x)"
+     " before = Slice(all, start, end) sizes = Concat<axis = 0>(before, into)"
+     " [g] y = Reshape(x, sizes) z = Relu(y) }", ["N", 5, 3, 8]),
+    ("a constant that cannot be computed", 21, "(float[N, 4] x) => (float[] z)"
+     "<int64[1] one = {1}, int64[1] zero = {0}>"
+     "{ k = Mod(one, zero) two = Concat<axis = 0>(one, k) t = Reshape(x, two) [g] y = Relu(x)"
+     " w = ReduceSum(t) z = Mul(y, w) }", ["N", 4]),
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 import onnx
 from onnx import helper
 
-from portgrad.graph import walk
+from portgrad.graph import arithmetic, walk
 from portgrad.graph.check import guarded
 
 
@@ -128,12 +128,15 @@ def _outputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
 
 def inferred(model: onnx.ModelProto) -> onnx.ModelProto:
     """onnx's strict inference, which has nothing to say about a few operators: see `_LIKE`."""
+    like = arithmetic.computed(model)
     unknown = {
         place: onnx.NodeProto.FromString(node.SerializeToString())
         for place, node in enumerate(walk.all_nodes(model))
-        if (node.domain, node.op_type) in _LIKE
+        if place in like or (node.domain, node.op_type) in _LIKE
     }
-    like = {place: _LIKE[n.domain, n.op_type](n) for place, n in unknown.items()}
+    like |= {
+        place: _LIKE[n.domain, n.op_type](n) for place, n in unknown.items() if place not in like
+    }
     try:
         typed = onnx.shape_inference.infer_shapes(
             _exchanged(model, like), check_type=True, strict_mode=True, data_prop=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,17 +108,26 @@ def errors_of_differences(
         aimed = {name: targets[name] for name in names}
         size = sum(float(np.linalg.norm(g)) ** 2 for g in aimed.values()) ** 0.5
         close = max(allowed, CANCELLING) if label in others else allowed
-        error = _error(forward, feeds, wide_seeds, aimed, step, close * max(size, least), rng)
-        errors[label] = error / (close * max(size, least))
+        far = close * max(size, least)
+        differ = functools.partial(_differ, forward, feeds, wide_seeds, step)
+        errors[label] = _error(differ, aimed, far, rng) / far
     return errors
 
 
+def _differ(
+    forward: Forward, feeds: Arrays, seeds: list[np.ndarray], step: float, v: Arrays
+) -> tuple[float, float]:
+    """Differences along v ahead and behind."""
+    ahead, behind = (
+        directional(forward, moved(feeds, v, middle), seeds, v, step / 2)
+        for middle in (step / 2, -step / 2)
+    )
+    return ahead, behind
+
+
 def _error(
-    forward: Forward,
-    feeds: Arrays,
-    seeds: list[np.ndarray],
+    differ: Callable[[Arrays], tuple[float, float]],
     gradients: Arrays,
-    step: float,
     kink: float,
     rng: np.random.Generator,
 ) -> float:
@@ -127,13 +137,10 @@ def _error(
     """
     for _ in range(20):
         v = {name: rng.standard_normal(g.shape) for name, g in gradients.items()}
-        sides = [
-            directional(forward, moved(feeds, v, middle), seeds, v, step / 2)
-            for middle in (step / 2, -step / 2)
-        ]
-        if abs(sides[0] - sides[1]) <= kink:
+        ahead, behind = differ(v)
+        if abs(ahead - behind) <= kink:
             exact = sum(float(np.vdot(g.astype(np.float64), v[n])) for n, g in gradients.items())
-            return abs(exact - sum(sides) / 2)
+            return abs(exact - (ahead + behind) / 2)
     raise AssertionError(f"no smooth direction of {list(gradients)} was found")
 
 
