@@ -15,6 +15,7 @@ from portgrad.autodiff.sweep import Sweep, active, with_inner
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import InvalidRequest
+from portgrad.graph import pads
 
 GRADIENT = "grad/"
 SEED = "seed/"
@@ -140,3 +141,4 @@ def _finish(model: ir.Model, outputs: list[ir.Value], gradients: list[ir.Value])
     graph.outputs.clear()
     graph.outputs.extend([*outputs, *gradients])
     RemoveUnusedNodesPass()(model)
+    pads.spread(graph)

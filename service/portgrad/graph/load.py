@@ -6,7 +6,18 @@ import onnx
 import onnx_ir as ir
 
 from portgrad.errors import InvalidNet
-from portgrad.graph import bulk, functions, maps, opsets, pools, shapes, sparse, vocabulary, walk
+from portgrad.graph import (
+    bulk,
+    functions,
+    maps,
+    opsets,
+    pads,
+    pools,
+    shapes,
+    sparse,
+    vocabulary,
+    walk,
+)
 from portgrad.graph.check import check, check_text, read
 from portgrad.graph.external import ExternalData, locations
 from portgrad.graph.files import NetFiles
@@ -50,6 +61,7 @@ def load(files: NetFiles) -> ir.Model:
     model = shapes.infer(pools.mend(opsets.convert(functions.inline(model))))
     net = read(model)
     large.put_back(net)
+    pads.spread(net.graph)
     _order(net.graph, initializers)
     net.meta.update(opset=written_in, warnings=warnings, promised=promised)
     return net

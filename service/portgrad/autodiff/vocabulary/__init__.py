@@ -4,6 +4,7 @@ Each word is a short method of one of the groups below. Words use sizes that are
 compiling and fall back to `Shape` at run time, so that every rule works with symbolic dimensions.
 """
 
+from portgrad.autodiff.vocabulary.attention import AttentionWords
 from portgrad.autodiff.vocabulary.convolutions import ConvolutionWords
 from portgrad.autodiff.vocabulary.indexing import IndexingWords
 from portgrad.autodiff.vocabulary.recurrences import RecurrenceWords
@@ -14,6 +15,7 @@ from portgrad.autodiff.vocabulary.statistics import StatisticsWords
 
 
 class Vocabulary(
+    AttentionWords,
     ConvolutionWords,
     SamplingWords,
     IndexingWords,
