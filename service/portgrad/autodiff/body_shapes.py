@@ -1,6 +1,11 @@
-"""Shapes of the runtime's own operators follow from their bodies, of which onnx knows nothing."""
+"""Shapes of the runtime's own operators, of which onnx knows nothing.
+
+They follow from their bodies. What has a rule in place of a body has the shape of its operand.
+"""
 
 from __future__ import annotations
+
+from contextvars import ContextVar
 
 import onnx
 import onnx_ir as ir
@@ -12,9 +17,15 @@ from portgrad.autodiff.registry import Body, entries
 from portgrad.errors import Unsupported
 from portgrad.graph import contrib
 
+# A body that leaves some outputs to the node itself contains it, so its inference asks once more.
+_ASKED: ContextVar[frozenset[str]] = ContextVar("_ASKED", default=frozenset())
+_SHAPED_AS_FIRST = [("", "SimplifiedLayerNormalization")]
+
 
 def know_shapes() -> None:
-    """Let onnx infer through the runtime's own operators that have a body."""
+    """Let onnx infer through the runtime's own operators."""
+    for key in _SHAPED_AS_FIRST:
+        contrib.SHAPES[key] = _as_first
     for (domain, name), found in entries().items():
         for entry in found:
             if domain == contrib.DOMAIN and isinstance(entry, Body):
@@ -25,13 +36,16 @@ def _shapes(entry: Body, schema: onnx.defs.OpSchema) -> contrib.Shapes:
     """What onnx's inference asks for: the types of a node's outputs, read off its body."""
 
     def shapes(context: onnx.shape_inference.InferenceContext) -> list[onnx.TypeProto | None]:
-        node = _node(context, schema)
+        node = None if schema.name in _ASKED.get() else _node(context, schema)
         if node is None:
             return []
+        asked = _ASKED.set(_ASKED.get() | {schema.name})
         try:
             body = registered(entry, node, {"": WORKING_OPSET, schema.domain: 1})
         except Unsupported:
             return []
+        finally:
+            _ASKED.reset(asked)
         return [ir.serde.serialize_value(v).type for v in body.graph.outputs]
 
     return shapes
@@ -67,3 +81,8 @@ def _operand(context: onnx.shape_inference.InferenceContext, index: int) -> ir.V
         value.const_value = ir.serde.deserialize_tensor(data)
         ir.Graph((), (), nodes=(), initializers=(value,))
     return value
+
+
+def _as_first(context: onnx.shape_inference.InferenceContext) -> list[onnx.TypeProto | None]:
+    """The type of the first operand."""
+    return [context.get_input_type(0)]

@@ -79,6 +79,8 @@ class Emitter:
         if folded is not None:
             return (self.constant(folded),)
         inputs = [t.value if t is not None else None for t in tensors]
+        while inputs and inputs[-1] is None:  # the runtime's fusions can crash on an empty end
+            inputs.pop()
         given = {name: value for name, value in attributes.items() if value is not None}
         key = (schema.name, *map(id, inputs), outputs, *map(_hashable, sorted(given.items())))
         if key not in self._nodes:

@@ -56,7 +56,7 @@ def annotate_output(node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> No
     """Set dtype and shape of one further output of a node."""
     value = node.outputs[index]
     value.type = ir.TensorType(_dtype(node, schema, index))
-    if node.op_type == "LayerNormalization":
+    if node.op_type in {"LayerNormalization", "SimplifiedLayerNormalization"}:
         value.shape = _statistics_shape(node)
     if node.op_type in {"MaxPool", "Dropout", "TopK"}:  # Indices and mask lie beside the values
         value.shape = node.outputs[0].shape

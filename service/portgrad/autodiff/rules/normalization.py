@@ -198,9 +198,37 @@ def rms_normalization(
 ) -> list[Tensor]:
     ct, wide, wide_scale = op.widen(ct, x, scale)
     axes = _last_axes(op, x, axis)
-    square = op.reduce_mean(wide * wide, axes)
-    inv = _inverse_deviation(op, square, epsilon)
-    g = ct * wide_scale
-    projection = op.reduce_mean(g * wide, axes) * inv * inv
-    ct_x = (g - wide * projection) * inv
-    return _like(op, [ct_x, op.unbroadcast(ct * (wide * inv), scale)], [x, scale])
+    inv = op.inverse_rms(wide, axes, epsilon)
+    return _like(op, _through_rms(op, ct, wide, wide_scale, inv, axes), [x, scale])
+
+
+def _through_rms(
+    op: Op, ct: Tensor, x: Tensor, scale: Tensor, inv: Tensor, axes: Sequence[int]
+) -> list[Tensor]:
+    g = ct * scale
+    projection = op.reduce_mean(g * x, axes) * inv * inv
+    return [(g - x * projection) * inv, op.unbroadcast(ct * (x * inv), scale)]
+
+
+@vjp("SimplifiedLayerNormalization")  # as the runtime's optimizer writes RMSNormalization
+def simplified_layer_normalization(
+    op: Op,
+    ct: Tensor,
+    x: Tensor,
+    scale: Tensor,
+    *,
+    inv_std_var: Tensor,
+    ct_inv_std_var: Tensor | None,
+    axis: int,
+    epsilon: float,
+) -> list[Tensor]:
+    ct, wide, wide_scale = op.widen(ct, x, scale)
+    axes = _last_axes(op, x, axis)
+    # Beside doubles the runtime keeps it in float32.
+    kept = inv_std_var.dtype == wide.dtype
+    inv = inv_std_var if kept else op.inverse_rms(wide, axes, epsilon)
+    ct_x, ct_scale = _through_rms(op, ct, wide, wide_scale, inv, axes)
+    if ct_inv_std_var is not None:
+        share = op.share(wide, inv, axes)
+        ct_x = ct_x - wide * (op.cast_like(ct_inv_std_var, wide) * inv * inv * inv * share)
+    return _like(op, [ct_x, ct_scale], [x, scale])

@@ -56,6 +56,12 @@ class ShapeWords(Emitter):
                 total = size if isinstance(total, int) and total == 1 else size * total
         return total
 
+    def quotient(self, size: Size, count: Size) -> Size:
+        """A size over another, rounded down."""
+        if isinstance(size, int) and isinstance(count, int):
+            return size // max(count, 1)
+        return self.Div(self.vector([size]), self.vector([count]))
+
     def vector(self, sizes: Sequence[Size]) -> Tensor:
         """Sizes as one int64 vector."""
         known = [size for size in sizes if isinstance(size, int)]

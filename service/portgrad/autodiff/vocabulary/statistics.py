@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import onnx_ir as ir
 
 from portgrad.autodiff.tensor import Tensor
@@ -16,6 +18,10 @@ class StatisticsWords(ReductionWords):
         double = any(x.dtype == ir.DataType.DOUBLE for x in tensors)
         dtype = ir.DataType.DOUBLE if double else ir.DataType.FLOAT
         return [x if x.dtype == dtype else self.Cast(x, to=dtype) for x in tensors]
+
+    def inverse_rms(self, x: Tensor, axes: Sequence[int], epsilon: float) -> Tensor:
+        """One over the root of the mean square over some axes, which stay as axes of size 1."""
+        return self.Reciprocal(self.Sqrt(self.reduce_mean(x * x, axes) + epsilon))
 
     def along_channels(self, parameter: Tensor, x: Tensor) -> Tensor:
         """A vector with an element for each channel, made to broadcast along axis 1 of x."""

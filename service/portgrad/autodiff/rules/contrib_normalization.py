@@ -1,0 +1,91 @@
+"""com.microsoft: normalisation, alone and fused with the sum or the embeddings before it.
+
+Statistics and gates are computed in float32, as the kernels do.
+"""
+
+from __future__ import annotations
+
+from portgrad.autodiff.registry import body
+from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.vocabulary import Vocabulary as Op
+from portgrad.errors import Unsupported
+
+_DOMAIN = "com.microsoft"
+
+
+@body("SkipLayerNormalization", domain=_DOMAIN)
+def skip_layer_normalization(
+    op: Op,
+    input: Tensor,
+    skip: Tensor,
+    gamma: Tensor,
+    beta: Tensor | None,
+    bias: Tensor | None,
+    *,
+    epsilon: float,
+) -> tuple[Tensor, ...]:
+    total = _added(input + skip, bias)
+    y, mean, inv = op.LayerNormalization(total, gamma, beta, epsilon=epsilon, outputs=3)
+    return y, mean, inv, total
+
+
+@body("SkipSimplifiedLayerNormalization", domain=_DOMAIN)
+def skip_simplified_layer_normalization(
+    op: Op,
+    input: Tensor,
+    skip: Tensor,
+    gamma: Tensor,
+    bias: Tensor | None,
+    *,
+    epsilon: float,
+) -> tuple[Tensor | Unsupported, ...]:
+    total = _added(input + skip, bias)
+    wide, wide_gamma = op.widen(total, gamma)
+    inv = op.inverse_rms(wide, [-1], epsilon)
+    y = op.cast_like(wide * inv * wide_gamma, gamma)
+    return y, Unsupported("it subtracts no mean, which its output 'mean' would hold"), inv, total
+
+
+def _added(x: Tensor, bias: Tensor | None) -> Tensor:
+    return x if bias is None else x + bias
+
+
+@body("EmbedLayerNormalization", domain=_DOMAIN)
+def embed_layer_normalization(
+    op: Op,
+    input_ids: Tensor,
+    segment_ids: Tensor | None,
+    word_embedding: Tensor,
+    position_embedding: Tensor,
+    segment_embedding: Tensor | None,
+    gamma: Tensor,
+    beta: Tensor,
+    mask: Tensor | None,
+    position_ids: Tensor | None,
+    *,
+    epsilon: float,
+) -> tuple[Tensor | None, ...]:
+    words = op.Gather(word_embedding, input_ids)
+    total = words + _of_positions(op, position_embedding, position_ids, input_ids)
+    if segment_ids is not None and segment_embedding is not None:
+        total = total + op.Gather(segment_embedding, segment_ids)
+    # mask_index counts a mask of integers, which the node itself goes on doing.
+    return op.LayerNormalization(total, gamma, beta, epsilon=epsilon), None, total
+
+
+def _of_positions(op: Op, table: Tensor, ids: Tensor | None, words: Tensor) -> Tensor:
+    """The embeddings of the given positions, or of the first ones."""
+    return op.Gather(table, op.iota(op.size(words, -1)) if ids is None else ids)
+
+
+@body("GatedRMSNorm", domain=_DOMAIN)
+def gated_rms_norm(
+    op: Op, x: Tensor, scale: Tensor, gate: Tensor, *, activation: str, epsilon: float
+) -> Tensor:
+    wide, wide_scale, z = op.widen(x, scale, gate)
+    [width] = op.dims(scale)
+    *lead, whole = op.dims(x)
+    groups = op.reshape(wide, [*lead, op.quotient(whole, width), width])
+    normal = op.reshape_like(groups * op.inverse_rms(groups, [-1], epsilon) * wide_scale, x)
+    s = op.Sigmoid(z)
+    return op.cast_like(normal * (s if activation == "sigmoid" else z * s), x)
