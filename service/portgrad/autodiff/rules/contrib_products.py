@@ -54,6 +54,26 @@ def fused_mat_mul(
     transbatcha: int,
     transbatchb: int,
 ) -> Tensor:
+    return _product(op, a, b, alpha, transa, transb, transbatcha, transbatchb)
+
+
+@body("TransposeMatMul", domain=_DOMAIN)
+def transpose_mat_mul(
+    op: Op, a: Tensor, b: Tensor, *, alpha: float, transa: int, transb: int
+) -> Tensor:
+    return _product(op, a, b, alpha, transa, transb)
+
+
+def _product(
+    op: Op,
+    a: Tensor,
+    b: Tensor,
+    alpha: float,
+    transa: int,
+    transb: int,
+    transbatcha: int = 0,
+    transbatchb: int = 0,
+) -> Tensor:
     left = _turned(op, a, transa, transbatcha)
     if transb and not transbatchb and op.rank(b) == 2 and op.rank(left) > 1:
         # As one Gemm: a Transpose of a weight would be folded into a second copy of it.
@@ -63,15 +83,6 @@ def fused_mat_mul(
         return op.reshape(product, [*lead, op.dims(b)[0]])
     product = left @ _turned(op, b, transb, transbatchb)
     return product if alpha == 1.0 else product * alpha
-
-
-@body("TransposeMatMul", domain=_DOMAIN)
-def transpose_mat_mul(
-    op: Op, a: Tensor, b: Tensor, *, alpha: float, transa: int, transb: int
-) -> Tensor:
-    return fused_mat_mul(
-        op, a, b, alpha=alpha, transa=transa, transb=transb, transbatcha=0, transbatchb=0
-    )
 
 
 def _turned(op: Op, x: Tensor, swap: int, batch: int) -> Tensor:
