@@ -15,8 +15,8 @@ from onnx import helper
 
 from portgrad.autodiff.binding import Call, has_function_body, schema_of_node
 from portgrad.autodiff.emitter import schema_of
-from portgrad.autodiff.registry import Body, lookup
-from portgrad.autodiff.sweep import UNSAID, explained
+from portgrad.autodiff.registry import Body, Result, Zero, lookup
+from portgrad.autodiff.sweep import UNSAID, explained, label
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import Unsupported
@@ -65,7 +65,8 @@ def _detach(graph: ir.Graph, nodes: list[ir.Node], prefix: str) -> None:
     graph.initializers.clear()
     graph.remove(nodes)
     for node in nodes:
-        node.name = None  # reported by its first output, which has the prefix
+        if UNSAID not in node.meta:
+            node.name = None  # reported by its first output, which has the prefix
         for value in node.outputs:
             if value.name:
                 value.name = prefix + value.name
@@ -100,6 +101,7 @@ def registered(entry: Body, node: ir.Node, opsets: Mapping[str, int]) -> ir.Mode
         [None if value is None else inside[value] for value in node.inputs],
         node.attributes.values(),
         num_outputs=len(node.outputs),
+        name=label(node),
     )
     schema = schema_of(node.op_type, opsets.get(node.domain, 1), node.domain)
     results = entry(Call(Vocabulary(graph, opsets[""]), twin, schema, ()))
@@ -130,10 +132,10 @@ def _give(
     graph: ir.Graph,
     node: ir.Node,
     twin: ir.Node,
-    results: list[Tensor | Unsupported | None],
+    results: list[Result],
 ) -> None:
     """Make the results the outputs of the body; the node itself goes on computing the others."""
-    reasons = {}
+    reasons: dict[int, str | Zero] = {}
     for index, (outer, result) in enumerate(zip(node.outputs, results, strict=False)):
         if not outer.name:
             continue
@@ -143,7 +145,7 @@ def _give(
         value = twin.outputs[index]
         value.name, value.type, value.shape = f"kept{index}", outer.type, outer.shape
         graph.outputs.append(value)
-        reasons[index] = str(result) if isinstance(result, Unsupported) else ""
+        reasons[index] = result if isinstance(result, Zero) else str(result or "")
     if reasons:
         twin.meta[UNSAID] = reasons
         graph.append(twin)

@@ -50,7 +50,7 @@ class Body:
 
     The function takes `op`, the operands, and by keyword attributes and `node`; it gives the
     outputs: None for one that the node itself goes on computing (integers, text), Unsupported for
-    one that cannot be said in other operators.
+    one that cannot be said in other operators, Zero for one that is piecewise constant.
     """
 
     function: Function
@@ -60,10 +60,10 @@ class Body:
     kink: str | None
     cost: str | None = None
 
-    def __call__(self, call: Call) -> list[Cotangent]:
+    def __call__(self, call: Call) -> list[Result]:
         """The outputs, lined up with the schema's as far as the function gives them."""
         results = self.function(call.op, *call.operands(), **call.named(self.signature))
-        if isinstance(results, Tensor | Unsupported) or results is None:
+        if isinstance(results, Tensor | Unsupported | Zero) or results is None:
             results = (results,)
         return list(results)
 
@@ -94,6 +94,8 @@ class Refused:
     reason: str
 
 
+# What a body gives for one output.
+Result = Tensor | Unsupported | Zero | None
 Entry = Rule | Body | Control | Zero | Refused
 _ENTRIES: dict[tuple[str, str], list[Entry]] = {}
 

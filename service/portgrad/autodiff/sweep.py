@@ -93,24 +93,24 @@ class Sweep:
         entry = lookup(node.domain, node.op_type, version)
         if isinstance(entry, Rule | Control):
             return entry
+        if isinstance(entry, Body):
+            entry = _unsaid(node, cotangents)
         if isinstance(entry, Zero):
             if entry.warning:
                 self.warnings.append(f"{described(node)}: {entry.warning}")
             return None
-        if isinstance(entry, Refused):
-            reason = entry.reason
-        elif isinstance(entry, Body):
-            reason = _unsaid(node, cotangents)
-        else:
-            reason = "no rule is registered for it"
+        reason = "no rule is registered for it" if entry is None else entry.reason
         raise explained(Unsupported(reason), node, schema)
 
 
-def _unsaid(node: ir.Node, cotangents: list[Tensor | None]) -> str:
-    """Why no cotangent goes through an output that a node's body does not give."""
+def _unsaid(node: ir.Node, cotangents: list[Tensor | None]) -> Zero | Refused:
+    """What becomes of the cotangent of an output that a node's body does not give."""
     index = next(k for k, ct in enumerate(cotangents) if ct is not None)
+    found = node.meta.get(UNSAID, {}).get(index)
+    if isinstance(found, Zero):
+        return found
     default = f"no derivative is built through its output {node.outputs[index].name!r}"
-    return node.meta.get(UNSAID, {}).get(index) or default
+    return Refused(found or default)
 
 
 def described(node: ir.Node) -> str:

@@ -165,18 +165,10 @@ def _same(node: onnx.NodeProto) -> onnx.NodeProto:
     return helper.make_node("Identity", node.input[:1], node.output, node.name)
 
 
-def _same_in_float(node: onnx.NodeProto) -> onnx.NodeProto:
-    to = onnx.TensorProto.FLOAT
-    return helper.make_node("Cast", node.input[:1], node.output, node.name, to=to)
-
-
 # Operators for whose outputs onnx infers no rank, and a node that is shaped like them.
 _LIKE: Mapping[tuple[str, str], Callable[[onnx.NodeProto], onnx.NodeProto]] = {
     ("", "GroupNormalization"): _same,
     ("", "MaxUnpool"): _sized,
-    ("ai.onnx.ml", "Imputer"): _same,
-    ("ai.onnx.ml", "Normalizer"): _same_in_float,
-    ("ai.onnx.ml", "Scaler"): _same_in_float,
 }
 
 

@@ -1,10 +1,11 @@
-"""Words about recurrences: a Scan whose body is written as a function."""
+"""Words about recurrences: a Scan or a Loop whose body is written as a function."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
 import onnx_ir as ir
 
 from portgrad.autodiff.tensor import Tensor
@@ -13,6 +14,9 @@ from portgrad.autodiff.vocabulary.shapes import ShapeWords
 Tensors: TypeAlias = Sequence[Tensor]
 # The emitter of the body, the states, a slice of all that is read: new states, slices to write.
 Step: TypeAlias = Callable[[Any, Tensors, Tensors], tuple[Tensors, Tensors]]
+
+# The emitter of the body, the states: new states, and whether to go on.
+Again: TypeAlias = Callable[[Any, Tensors], tuple[Tensors, Tensor]]
 
 
 class RecurrenceWords(ShapeWords):
@@ -54,6 +58,26 @@ class RecurrenceWords(ShapeWords):
             likes.append(ir.Value(type=x.value.type, shape=shape))
         results = self.call("Scan", [x.value for x in (*states, *read)], attributes, likes)
         return results[: len(states)], results[len(states) :]
+
+    def repeat(self, step: Again, states: Tensors, most: int) -> list[Tensor]:
+        """Go on from state to state, at most so many times, until a step says that it was the last.
+
+        Args:
+            step: one step; it may use tensors of the graph around it.
+            states: what the states start as.
+            most: how many steps there are at most.
+        """
+        body = ir.Graph((), (), nodes=(), name=self.fresh("step"))
+        inner = type(self)(body, self.opset, self.fresh)
+        inner._input(self.index(0), ir.Shape(()))
+        inner._input(self.constant(np.asarray(True)), ir.Shape(()))
+        after, going = step(inner, [inner._input(x, x.value.shape) for x in states])
+        for x in (going, *after):
+            body.outputs.append(inner._result(x))
+        inputs = [self.index(most).value, None, *(x.value for x in states)]
+        return self.call(
+            "Loop", inputs, {"body": ir.AttrGraph("body", body)}, [x.value for x in states]
+        )
 
     def _result(self, x: Tensor) -> ir.Value:
         """What can be an output: computed here, and no output yet."""

@@ -1,0 +1,109 @@
+"""ai.onnx.ml: operators that rescale or replace features.
+
+An attribute has one number for all, or one for each feature. The features are those of axis 1
+(axis 0 of a single row), and the runtime counts elements through modulo their number, whatever
+axes follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from portgrad.autodiff.registry import body
+from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.vocabulary import Vocabulary as Op
+from portgrad.autodiff.vocabulary.shapes import Size
+from portgrad.errors import Unsupported
+
+_DOMAIN = "ai.onnx.ml"
+
+
+@body("Scaler", domain=_DOMAIN)
+def scaler(
+    op: Op, x: Tensor, *, offset: Sequence[float] | None, scale: Sequence[float] | None
+) -> Tensor:
+    offsets, scales = list(offset or ()), list(scale or ())
+    if not scales or len(offsets) != len(scales):
+        raise Unsupported(f"it has {len(scales)} scales and {len(offsets)} offsets")
+    floating = x if x.floating else op.Cast(x, to=ir.DataType.FLOAT)
+
+    def scaled(rows: Tensor) -> Tensor:
+        return (rows - _numbers(op, offsets, rows)) * _numbers(op, scales, rows)
+
+    return _to_float(op, _by_feature(op, floating, len(scales), scaled))
+
+
+@body("Imputer", domain=_DOMAIN, kink="0 where an element is replaced")
+def imputer(
+    op: Op, x: Tensor, *, imputed_value_floats: Sequence[float] | None, replaced_value_float: float
+) -> Tensor | None:
+    if not x.floating:
+        return None
+    values = list(imputed_value_floats or ())
+    if not values:
+        raise Unsupported("it has no imputed_value_floats")
+    features = op.dims(x)[0 if op.rank(x) == 1 else 1]
+    if isinstance(features, int) and features != len(values):
+        values = values[:1]  # as the runtime does
+    by_feature = len(values) if isinstance(features, int) else 1
+    if by_feature != len(values) and op.rank(x) > 2:
+        raise Unsupported("the number of its features is not known before the net runs")
+
+    def imputed(rows: Tensor) -> Tensor:
+        replaced = op.scalar(replaced_value_float, rows)
+        missing = op.IsNaN(rows) if np.isnan(replaced_value_float) else op.Equal(rows, replaced)
+        given = _numbers(op, values, rows)
+        return op.Where(missing, _cut(op, given, features, len(values)), rows)
+
+    return _by_feature(op, x, by_feature, imputed)
+
+
+def _cut(op: Op, numbers: Tensor, features: Size, count: int) -> Tensor:
+    """Numbers for so many features: the first one for all if there are not as many."""
+    if isinstance(features, int) or count == 1:
+        return numbers
+    as_many = op.Cast(op.Equal(features, op.ints(count)), to=ir.DataType.INT64)
+    return op.Gather(numbers, op.iota(features) * as_many)
+
+
+@body(
+    "Normalizer",
+    domain=_DOMAIN,
+    kink="L1 and L2: 0 where a row is 0, L1 also at a 0; MAX: even among ties; where the largest "
+    "element is 0, as the runtime does: the row passes",
+)
+def normalizer(op: Op, x: Tensor, *, norm: str) -> Tensor:
+    if op.rank(x) not in {1, 2}:
+        raise Unsupported(f"it takes a row or rows of features, not {x.shape}")
+    rows = _to_float(op, x)
+    if norm == "MAX":
+        most = op.ReduceMax(rows, [-1])
+        none = op.Equal(most, op.scalar(0.0, most))
+        return op.Where(none, rows, rows / _or_one(op, none, most))
+    size = op.ReduceL1(rows, [-1]) if norm == "L1" else op.ReduceL2(rows, [-1])
+    none = op.Equal(size, op.scalar(0.0, size))
+    inverse = op.Reciprocal(_or_one(op, none, size))
+    return rows * op.Where(none, op.scalar(0.0, size), inverse)
+
+
+def _or_one(op: Op, none: Tensor, divisor: Tensor) -> Tensor:
+    return op.Where(none, op.scalar(1.0, divisor), divisor)
+
+
+def _to_float(op: Op, x: Tensor) -> Tensor:
+    return x if x.dtype == ir.DataType.FLOAT else op.Cast(x, to=ir.DataType.FLOAT)
+
+
+def _numbers(op: Op, numbers: Sequence[float], like: Tensor) -> Tensor:
+    """The numbers of an attribute, which are float32, in another tensor's dtype."""
+    return op.constant(np.asarray(numbers, np.float32).astype(like.dtype.numpy()))
+
+
+def _by_feature(op: Op, x: Tensor, count: int, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """A function of rows that broadcasts so many numbers over them, applied to x."""
+    if count == 1 or op.rank(x) <= 2:
+        return function(x)
+    return op.reshape_like(function(op.Reshape(x, [-1, count])), x)

@@ -1,0 +1,130 @@
+"""ai.onnx.ml: support vector machines, with libsvm's layout of classes and pairs of classes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from portgrad.autodiff.registry import Result, Zero, body
+from portgrad.autodiff.rules.ml_coupling import coupled
+from portgrad.autodiff.rules.ml_scores import (
+    DOMAIN,
+    matrix,
+    product,
+    rows,
+    transformed,
+    two_columns,
+)
+from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.vocabulary import Vocabulary as Op
+from portgrad.errors import Unsupported
+
+Floats = Sequence[float] | None
+_COST = "RBF holds a difference for each example, support vector and feature"
+_OUTLIER = Zero("it says 1 or -1 (one_class), which is piecewise constant, so its gradient is zero")
+
+
+@body("SVMRegressor", domain=DOMAIN, cost=_COST)
+def svm_regressor(
+    op: Op,
+    x: Tensor,
+    *,
+    coefficients: Floats,
+    kernel_params: Floats,
+    kernel_type: str,
+    n_supports: int,
+    one_class: int,
+    rho: Floats,
+    support_vectors: Floats,
+) -> Result:
+    if one_class:
+        return _OUTLIER
+    weights = matrix("coefficients", coefficients, 1)
+    if n_supports < 1:
+        return product(op, rows(op, x), weights, _offsets(rho, 1))
+    vectors = matrix("support_vectors", support_vectors, n_supports)
+    similar = _kernel(op, rows(op, x), vectors, kernel_type, kernel_params)
+    return product(op, similar, weights, _offsets(rho, 1))
+
+
+@body("SVMClassifier", domain=DOMAIN, cost=_COST, kink="between the jumps of the pairwise coupling")
+def svm_classifier(
+    op: Op,
+    x: Tensor,
+    *,
+    classlabels_ints: Sequence[int] | None,
+    classlabels_strings: Sequence[str] | None,
+    coefficients: Floats,
+    kernel_params: Floats,
+    kernel_type: str,
+    post_transform: str,
+    prob_a: Floats,
+    prob_b: Floats,
+    rho: Floats,
+    support_vectors: Floats,
+    vectors_per_class: Sequence[int] | None,
+) -> tuple[None, Tensor]:
+    classes, counts = len(classlabels_strings or classlabels_ints or ()), vectors_per_class or ()
+    if not sum(counts):
+        weights = matrix("coefficients", coefficients, classes)
+        scores = product(op, rows(op, x), weights, _offsets(rho, 1))
+        return None, transformed(op, scores, post_transform, classes)
+    if classes < 2 or len(counts) != classes:
+        raise Unsupported(f"it has {classes} classes and {len(counts)} vectors_per_class")
+    pairs = classes * (classes - 1) // 2
+    vectors = matrix("support_vectors", support_vectors, sum(counts))
+    similar = _kernel(op, rows(op, x), vectors, kernel_type, kernel_params)
+    votes = product(op, similar, _by_pair(coefficients, counts), _offsets(rho, pairs))
+    if prob_a:
+        beaten = votes * _row(op, prob_a, pairs) + _row(op, prob_b, pairs)
+        return None, transformed(op, coupled(op, beaten, classes), post_transform, classes)
+    if classes > 2:
+        return None, transformed(op, votes, post_transform, pairs)
+    mirrored = post_transform == "NONE"
+    return None, two_columns(op, votes, post_transform, mirrored=mirrored)
+
+
+def _offsets(rho: Floats, count: int) -> list[float]:
+    held = list(rho or ())
+    if len(held) < count:
+        raise Unsupported(f"it has {len(held)} rho, and {count} are needed")
+    return held[:count]
+
+
+def _row(op: Op, values: Floats, count: int) -> Tensor:
+    return op.constant(np.asarray(_offsets(values, count), np.float32))
+
+
+def _by_pair(coefficients: Floats, counts: Sequence[int]) -> np.ndarray:
+    """The weight of each support vector in the vote of each pair of classes.
+
+    Row c of the coefficients has what a vector says against the c-th of the other classes.
+    """
+    held = matrix("coefficients", coefficients, len(counts) - 1)
+    ends = np.cumsum(counts)
+    of = [slice(end - count, end) for count, end in zip(counts, ends, strict=True)]
+    votes = []
+    for i, j in itertools.combinations(range(len(counts)), 2):
+        vote = np.zeros(ends[-1], np.float32)
+        vote[of[i]], vote[of[j]] = held[j - 1, of[i]], held[i, of[j]]
+        votes.append(vote)
+    return np.stack(votes)
+
+
+def _kernel(op: Op, x: Tensor, vectors: np.ndarray, kind: str, parameters: Floats) -> Tensor:
+    """How similar each row is to each support vector."""
+    gamma, coef0, degree = (*(float(p) for p in parameters or (0.0, 0.0, 0.0)),)[:3]
+    if kind == "RBF":
+        # As a difference, since |x|² - 2 x·v + |v|² cancels where x is near to v.
+        away = op.unsqueeze(x, 1) - op.constant(vectors[None])
+        return op.Exp(op.reduce_sum(away * away, [2], keepdims=False) * -gamma)
+    if kind == "LINEAR":
+        return product(op, x, vectors, ())
+    inner = product(op, x, vectors, ()) * gamma + coef0
+    if kind == "SIGMOID":
+        return op.Tanh(inner)
+    if kind != "POLY":
+        raise Unsupported(f"its kernel_type {kind!r} is not known")
+    return inner**degree
