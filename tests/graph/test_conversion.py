@@ -37,18 +37,24 @@ REFUSED = [
     ("Scan 8", 8, """(float[1, 3] h, float[1, 4, 3] x) => (float[1, 3] y, float[1, 4, 3] z) {
         [bad] y, z = Scan <num_scan_inputs = 1, body = g (float[3] a, float[3] b)
             => (float[3] c, float[3] d) { c = Add(a, b) d = Identity(c) }> ("", h, x) }"""),
-    ("nearest by unknown scales", 10,
-     "(float[1, 2, 4, 6] x, float[4] s) => (float[A, B, C, D] y) { [bad] y = Resize(x, s) }"),
-    ("statistics of each pixel", 8, f"(float[1, 2, 4, 6] x, {BN}) => (float[1, 2, 4, 6] y)"
+    ("cubic before 11", 10, "(float[1, 2, 4, 6] x, float[4] s) => (float[A, B, C, D] y)"
+     "{ [bad] y = Resize<mode = \"cubic\">(x, s) }"),
+    ("another mode of Upsample", 9, "(float[1, 2, 4, 6] x, float[4] s) => (float[A, B, C, D] y)"
+     "{ [bad] y = Upsample<mode = \"cubic\">(x, s) }"),
+    ("statistics of each pixel", 6, f"(float[1, 2, 4, 6] x, {BN}) => (float[1, 2, 4, 6] y)"
      "{ [bad] y = BatchNormalization<spatial = 0>(x, s, b, m, v) }"),
     ("statistics to be updated", 7, f"(float[1, 2, 4, 6] x, {BN}) => (float[1, 2, 4, 6] y)"
      "{ [bad] y, p, q, r, t = BatchNormalization(x, s, b, m, v) }"),
     ("a mask that is read", 10, "(float[3] x) => (float[3] y, bool[3] m)"
      "{ [bad] y, m = Dropout(x) }"),
-    ("recurrent before 7", 6, "(float[4, 2, 3] x, float[1, 5, 3] w, float[1, 5, 5] r) =>"
-     "(float[K, L, M, N] y) { [bad] y = RNN<hidden_size = 5>(x, w, r) }"),
     ("Tile before 6", 5, "(float[3] x, float n, float a) => (float[N] y)"
      "{ [bad] y = Tile(x, n, a) }"),
+    ("Split of 1", 1, "(float[3] x, float[2] n) => (float[M] y, float[N] z)"
+     "{ [bad] y, z = Split(x, n) }"),
+    ("an exponent that is not whole", 1, "(float[1, 2, 4] x) => (float[1, 2, 1] y)"
+     "{ [bad] y = GlobalLpPool<p = 1.5>(x) }"),
+    ("ScaledTanh without its factors", 8, "(float[3] x) => (float[3] y)"
+     "{ [bad] y = ScaledTanh(x) }"),
     ("an axis without rank", 6, "(float[3] b, float[2, 3] a) => (float[2, 3] y) { "
      "i = If(z) <then_branch = t () => (float[2, 3] p) { p = Identity(a) },"
      " else_branch = e () => (float[3] q) { q = Identity(b) }> "
@@ -66,6 +72,36 @@ def test_what_cannot_be_converted_is_refused_by_name(opset: int, text: str) -> N
     assert caught.value.code == "unsupported_opset"
     assert "`bad`" in (caught.value.where or "")
     assert caught.value.remedy
+
+
+DEPRECATED = [
+    ("Scatter", 11, "(float[3] x, int64[1] i, float[1] u) => (float[3] y) "
+     "{ [bad] y = Scatter(x, i, u) }"),
+    ("Upsample", 10, "(float[1, 2, 4, 6] x, float[4] s) => (float[A, B, C, D] y)"
+     "{ [bad] y = Upsample(x, s) }"),
+    ("GroupNormalization", 18, "(float[1, 2, 4, 6] x, float[1] s, float[1] b) =>"
+     "(float[1, 2, 4, 6] y) { [bad] y = GroupNormalization<num_groups = 1>(x, s, b) }"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("op", "opset", "text"), DEPRECATED, ids=[row[0] for row in DEPRECATED])
+def test_what_the_standard_withdrew_is_refused_by_name(op: str, opset: int, text: str) -> None:
+    with pytest.raises(InvalidNet) as caught:
+        loaded(model(text, opset))
+    assert caught.value.code == "invalid_net"
+    assert "`bad`" in (caught.value.where or "")
+    assert f"{op} is deprecated in domain_version of {opset}" in (caught.value.found or "")
+
+
+@pytest.mark.parametrize("opset", [9, 10])
+@pytest.mark.parametrize("op", ["Affine", "ThresholdedRelu"])
+def test_removed_operators_are_known_as_long_as_there_were_any(op: str, opset: int) -> None:
+    proto = model(f"(float[3] x) => (float[3] y) {{ [one] y = {op}(x) }}", opset)
+    if (op, opset) == ("Affine", 10):
+        with pytest.raises(InvalidNet, match="no operator Affine in opset 10"):
+            loaded(proto)
+    else:
+        assert "one" in {node.name for node in loaded(proto).graph}
 
 
 def test_a_foreign_operator_with_a_subgraph_is_not_converted() -> None:

@@ -117,7 +117,7 @@ class Row:
         constant = {f"x{i}" for i in self.constants}
         fixed = {f"x{i}" for i in self.fixed}
         ports = [
-            _port(n, x, symbolic and n not in fixed) for n, x in arrays.items() if n not in constant
+            port(n, x, symbolic and n not in fixed) for n, x in arrays.items() if n not in constant
         ]
         operands = [f"x{i}" if x is not None else "" for i, x in enumerate(self.inputs)]
         node = helper.make_node(
@@ -132,13 +132,14 @@ class Row:
             imports.append(helper.make_opsetid(self.domain, newest))
         model = helper.make_model(graph, opset_imports=imports, ir_version=10)
         inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-        for port in inferred.graph.output:
-            if not port.type.tensor_type.elem_type:  # onnx infers nothing of GroupNormalization
-                port.type.CopyFrom(inferred.graph.input[0].type)
+        for output in inferred.graph.output:
+            if not output.type.tensor_type.elem_type:  # onnx infers nothing of GroupNormalization
+                output.type.CopyFrom(inferred.graph.input[0].type)
         return inferred
 
 
-def _port(name: str, array: np.ndarray, symbolic: bool) -> onnx.ValueInfoProto:
+def port(name: str, array: np.ndarray, symbolic: bool = False) -> onnx.ValueInfoProto:
+    """A graph input that an array fits, with a symbol for each size where that is wanted."""
     shape = [f"{name}_{i}" for i in range(array.ndim)] if symbolic else array.shape
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), shape)
 

@@ -4,80 +4,51 @@ Such a node waits in a domain of its own, which the converter does not touch, an
 then writes what it means in operators of the working opset. What it was called, it stays called.
 
 Broken are: Hardmax and Resize (silently wrong), Upsample (becomes such a Resize), PRelu's slope
-and the `axis` of broadcasting before opset 7 (silently wrong), Cast and comparisons before opset 7
-(no conversion). Softmax and LogSoftmax come out right, but hidden between a Flatten and a Reshape
-even where one axis was meant.
+and the `axis` of broadcasting before opset 7 (silently wrong). Cast and comparisons before opset 7,
+recurrent operators before 7, LpPool and Split of opset 1, Tile before 6, statistics of each element
+in BatchNormalization and what ONNX removed have no conversion. Softmax and LogSoftmax come out
+right, but hidden between a Flatten and a Reshape even where one axis was meant.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
-from portgrad.errors import InvalidNet
 from portgrad.graph import walk
 from portgrad.graph.known import Known, Shape
-
-SHELTER = "portgrad.shelter"
-
-Nodes = list[onnx.NodeProto]
+from portgrad.graph.old import SHELTER, Nodes, Old
+from portgrad.graph.removed import REMOVED, removed
 
 
-@dataclass(frozen=True)
-class Old:
-    """A node of an old opset that waits for its adapter."""
-
-    node: onnx.NodeProto
-    version: int
-    known: Known
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """The node's attributes as Python values, strings as text."""
-        read = {a.name: helper.get_attribute_value(a) for a in self.node.attribute}
-        return {k: v.decode() if isinstance(v, bytes) else v for k, v in read.items()}
-
-    def rank(self, index: int) -> int:
-        """The rank of an operand."""
-        rank = self.known.rank(self.node.input[index])
-        if rank is None:
-            raise self.refused(f"the rank of its operand `{self.node.input[index]}` is not known")
-        return rank
-
-    def refused(self, why: str) -> InvalidNet:
-        """The error that this node cannot be adapted."""
-        return refused(self.node, self.version, why)
-
-    def emit(self, op: str, inputs: list[str], role: str, **attributes: Any) -> onnx.NodeProto:
-        """A helper node, named after this one and its role."""
-        output = self.known.fresh(f"{self.node.output[0]}_{role}")
-        return helper.make_node(op, inputs, [output], output, **attributes)
-
-    def constant(self, array: np.ndarray[Any, Any], role: str) -> onnx.NodeProto:
-        """A Constant node."""
-        return self.emit("Constant", [], role, value=numpy_helper.from_array(array))
-
-    def final(self, op: str, inputs: list[str], **attributes: Any) -> onnx.NodeProto:
-        """The node that takes this one's place, name and output."""
-        return helper.make_node(op, inputs, self.node.output, self.node.name, **attributes)
+def shelter_removed(model: onnx.ModelProto, version: int) -> None:
+    """Move what onnx has forgotten to where it asks for no schema, in place."""
+    _move(model, [node for node in walk.nodes(model.graph) if removed(node, version)])
 
 
 def shelter(model: onnx.ModelProto, version: int) -> None:
     """Move the nodes that need an adapter out of the converter's sight, in place."""
-    waiting = [
-        node
-        for node in walk.all_nodes(model)
-        if not node.domain and version <= _ADAPTERS.get(node.op_type, (0,))[0]
-    ]
+    _move(model, [node for node in walk.all_nodes(model) if _needs_adapter(node, version)])
+
+
+def _move(model: onnx.ModelProto, waiting: list[onnx.NodeProto]) -> None:
     for node in waiting:
         node.domain = SHELTER
-    if waiting:
+    if waiting and all(entry.domain != SHELTER for entry in model.opset_import):
         model.opset_import.append(helper.make_opsetid(SHELTER, 1))
+
+
+def _needs_adapter(node: onnx.NodeProto, version: int) -> bool:
+    if node.domain or version > _ADAPTERS.get(node.op_type, (0,))[0]:
+        return False
+    return node.op_type != "BatchNormalization" or _of_each_element(node)
+
+
+def _of_each_element(node: onnx.NodeProto) -> bool:
+    return any(attribute.name == "spatial" and not attribute.i for attribute in node.attribute)
 
 
 def adapt(model: onnx.ModelProto, version: int, known: Known) -> None:
@@ -94,17 +65,6 @@ def adapt(model: onnx.ModelProto, version: int, known: Known) -> None:
     kept = [entry for entry in model.opset_import if entry.domain != SHELTER]
     model.ClearField("opset_import")
     model.opset_import.extend(kept)
-
-
-def refused(node: onnx.NodeProto, version: int, why: str) -> InvalidNet:
-    """The error that a node has no equivalent in the working opset."""
-    return InvalidNet(
-        f"{node.op_type} as opset {version} means it cannot be converted: {why}.",
-        code="unsupported_opset",
-        where=f"node `{walk.called(node)}` ({node.op_type})",
-        found=f"opset {version}",
-        remedy="Export the net again with opset 13 or newer.",
-    )
 
 
 def _replacement(node: onnx.NodeProto, version: int, known: Known) -> Iterable[onnx.NodeProto]:
@@ -136,29 +96,35 @@ def _is_alone(axis: int, shape: Shape | None) -> bool:
 def _resize(old: Old) -> Nodes:
     """Opset 10 samples at x / scale and, for nearest, rounds up where it shrinks, else down."""
     x, scales = old.node.input
-    if old.attributes.get("mode", "nearest") == "linear":
+    if _is_linear(old):
         return [_sampled(old, x, scales, mode="linear")]
     known = old.known.constant(scales)
-    if known is None:
-        raise old.refused("its scales are not constant, and they decide how it rounds")
-    if np.all(known >= 1):
+    if known is not None and np.all(known >= 1):
         return [_sampled(old, x, scales, nearest_mode="floor")]
-    if np.all(known <= 1):
+    if known is not None and np.all(known <= 1):
         return [_sampled(old, x, scales, nearest_mode="ceil")]
-    growing = old.constant(np.maximum(known, 1), "growing")
-    shrinking = old.constant(np.minimum(known, 1), "shrinking")
+    # Each axis grows or shrinks; where it does not, a scale of 1 leaves it as it is.
+    one = old.constant(np.array(1, np.float32), "one")
+    growing = old.emit("Max", [scales, one.output[0]], "growing")
+    shrinking = old.emit("Min", [scales, one.output[0]], "shrinking")
     grown = old.emit(
         "Resize", [x, "", growing.output[0]], "grown", nearest_mode="floor", **_ASYMMETRIC
     )
     last = _sampled(old, grown.output[0], shrinking.output[0], nearest_mode="ceil")
-    return [growing, shrinking, grown, last]
+    return [one, growing, shrinking, grown, last]
+
+
+def _is_linear(old: Old) -> bool:
+    mode = old.attributes.get("mode", "nearest")
+    if mode not in {"nearest", "linear", "bilinear"}:
+        raise old.refused(f"its mode {mode!r} is neither nearest nor linear")
+    return bool(mode != "nearest")
 
 
 def _upsample(old: Old) -> Nodes:
     """Scales are at least 1: attributes before opset 9, an operand there."""
     attributes = old.attributes
-    linear = attributes.get("mode", "nearest") in {"linear", "bilinear"}
-    how = {"mode": "linear"} if linear else {"nearest_mode": "floor"}
+    how = {"mode": "linear"} if _is_linear(old) else {"nearest_mode": "floor"}
     if len(old.node.input) > 1:
         return [_sampled(old, old.node.input[0], old.node.input[1], **how)]
     if old.version < 7:
@@ -212,6 +178,70 @@ def _cast(old: Old) -> Nodes:
     return [old.final("Cast", list(old.node.input), to=to)]
 
 
+def _recurrent(old: Old) -> Nodes:
+    """Means the same; `output_sequence` said whether there is an output that has a name."""
+    node = old.final(old.node.op_type, list(old.node.input))
+    node.attribute.extend(a for a in old.node.attribute if a.name != "output_sequence")
+    return [node]
+
+
+def _lp_pool(old: Old) -> Nodes:
+    """The exponent was a floating number."""
+    given = {"p": 2.0, **old.attributes}
+    if given["p"] != int(given["p"]):
+        raise old.refused("its exponent p is not whole, which it must be since opset 2")
+    return [old.final(old.node.op_type, list(old.node.input), **{**given, "p": int(given["p"])})]
+
+
+def _pad(old: Old) -> Nodes:
+    """The sizes had another name."""
+    attributes = old.attributes
+    pads = old.constant(np.array(old.required("paddings"), np.int64), "pads")
+    value = old.number(attributes.get("value", 0.0), "value")
+    operands = [old.node.input[0], pads.output[0], value.output[0]]
+    return [pads, value, old.final("Pad", operands, mode=attributes.get("mode", "constant"))]
+
+
+def _split(old: Old) -> Nodes:
+    """The sizes of the parts are an attribute, an operand, or equal."""
+    x, *given = old.node.input
+    axis, sizes = old.attributes.get("axis", 0), old.attributes.get("split")
+    if given and sizes is None:
+        sizes = old.known.constant(given[0])
+    if sizes is not None:
+        whole = old.constant(np.array(sizes, np.int64), "sizes")
+        return [whole, old.final("Split", [x, whole.output[0]], axis=axis)]
+    if given:
+        raise old.refused("the sizes of its parts are not constant")
+    return [old.final("Split", [x], axis=axis, num_outputs=len(old.node.output))]
+
+
+def _tile(old: Old) -> Nodes:
+    """So many copies along one axis, both of them floating numbers."""
+    x, *given = old.node.input
+    copies, axis = (old.known.constant(name) for name in given)
+    if copies is None or axis is None:
+        raise old.refused("its number of copies or its axis is not constant")
+    repeats = np.ones(old.rank(0), np.int64)
+    repeats[int(axis.item())] = int(copies.item())
+    wanted = old.constant(repeats, "repeats")
+    return [wanted, old.final("Tile", [x, wanted.output[0]])]
+
+
+def _batch_normalization(old: Old) -> Nodes:
+    """Statistics of each element of an example, which broadcast from the last axis."""
+    if any(old.node.output[1:]) or (old.version < 7 and not old.attributes.get("is_test", 0)):
+        raise old.refused("it would compute statistics of the batch")
+    x, scale, b, mean, var = old.node.input
+    epsilon = old.number(old.attributes.get("epsilon", 1e-5), "epsilon")
+    steps = [old.emit("Add", [var, epsilon.output[0]], "variance")]
+    steps.append(old.emit("Sqrt", [steps[-1].output[0]], "deviation"))
+    steps.append(old.emit("Sub", [x, mean], "centred"))
+    steps.append(old.emit("Div", [steps[-1].output[0], steps[-2].output[0]], "normal"))
+    steps.append(old.emit("Mul", [steps[-1].output[0], scale], "scaled"))
+    return [epsilon, *steps, old.final("Add", [steps[-1].output[0], b])]
+
+
 def _scan(old: Old) -> Nodes:
     raise old.refused("its batch axis and sequence lengths are gone since opset 9")
 
@@ -224,5 +254,12 @@ _ADAPTERS: Mapping[str, tuple[int, Callable[[Old], Nodes]]] = {
     "Scan": (8, _scan),
     "PRelu": (6, _prelu),
     "Cast": (5, _cast),
+    **dict.fromkeys(["RNN", "GRU", "LSTM"], (6, _recurrent)),
+    **dict.fromkeys(["LpPool", "GlobalLpPool"], (1, _lp_pool)),
+    "Pad": (1, _pad),
+    "Split": (1, _split),
+    "Tile": (5, _tile),
+    "BatchNormalization": (8, _batch_normalization),
+    **REMOVED,
     **dict.fromkeys("Add Sub Mul Div Pow And Or Xor Equal Greater Less".split(), (6, _broadcast)),
 }

@@ -7,6 +7,7 @@ import onnx_ir as ir
 
 from portgrad.errors import InvalidNet
 from portgrad.graph import (
+    adapters,
     bulk,
     functions,
     maps,
@@ -51,6 +52,7 @@ def load(files: NetFiles) -> ir.Model:
     sparse.densify(model)
     written_in = vocabulary.opset(model.opset_import) or 0
     warnings = tuple(maps.bypass(model))
+    adapters.shelter_removed(model, written_in)
     _prepare(model)
     initializers = [tensor.name for tensor in model.graph.initializer]
     large = bulk.take_out(model, external)

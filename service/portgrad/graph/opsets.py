@@ -11,7 +11,7 @@ import re
 import onnx
 
 from portgrad.errors import InvalidNet
-from portgrad.graph import adapters, repairs, vocabulary, walk
+from portgrad.graph import adapters, old, repairs, vocabulary, walk
 from portgrad.graph.check import tidy
 from portgrad.graph.known import Known
 
@@ -50,10 +50,10 @@ def _refuse_hopeless(model: onnx.ModelProto, version: int) -> None:
     read.update(output.name for output in model.graph.output)
     for node in walk.all_nodes(model):
         if node.domain and any(True for _ in walk.subgraphs(node)):
-            raise adapters.refused(node, version, "the converter leaves its subgraphs as they are")
+            raise old.refused(node, version, "the converter leaves its subgraphs as they are")
         masked = node.op_type == "Dropout" and version < 12 and not node.domain
         if masked and any(name in read for name in node.output[1:]):
-            raise adapters.refused(node, version, "its mask means something else since opset 12")
+            raise old.refused(node, version, "its mask means something else since opset 12")
 
 
 def _restore(converted: onnx.ModelProto, model: onnx.ModelProto) -> None:

@@ -8,6 +8,7 @@ import onnx
 
 from portgrad.errors import InvalidNet
 from portgrad.graph import walk
+from portgrad.graph.removed import removed
 
 Imports = Iterable[onnx.OperatorSetIdProto]
 
@@ -75,7 +76,8 @@ def _check_nodes(owner: walk.Nodes, imports: Imports, local: set[tuple[str, str]
         version = opset(imports, node.domain)
         if version is None:
             raise _no_opset(node)
-        if node.domain in NEWEST and not onnx.defs.has(node.op_type, version, node.domain):
+        known = onnx.defs.has(node.op_type, version, node.domain) or removed(node, version)
+        if node.domain in NEWEST and not known:
             raise _unknown_operator(node, version)
 
 
