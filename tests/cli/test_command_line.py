@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
+import orjson
 import pytest
 
 from portgrad.main import main
@@ -61,6 +63,36 @@ def test_describe_shows_names_whole(
     shown = capsys.readouterr().out
     for part in ("chain.onnx", "(batch, 5)", "layer1.weight", "float32", "opset 21"):
         assert part in shown
+
+
+STOPPED = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
+net (float[N, 1, 4] x, float[N, 1, 4] z) => (float[N, 1, 4] y, float[N, 1, 4] far) {
+    r = Round(x)
+    y = Add(x, r)
+    [cells] far = com.microsoft.DecoderMaskedMultiHeadAttention <num_heads = 2> (z)
+}"""
+
+
+def test_check_of_a_net_without_obstacles(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(monkeypatch, "check", "chain.onnx") == 0
+    shown = capsys.readouterr().out
+    assert "Every floating input port and parameter has a gradient." in shown
+    assert "ai.onnx.Gemm" in shown or "ai.onnx.MatMul" in shown
+
+
+def test_check_names_what_stands_in_the_way(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("stopped.onnx").write_bytes(onnx.parser.parse_model(STOPPED).SerializeToString())
+    assert _run(monkeypatch, "check", "stopped.onnx", "--json") == 1
+    found = orjson.loads(capsys.readouterr().out)
+    [obstacle] = found["obstacles"]
+    assert obstacle["node"] == "cells"
+    assert obstacle["operator"] == "com.microsoft.DecoderMaskedMultiHeadAttention"
+    assert obstacle["blocks"] == ["z"]
+    assert any("Round" in warning for warning in found["warnings"])
 
 
 @pytest.mark.parametrize(

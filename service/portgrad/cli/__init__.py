@@ -1,10 +1,10 @@
-"""The command line: `portgrad serve | upload | describe | gradient`."""
+"""The command line: `portgrad serve | upload | describe | check | gradient`."""
 
 from __future__ import annotations
 
 import typer
 
-from portgrad.cli.nets import describe, gradient, upload
+from portgrad.cli.nets import check, describe, gradient, upload
 from portgrad.cli.serve import serve
 
 app = typer.Typer(
@@ -13,7 +13,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (serve, upload, describe, gradient):
+for command in (serve, upload, describe, check, gradient):
     app.command()(command)
 
 __all__ = ["app"]

@@ -1,4 +1,4 @@
-"""`portgrad upload | describe | gradient`: nets on a service, or in files on this machine."""
+"""`portgrad upload | describe | check | gradient`: nets on a service, or in files here."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -64,6 +65,22 @@ def describe(
 ) -> None:
     """Say what a net has: ports, parameters, what is differentiable and if not, why."""
     tables.description(Console(highlight=False), _described(net, external, url))
+
+
+def check(
+    model: Annotated[Path, typer.Argument(help="ONNX file.", exists=True, dir_okay=False)],
+    json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    external: External = None,
+) -> None:
+    """Say before an upload what stands in the way of a net's gradient; exit 1 if anything does."""
+    net = load(NetFiles(model, _located(external)))
+    net.check()
+    found = net.survey()
+    if json:
+        typer.echo(orjson.dumps(found.plain(), option=orjson.OPT_INDENT_2))
+    else:
+        tables.survey(Console(highlight=False), str(model), found)
+    raise typer.Exit(1 if found.obstacles else 0)
 
 
 def gradient(

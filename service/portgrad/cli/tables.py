@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from portgrad.autodiff import Survey
 from portgrad.errors import PortgradError
 from portgrad_client import PortgradError as ServiceError
 
@@ -36,6 +37,26 @@ def gradients(console: Console, found: Mapping[str, Array], warnings: Sequence[s
     console.print(table)
     for warning in warnings:
         console.print(f"[yellow]warning[/] {escape(warning)}")
+
+
+def survey(console: Console, title: str, found: Survey) -> None:
+    """What a net is made of, what stands in the way of its gradient, what would surprise."""
+    nodes = sum(used.count for used in found.operators)
+    console.print(f"[bold]{escape(title)}[/]  {nodes} nodes")
+    table = Table(_names("operator"), "version", "nodes", "gradient", "note")
+    for used in found.operators:
+        note = "; ".join(part for part in (used.note, used.cost) if part)
+        version = "" if used.version is None else str(used.version)
+        table.add_row(used.operator, version, str(used.count), used.gradient, escape(note))
+    console.print(table)
+    for obstacle in found.obstacles:
+        console.print(f"[bold red]in the way[/] {escape(obstacle.reason)}")
+        console.print(f"  [dim]blocks[/]   {escape(', '.join(obstacle.blocks))}")
+        console.print(f"  [dim]remedy[/]   {escape(obstacle.remedy)}")
+    for warning in found.warnings:
+        console.print(f"[yellow]warning[/] {escape(warning)}")
+    if not found.obstacles:
+        console.print("Every floating input port and parameter has a gradient.")
 
 
 def problem(console: Console, error: PortgradError | ServiceError) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from portgrad.autodiff import obstacles
+from portgrad.autodiff import Survey, obstacles, survey
 from portgrad.engine.arrays import Array, ArrayLike, Value, as_port_array, as_port_value
 from portgrad.engine.cache import Cache
 from portgrad.engine.executor import Executor, Sessions
@@ -77,6 +77,20 @@ class Net:
     def check(self) -> None:
         """Raise Unsupported where onnxruntime cannot run the forward pass."""
         self._executor.compiled(Plan(outputs=tuple(self.names.outputs)))
+
+    def survey(self) -> Survey:
+        """What the net is made of and what stands in the way of its gradient.
+
+        The gradient is that of all floating outputs with respect to all input ports and parameters
+        that have one; it is compiled, but not run.
+        """
+        wrt = [
+            name
+            for name, value in {**self.names.inputs, **self.names.parameters}.items()
+            if self.names.none_reason(value) is None
+        ]
+        of = [n for n, value in self.names.outputs.items() if self.names.none_reason(value) is None]
+        return survey(self._model, wrt, of)
 
     def evaluate(
         self, data: Data, *, outputs: bool | list[Any] = True, batch: str | None = None
