@@ -12,6 +12,7 @@ import pytest
 
 from portgrad.main import main
 from portgrad.samples import chain, ramp
+from support.engine import net_bytes
 
 
 @pytest.fixture
@@ -54,6 +55,21 @@ def test_targets_by_name_and_path_and_an_imposed_gradient(
     with np.load("out.npz") as written:
         assert sorted(written) == ["layer1.weight", "layer3.bias"]
         np.testing.assert_array_equal(written["layer3.bias"], np.array([2.0, -1.0], np.float32))
+
+
+@pytest.mark.parametrize("word", ["straight-through", "straight_through"])
+def test_the_estimate_of_a_quantised_net(
+    word: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair = net_bytes("""(float[2] x) => (float[2] y) <float s = {0.5}, int8 z = {0}> {
+      q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z) }""")
+    Path("pair.onnx").write_bytes(pair)
+    arguments = ["gradient", "pair.onnx", "[1, 100]", "-o", "out.npz"]
+    assert _run(monkeypatch, *arguments, "--quantized", word) == 0
+    with np.load("out.npz") as written:
+        np.testing.assert_array_equal(written["x"], np.array([1.0, 0.0], np.float32))
+    assert _run(monkeypatch, *arguments, "--quantized", "never") == 1
+    assert "'exact' or 'straight_through'" in capsys.readouterr().err
 
 
 def test_describe_shows_names_whole(

@@ -91,6 +91,7 @@ def test_long_options_come_to_the_same(net: Net) -> None:
         ({"wrt": "Inptu"}, sdk.UnprocessableError, "unknown_name"),
         ({"wrt": []}, sdk.UnprocessableError, "empty_targets"),
         ({"batch": "sideways"}, sdk.UnprocessableError, "invalid_field"),
+        ({"quantized": "never"}, sdk.UnprocessableError, "invalid_field"),
         ({"output_gradients": {"Output": [1.0, 2.0, 3.0]}}, sdk.UnprocessableError, None),
     ],
 )

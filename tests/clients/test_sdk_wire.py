@@ -52,6 +52,7 @@ def test_a_gradient_is_safetensors_both_ways() -> None:
         ({"outputs": False}, {"wrt": "inputs", "outputs": False}),
         ({"outputs": ("y",)}, {"wrt": "inputs", "outputs": ["y"]}),
         ({"batch": "each"}, {"wrt": "inputs", "batch": "each"}),
+        ({"quantized": "exact"}, {"wrt": "inputs", "quantized": "exact"}),
     ],
 )
 def test_options_travel_as_given(arguments: dict[str, Any], options: dict[str, Any]) -> None:

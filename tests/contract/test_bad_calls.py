@@ -86,6 +86,8 @@ BODIES = [
     (JSON, with_option(outputs="output"), 422, "invalid_field"),
     (JSON, with_option(outputs=1), 422, "invalid_field"),
     (JSON, with_option(batch="all"), 422, "invalid_field"),
+    (JSON, with_option(quantized=True), 422, "invalid_field"),
+    (JSON, with_option(quantized="straight"), 422, "invalid_field"),
     (JSON, with_option(encoding="base32"), 422, "invalid_field"),
     (JSON, with_option(output_gradients=[1]), 422, "invalid_field"),
     (JSON, with_option(output_gradients=BASE64), 422, "invalid_field"),
@@ -95,7 +97,6 @@ BODIES = [
     (JSON, with_option(precision="float64"), 422, "not_built"),
     (JSON, with_option(reduction="sum"), 422, "not_built"),
     (JSON, with_option(stacked=True), 422, "not_built"),
-    (JSON, with_option(quantized=True), 422, "not_built"),
     (JSON, with_option(deadline=1), 422, "not_built"),
     # Its arrays.
     (JSON, data(None), 400, "invalid_array"),

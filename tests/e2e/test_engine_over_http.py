@@ -62,6 +62,40 @@ def test_warnings_name_the_node(client: Client) -> None:
     assert "Round node 'steps'" in warning
 
 
+_PAIR = """(float[N,3] x) => (float[N,3] y) <float s = {0.5}, int8 z = {0}> {
+  [round] q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z) }"""
+_CLAMPED = [[0.2, -3.1, 100.0]]
+
+
+def test_quantised_nets_through_the_client(client: Client) -> None:
+    net = client.upload(net_bytes(_PAIR))
+    [foreseen] = net.describe()["warnings"]
+    exact = net.gradient(_CLAMPED)
+    assert (exact["x"].tolist(), exact.warnings) == ([[0.0, 0.0, 0.0]], (foreseen,))
+    assert foreseen.startswith("QuantizeLinear node 'round'")
+    estimate = net.gradient(_CLAMPED, wrt=["x", "s"], quantized="straight_through", outputs=True)
+    assert estimate["x"].tolist() == [[1.0, 1.0, 0.0]]
+    np.testing.assert_allclose(estimate["s"], (0 - 0.4) + (-6 + 6.2) + 127, rtol=1e-6)
+    assert estimate.outputs["y"].tolist() == net.evaluate(_CLAMPED)["y"].tolist()
+    assert estimate.warnings == ()
+
+
+def test_quantised_nets_in_json(app: AppClient) -> None:
+    body = net_bytes(_PAIR)
+    for chosen, want in [("straight_through", [1, 1, 0]), ("exact", [0, 0, 0]), (None, [0, 0, 0])]:
+        answer = _posted(app, body, "gradient", {"data": _CLAMPED, "quantized": chosen})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["gradients"] == {"x": [want]}
+    answer = _posted(app, body, "gradient", {"data": _CLAMPED, "quantized": "straight"})
+    problem = answer.json()
+    assert (answer.status_code, problem["code"], problem["where"]) == (
+        422,
+        "invalid_field",
+        "quantized",
+    )
+    assert problem["expected"] == '"exact" or "straight_through"'
+
+
 def test_parameters_of_subgraphs_are_described_and_differentiated(client: Client) -> None:
     net = client.upload(
         net_bytes("""(float[N,3] x, bool c) => (float[N,3] y) { [gate] y = If(c) <

@@ -132,6 +132,7 @@ def test_outputs_that_are_given_beside_gradients(
         ({"outputs": ["v"]}, "unknown_name", "outputs[0]"),
         ({"outputs": ["x"]}, "not_an_output", "outputs[0]"),
         ({"batch": "every"}, "invalid_field", "batch"),
+        ({"quantized": "rounded"}, "invalid_field", "quantized"),
     ],
 )
 def test_requests_that_do_not_fit_are_refused(

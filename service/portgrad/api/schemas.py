@@ -18,7 +18,6 @@ NOT_BUILT = {
     "precision": None,
     "reduction": None,
     "stacked": None,
-    "quantized": None,
     "deadline": None,
 }
 
@@ -47,4 +46,7 @@ class GradientOptions(EvaluateOptions):
     )
     of: Name | list[Target] | None = Field(
         None, description="a name, or a list of names and paths, where a path is a list of strings"
+    )
+    quantized: Literal["exact", "straight_through"] | None = Field(
+        None, description='"exact" or "straight_through"'
     )

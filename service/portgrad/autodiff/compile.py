@@ -9,6 +9,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from portgrad.autodiff.bodies import expand, has_body
+from portgrad.autodiff.codes import EXACT, STRAIGHT_THROUGH, Codes, Quantized
 from portgrad.autodiff.cuts import integer_cuts
 from portgrad.autodiff.infer import complete
 from portgrad.autodiff.sweep import Sweep, active, with_inner
@@ -36,6 +37,7 @@ def gradient_graph(
     of: Sequence[str],
     seeds: Sequence[str] = (),
     outputs: Sequence[str] = (),
+    quantized: Quantized = EXACT,
 ) -> GradientGraph:
     """The graph of the gradients of a sum of outputs.
 
@@ -46,6 +48,8 @@ def gradient_graph(
         seeds: those of `of` whose cotangent is imposed, as an input `seed/NAME` of the output's
             rank that broadcasts to its shape; the others get ones.
         outputs: names of values to give out beside the gradients.
+        quantized: what becomes of gradients where numbers are quantised: "exact", where it is
+            zero, or "straight_through", the estimator's.
 
     Returns:
         A model whose inputs are the net's and the seeds, and whose outputs are `outputs` under
@@ -58,33 +62,35 @@ def gradient_graph(
     graph = twin.graph
     taken = [*(GRADIENT + name for name in wrt), *(SEED + name for name in seeds)]
     _refuse_taken(values_by_name(graph), taken)
-    nodes, wanted = _path(twin, wrt, of)
+    opsets = dict(graph.opset_imports)
+    codes = Codes(opsets) if quantized == STRAIGHT_THROUGH else None
+    nodes, wanted = _path(twin, wrt, of, codes)
     complete(graph)
-    values, opsets = values_by_name(graph), dict(graph.opset_imports)
+    values = values_by_name(graph)
     forward = list(graph)
     op = Vocabulary(graph, opsets[""])
-    sweep = Sweep(op, opsets)
+    sweep = Sweep(op, opsets, codes)
     for name in of:
         seed = _seed(op, values[name], imposed=name in seeds)
         if values[name] in wanted:
             sweep.accumulate(values[name], seed)
     sweep.run(nodes, wanted)
     starts, ends = ([values[name] for name in names] for names in (wrt, of))
-    warnings = dict.fromkeys([*sweep.warnings, *integer_cuts(forward, starts, ends)])
+    warnings = dict.fromkeys([*sweep.warnings, *integer_cuts(forward, starts, ends, codes)])
     gradients = [_result(op, sweep, values[name]) for name in wrt]
     _finish(twin, [values[name] for name in outputs], gradients)
     return GradientGraph(twin, tuple(warnings))
 
 
 def _path(
-    model: ir.Model, wrt: Sequence[str], of: Sequence[str]
+    model: ir.Model, wrt: Sequence[str], of: Sequence[str], codes: Codes | None
 ) -> tuple[list[ir.Node], set[ir.Value]]:
     """What is active, with operators that only have a function body replaced by it."""
     opsets = dict(model.graph.opset_imports)
     while True:
         values = values_by_name(model.graph)  # those of a replaced node are new ones
         starts, ends = ([values[name] for name in names] for names in (wrt, of))
-        nodes, wanted = active(model.graph, starts, ends)
+        nodes, wanted = active(model.graph, starts, ends, codes)
         bodies = [node for node in with_inner(nodes) if has_body(node, opsets)]
         if not bodies:
             return nodes, wanted

@@ -2,42 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import onnx_ir as ir
 
+from portgrad.autodiff.codes import Codes, quantises
+from portgrad.autodiff.registry import Zero, lookup
 from portgrad.autodiff.sweep import captures, described
 from portgrad.autodiff.tensor import may_carry
 from portgrad.graph.nothing import VALUES_UNREAD
 
 _MAY_CUT = frozenset({"ArgMax", "ArgMin", "Cast", "CastLike"})
+_CUT = "it makes integers of numbers, so no gradient passes through it"
+_CODED = (
+    "it makes codes of numbers, so no gradient passes through it exactly; "
+    '`quantized: "straight_through"` asks for an estimate that passes'
+)
 
 
 def integer_cuts(
-    nodes: Iterable[ir.Node], wrt: Iterable[ir.Value], of: Iterable[ir.Value]
+    nodes: Iterable[ir.Node],
+    wrt: Iterable[ir.Value],
+    of: Iterable[ir.Value],
+    codes: Codes | None = None,
 ) -> Iterator[str]:
     """A sentence for each node between targets and outputs that makes integers of numbers.
 
     Booleans are left out: conditions are how nets are built, and their zeros surprise nobody.
+    Quantisers, of which a net has many, share a sentence, and have none where `codes` pass.
     """
+    quantisers = []
+    for node, operands in _between(nodes, wrt, of).items():
+        if _cuts(node, operands):
+            yield f"{described(node)}: {_CUT}"
+        if codes is None and quantises(node) and any(map(may_carry, operands)):
+            quantisers.append(node)
+    yield from _grouped(quantisers, _CODED)
+
+
+def foreseen(model: ir.Model) -> tuple[str, ...]:
+    """What a gradient of all outputs at the input ports will warn of, each operator once."""
+    starts = [value for value in model.graph.inputs if may_carry(value)]
+    ends = [value for value in model.graph.outputs if may_carry(value)]
+    flat: dict[str, list[ir.Node]] = {}
+    for node, operands in _between(model.graph, starts, ends).items():
+        entry = lookup(node.domain, node.op_type, 0)
+        floating = any(map(may_carry, operands)) and any(map(may_carry, node.outputs))
+        if isinstance(entry, Zero) and entry.warning and floating:
+            flat.setdefault(entry.warning, []).append(node)
+    zeros = (sentence for warning, nodes in flat.items() for sentence in _grouped(nodes, warning))
+    return (*zeros, *integer_cuts(model.graph, starts, ends))
+
+
+def _between(
+    nodes: Iterable[ir.Node], wrt: Iterable[ir.Value], of: Iterable[ir.Value]
+) -> Mapping[ir.Node, set[ir.Value]]:
+    """Nodes between targets and outputs, through whatever they compute, with reached operands."""
     reached = set(wrt)
-    forward = []
+    forward: dict[ir.Node, set[ir.Value]] = {}
     for node in nodes:
         operands = {v for v in (*node.inputs, *captures(node)) if v in reached}
         if operands and node.op_type not in VALUES_UNREAD:
-            forward.append((node, operands))
+            forward[node] = {v for v in operands if v is not None}
             reached.update(node.outputs)
     needed = set(of)
-    cuts = []
-    for node, operands in reversed(forward):
-        if needed.intersection(node.outputs):
-            needed.update(operands)
-            if _cuts(node, operands):
-                cuts.append(node)
-    for node in reversed(cuts):
-        yield f"{described(node)}: it makes integers of numbers, so no gradient passes through it"
+    for node in reversed(list(forward)):
+        if needed.isdisjoint(node.outputs):
+            del forward[node]
+        else:
+            needed.update(forward[node])
+    return forward
 
 
-def _cuts(node: ir.Node, operands: set[ir.Value]) -> bool:
+def _cuts(node: ir.Node, operands: Iterable[ir.Value]) -> bool:
     integers = all(v.dtype is not None and v.dtype.is_integer() for v in node.outputs)
-    return node.op_type in _MAY_CUT and integers and any(may_carry(v) for v in operands)
+    return node.op_type in _MAY_CUT and integers and any(map(may_carry, operands))
+
+
+def _grouped(nodes: Iterable[ir.Node], reason: str) -> Iterator[str]:
+    """A sentence for the nodes of each operator, naming the first."""
+    by_operator: dict[tuple[str, str], list[ir.Node]] = {}
+    for node in nodes:
+        by_operator.setdefault((node.domain, node.op_type), []).append(node)
+    for first, *others in by_operator.values():
+        more = f" and {len(others)} more" if others else ""
+        yield f"{described(first)}{more}: {reason}"

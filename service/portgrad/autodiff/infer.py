@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from portgrad.errors import Unsupported
 from portgrad.graph.constants import constant_value
 
 Dims = list[int | str | None]
@@ -23,11 +24,11 @@ _BROADCASTING = frozenset(
     "LessOrEqual Where PRelu BitwiseAnd BitwiseOr".split()
 )
 _SHAPED_AS_FIRST = frozenset(
-    "Abs Acos Acosh Asin Asinh Atan Atanh Cast CastLike Ceil Celu Clip Cos Cosh CumProd CumSum Elu "
-    "Erf Exp Floor Gelu HardSigmoid HardSwish Hardmax Identity IsInf IsNaN LeakyRelu Log "
-    "LogSoftmax Mish Neg Not Reciprocal Relu ReverseSequence Round ScatterElements ScatterND Selu "
-    "Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Tan Tanh TensorScatter "
-    "ThresholdedRelu Trilu".split()
+    "Abs Acos Acosh Asin Asinh Atan Atanh Cast CastLike Ceil Celu Clip Cos Cosh CumProd CumSum "
+    "DequantizeLinear Elu Erf Exp Floor Gelu HardSigmoid HardSwish Hardmax Identity IsInf IsNaN "
+    "LeakyRelu Log LogSoftmax Mish Neg Not Reciprocal Relu ReverseSequence Round ScatterElements "
+    "ScatterND Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Tan Tanh "
+    "TensorScatter ThresholdedRelu Trilu".split()
 )
 _WINDOWED = frozenset("Conv ConvTranspose AveragePool MaxPool LpPool Resize Pad Slice Tile".split())
 
@@ -67,6 +68,8 @@ def annotate_output(node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> No
 def _dtype(node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> ir.DataType:
     if node.op_type == "Cast":
         return ir.DataType(node.attributes["to"].as_int())
+    if node.op_type == "DequantizeLinear" and "output_dtype" not in node.attributes:
+        return _given_dtype(node, 1)
     if node.op_type == "ConstantOfShape":
         value = node.attributes.get("value")
         return value.as_tensor().dtype if value is not None else ir.DataType.FLOAT
@@ -79,6 +82,13 @@ def _dtype(node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> ir.DataType
         return ir.DataType(_int(node, "stash_type", ir.DataType.FLOAT))
     [only] = formal.types  # a type that no operand fixes has exactly one choice
     return _named(only)
+
+
+def _given_dtype(node: ir.Node, index: int) -> ir.DataType:
+    operand = node.inputs[index]
+    if operand is None or operand.dtype is None:
+        raise Unsupported(f"the type of an operand of {node.op_type} is not known")
+    return operand.dtype
 
 
 def _statistics_shape(node: ir.Node) -> ir.Shape | None:

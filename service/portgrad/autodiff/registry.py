@@ -5,6 +5,7 @@
 `elementwise(...)` takes a unary rule that returns dy/dx.
 `broadcasting(...)` takes a vjp whose results are summed back to each operand's shape.
 `zero(...)` and `refuse(...)` list operators by name.
+`straight_through(...)` takes the vjp of a quantiser's estimator, for requests that choose it.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ class Refused:
 Result = Tensor | Unsupported | Zero | None
 Entry = Rule | Body | Control | Zero | Refused
 _ENTRIES: dict[tuple[str, str], list[Entry]] = {}
+_ESTIMATORS: dict[tuple[str, str], Rule] = {}
 
 
 def lookup(domain: str, op_type: str, version: int) -> Entry | None:
@@ -108,6 +110,11 @@ def lookup(domain: str, op_type: str, version: int) -> Entry | None:
         if entry.since <= version and (entry.until is None or version < entry.until):
             return entry
     return None
+
+
+def estimator(domain: str, op_type: str) -> Rule | None:
+    """The straight-through estimator of an operator that makes codes of numbers; else None."""
+    return _ESTIMATORS.get((domain, op_type))
 
 
 def entries() -> dict[tuple[str, str], list[Entry]]:
@@ -216,6 +223,21 @@ def _summed_back(op: Any, result: Any, operand: Any) -> Any:
     if isinstance(operand, list):
         return [_summed_back(op, c, x) for c, x in zip(result, operand, strict=True)]
     return op.unbroadcast(result, operand) if isinstance(result, Tensor) else result
+
+
+def straight_through(op_type: str, *, domain: str = "") -> Callable[[Function], Function]:
+    """Register the estimator of a quantiser, an operator whose first output is made of codes."""
+
+    def register(function: Function) -> Function:
+        signature = Signature.of(function)
+        for schema in versions_between(op_type, domain, 1, None):
+            signature.check(schema)
+        if (domain, op_type) in _ESTIMATORS:
+            raise TypeError(f"{domain or 'ai.onnx'}.{op_type} has two estimators")
+        _ESTIMATORS[domain, op_type] = Rule(function, signature, 1, None, None)
+        return function
+
+    return register
 
 
 def control(op_type: str, *, cost: str | None = None) -> Callable[[Function], Function]:

@@ -68,8 +68,9 @@ class Subgraph:
         starts = {v: inputs[v].value if v in inputs else v for v in targets}
         nodes, results = self._copy(body, bound)
         pairs = [(y, ct) for y, ct in zip(results, given, strict=True) if ct is not None]
-        path, wanted = active(nodes, starts.values(), [y for y, _ in pairs])
-        sweep = Sweep(self.op, self._outer.opsets)
+        codes = self._outer.codes
+        path, wanted = active(nodes, starts.values(), [y for y, _ in pairs], codes)
+        sweep = Sweep(self.op, self._outer.opsets, codes)
         for value, ct in pairs:
             if value in wanted:
                 sweep.accumulate(value, self.op.wrap(ct.value))

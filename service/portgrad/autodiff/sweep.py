@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
 from portgrad.autodiff.binding import Call, Schema, schema_of_node
-from portgrad.autodiff.registry import Body, Control, Cotangent, Refused, Rule, Zero, lookup
+from portgrad.autodiff.registry import (
+    Body,
+    Control,
+    Cotangent,
+    Entry,
+    Refused,
+    Rule,
+    Zero,
+    estimator,
+    lookup,
+)
 from portgrad.autodiff.tensor import Tensor, may_carry
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import Unsupported
+
+if TYPE_CHECKING:
+    from portgrad.autodiff.codes import Codes
 
 # What is noted of a node that its body has replaced, but for some outputs: why not, by position.
 UNSAID = "portgrad/unsaid"
@@ -24,17 +38,25 @@ class Sweep:
     Args:
         op: the emitter of the graph.
         opset_imports: the opset of each domain in the graph.
+        codes: how cotangents pass quantised numbers; None where they do not.
     """
 
-    def __init__(self, op: Vocabulary, opset_imports: Mapping[str, int]) -> None:
+    def __init__(
+        self, op: Vocabulary, opset_imports: Mapping[str, int], codes: Codes | None = None
+    ) -> None:
         self.op = op
         self.opsets = dict(opset_imports)
+        self.codes = codes
         self.warnings: list[str] = []
         self._arrived: dict[ir.Value, list[Tensor]] = defaultdict(list)
 
     def accumulate(self, value: ir.Value, ct: Tensor) -> None:
-        """Add a contribution to a value's cotangent, which lives in the value's own space."""
-        if ct.value.type != value.type:
+        """Add a contribution to a value's cotangent, which lives in the value's own space.
+
+        That of codes is float32.
+        """
+        coded = self.codes is not None and not may_carry(value)
+        if ct.value.type != (ir.TensorType(ir.DataType.FLOAT) if coded else value.type):
             raise TypeError(f"cotangent of {value.name!r}: {ct.value.type} for {value.type}")
         self._arrived[value].append(ct)
 
@@ -69,9 +91,12 @@ class Sweep:
             return
         try:
             if isinstance(rule, Control):
+                if self.codes is not None:
+                    self.codes.check_subgraphs(node, wanted)
                 found = rule.function(self, node, cotangents, wanted)
             else:
-                results = rule(Call(self.op, node, schema, cotangents))
+                call = Call(self.op, node, schema, cotangents)
+                results = rule(call if self.codes is None else self.codes.prepared(call, wanted))
                 found = zip(node.inputs, results, strict=True)
             self._spread(found, wanted)
         except Unsupported as error:
@@ -89,8 +114,7 @@ class Sweep:
     def _rule(
         self, node: ir.Node, schema: Schema | None, cotangents: list[Tensor | None]
     ) -> Rule | Control | None:
-        version = schema.since_version if schema is not None else 0
-        entry = lookup(node.domain, node.op_type, version)
+        entry = self._entry(node, schema)
         if isinstance(entry, Rule | Control):
             return entry
         if isinstance(entry, Body):
@@ -101,6 +125,11 @@ class Sweep:
             return None
         reason = "no rule is registered for it" if entry is None else entry.reason
         raise explained(Unsupported(reason), node, schema)
+
+    def _entry(self, node: ir.Node, schema: Schema | None) -> Entry | None:
+        estimate = None if self.codes is None else estimator(node.domain, node.op_type)
+        version = schema.since_version if schema is not None else 0
+        return estimate or lookup(node.domain, node.op_type, version)
 
 
 def _unsaid(node: ir.Node, cotangents: list[Tensor | None]) -> Zero | Refused:
@@ -174,9 +203,14 @@ def _captured(graph: ir.Graph) -> Iterator[ir.Value]:
 
 
 def active(
-    nodes: Iterable[ir.Node], wrt: Iterable[ir.Value], of: Iterable[ir.Value]
+    nodes: Iterable[ir.Node],
+    wrt: Iterable[ir.Value],
+    of: Iterable[ir.Value],
+    codes: Codes | None = None,
 ) -> tuple[list[ir.Node], set[ir.Value]]:
     """What lies on a path of floating values from wrt to of: nodes, last first, and values.
+
+    With `codes`, the path may lead through quantised numbers.
 
     Raises:
         Unsupported: a value on the path has no known type, as after another domain's operator.
@@ -188,6 +222,7 @@ def active(
         if any(value in reached for value in (*node.inputs, *captures(node))):
             forward.append(node)
             reached.update(value for value in node.outputs if _may_float(node, value))
+            reached.update(codes.carried(node, reached) if codes is not None else ())
     needed = set(of)
     backward: list[ir.Node] = []
     for node in reversed(forward):

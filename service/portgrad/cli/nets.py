@@ -95,6 +95,9 @@ def gradient(
         str | None, typer.Option(help="Imposed gradients, in the same forms as data.")
     ] = None,
     batch: Annotated[str | None, typer.Option(help="as_is, example or each.")] = None,
+    quantized: Annotated[
+        str | None, typer.Option(help="Of quantised numbers: exact, or straight-through.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the gradients to this .npz file.")
     ] = None,
@@ -108,6 +111,7 @@ def gradient(
         "of": _targets(of) if of else None,
         "output_gradients": imposed,
         "batch": batch,
+        "quantized": quantized.replace("-", "_") if quantized is not None else None,
     }
     given = arrays.read(data)
     if Path(net).is_file():

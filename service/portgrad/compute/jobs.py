@@ -29,7 +29,8 @@ class Job:
         files: where its bytes are.
         data: one array for each input port, or a bare array for a net with one port.
         output_gradients: imposed arrays by output or inner value.
-        options: the other fields of the request, as they came: `wrt`, `of`, `outputs`, `batch`.
+        options: the other fields of the request, as they came: `wrt`, `of`, `outputs`, `batch`,
+            `quantized`.
     """
 
     net_id: str

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from portgrad.autodiff import Survey, obstacles, survey
+from portgrad.autodiff import (
+    EXACT,
+    STRAIGHT_THROUGH,
+    Quantized,
+    Survey,
+    foreseen,
+    obstacles,
+    survey,
+)
 from portgrad.engine.arrays import Array, ArrayLike, Value, as_port_array, as_port_value
 from portgrad.engine.cache import Cache
 from portgrad.engine.executor import Executor, Sessions
@@ -71,7 +79,7 @@ class Net:
             self.names,
             opset=opset,
             obstacles=obstacles(self._model),
-            warnings=self._model.meta["warnings"],
+            warnings=(*self._model.meta["warnings"], *foreseen(self._model)),
         )
 
     def check(self) -> None:
@@ -125,6 +133,7 @@ class Net:
         output_gradients: Mapping[str, ArrayLike] | None = None,
         outputs: bool | list[Any] = False,
         batch: str | None = None,
+        quantized: str | None = None,
     ) -> Gradients:
         """Gradients of a sum of outputs.
 
@@ -137,6 +146,8 @@ class Net:
                 of ones; of the output's shape, or broadcasting to it.
             outputs: outputs to give back too: all (True), none (False), or names.
             batch: forces a reading of the shapes: as_is, example or each.
+            quantized: what becomes of gradients where numbers are quantised: "exact", the default,
+                where it is zero, or "straight_through", the estimator that passes rounding.
 
         Returns:
             Gradients by tensor, each with its target's dtype and shape; those of parameters and
@@ -151,7 +162,13 @@ class Net:
         imposed = self._imposed({} if output_gradients is None else output_gradients)
         of_values = resolve_of(self.names, of, imposed)
         wanted = resolve_outputs(self.names, outputs)
-        plan = Plan(tuple(targets.values), tuple(of_values), tuple(imposed), tuple(wanted))
+        plan = Plan(
+            tuple(targets.values),
+            tuple(of_values),
+            tuple(imposed),
+            tuple(wanted),
+            _quantized(quantized),
+        )
         done = self._executor.execute(plan, self._arrays(data), imposed, batch)
         return Gradients(
             done.results.gradients,
@@ -196,6 +213,21 @@ class Net:
             name: as_port_array(given[name], type_name(value.type), f"output_gradients.{name}")
             for name, value in resolved.items()
         }
+
+
+def _quantized(given: str | None) -> Quantized:
+    if given is None or given == EXACT:
+        return EXACT
+    if given == STRAIGHT_THROUGH:
+        return STRAIGHT_THROUGH
+    raise InvalidRequest(
+        "The field `quantized` has a value that it does not take.",
+        code="invalid_field",
+        where="quantized",
+        expected=f"{EXACT!r} or {STRAIGHT_THROUGH!r}",
+        found=repr(given),
+        remedy="Leave it out for exact gradients.",
+    )
 
 
 def _nothing_asked() -> InvalidRequest:

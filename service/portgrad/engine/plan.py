@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from portgrad.autodiff import GRADIENT, SEED, gradient_graph
+from portgrad.autodiff import EXACT, GRADIENT, SEED, Quantized, gradient_graph
 from portgrad.engine.arrays import Array, Value
 from portgrad.engine.batches import shown
 from portgrad.engine.sessions import Session, Weights
@@ -24,17 +24,24 @@ class Plan:
         of: what is summed.
         seeds: those of `of` whose cotangent is imposed.
         outputs: the values to give out beside the gradients.
+        quantized: whether gradients pass quantisers as the straight-through estimator has them.
     """
 
     wrt: tuple[str, ...] = ()
     of: tuple[str, ...] = ()
     seeds: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    quantized: Quantized = EXACT
 
     def compile(self, model: ir.Model, weights: Weights, threads: int) -> Compiled:
         """The plan's graph over a net, ready to run."""
         graph = gradient_graph(
-            model, wrt=self.wrt, of=self.of, seeds=self.seeds, outputs=self.outputs
+            model,
+            wrt=self.wrt,
+            of=self.of,
+            seeds=self.seeds,
+            outputs=self.outputs,
+            quantized=self.quantized,
         )
         held = {str(name): value.const_value for name, value in model.graph.initializers.items()}
         shapes = {

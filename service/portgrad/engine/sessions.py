@@ -98,6 +98,9 @@ class Session:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Fused to integer kernels, a quantised net rounds otherwise than it says, and otherwise
+        # than in a gradient graph, which reads the numbers in between.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
         self.outputs = tuple(str(value.name) for value in model.graph.outputs)
         self._narrow = _widen(model.graph)
         _name_nodes(model.graph)

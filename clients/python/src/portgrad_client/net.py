@@ -99,6 +99,7 @@ class Net:
         output_gradients: Mapping[str, ArrayLike] | None = None,
         outputs: Wanted = None,
         batch: str | None = None,
+        quantized: str | None = None,
     ) -> Gradients:
         """Gradients of a sum of outputs.
 
@@ -111,6 +112,8 @@ class Net:
                 of ones; of the output's shape, or broadcasting to it.
             outputs: outputs to give back too: all (True), none, or names.
             batch: forces a reading of the shapes: as_is, example or each.
+            quantized: what becomes of gradients where numbers are quantised: "exact", the default,
+                where it is zero, or "straight_through", the estimator that passes rounding.
 
         Returns:
             Gradients by tensor, each with its target's dtype and shape; those of parameters and
@@ -126,6 +129,7 @@ class Net:
             of=None if of is None else targets(of, "of"),
             outputs=names(outputs),
             batch=batch,
+            quantized=quantized,
         )
         call = wire.Call(
             "gradient",

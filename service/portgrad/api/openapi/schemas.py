@@ -64,6 +64,11 @@ _GRADIENT_OPTIONS: Schema = _EVALUATE_OPTIONS | {
         _TARGETS, '"inputs" (the default), "parameters", "all", a name, or names and paths.'
     ),
     "of": _nullable(_TARGETS, "What is summed: by default what is imposed, else all outputs."),
+    "quantized": _nullable(
+        {"type": "string", "enum": ["exact", "straight_through", None]},
+        "What becomes of gradients where numbers are quantised: zero as the mathematics says (the "
+        "default), or the straight-through estimator.",
+    ),
 }
 _DATA: Schema = {
     "description": "An array for each input port; the bare array where the net has one.",

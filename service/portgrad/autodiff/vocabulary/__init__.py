@@ -7,6 +7,7 @@ compiling and fall back to `Shape` at run time, so that every rule works with sy
 from portgrad.autodiff.vocabulary.attention import AttentionWords
 from portgrad.autodiff.vocabulary.convolutions import ConvolutionWords
 from portgrad.autodiff.vocabulary.indexing import IndexingWords
+from portgrad.autodiff.vocabulary.quantisation import QuantisationWords
 from portgrad.autodiff.vocabulary.recurrences import RecurrenceWords
 from portgrad.autodiff.vocabulary.reductions import ReductionWords
 from portgrad.autodiff.vocabulary.sampling import SamplingWords
@@ -20,6 +21,7 @@ class Vocabulary(
     SamplingWords,
     IndexingWords,
     StatisticsWords,
+    QuantisationWords,
     ReductionWords,
     RecurrenceWords,
     ShapeWords,
