@@ -95,6 +95,11 @@ SCAN_WAYS = """
     lifted = Unsqueeze(last, one)
     y = Mul(kept, lifted)
 """
+SCAN_EACH = """
+    y = Scan(many) <num_scan_inputs = 1, body = each (double[3] row) => (double[3] t) {
+        t = Sin(row)
+    }>
+"""
 NESTED = """
     n = Constant<value = int64 {3}>()
     go = Constant<value = bool {1}>()
@@ -149,6 +154,7 @@ NETS = [
         SCAN_WAYS,
         {"x": X, "many": MANY.T.copy(), "one": np.array([1])},
     ),
+    Net("scan-without-states", "double[t, 3] many", SCAN_EACH, {"many": MANY}),
     Net("loop-in-loop", "double[3] x, double[3] w", NESTED, {"x": X, "w": W[0] + 1.0}),
     Net("if-in-loop", "double[3] x, double[3] w", IF_IN_LOOP, {"x": X, "w": W[0] + 1.0}),
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -75,6 +75,8 @@ _MEANS = {
     "GroupNormalization": _CURVED,  # computes in float32 unless its attribute says otherwise
     "Dropout": Means(fresh=True),
 }
+# The region sets coordinates, where X is interpolated.
+_BY_OPERAND = {("Resize", "roi"): _CURVED}
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,8 @@ def judge(case: NodeCase) -> Verdict:
         except Unsupported as error:
             verdicts.append(Verdict(UNSUPPORTED, f"{name}: {error.detail}"))
         else:
-            verdicts.append(_verdict(name, found, feeds[name], forward))
+            operand = replace(forward, means=_BY_OPERAND.get((case.op, name), means))
+            verdicts.append(_verdict(name, found, feeds[name], operand))
     return _of_all(verdicts)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
 from portgrad.autodiff.subgraphs import Subgraph, captured
@@ -97,9 +98,12 @@ def reverse(
     read = [scanned for scanned in it.read if scanned.tensor.floating]
     seeds = [op.zeros_like(op.wrap(s.final)) if s.ct is None else s.ct for s in moving]
     totals = [op.zeros_like(op.wrap(target)) for target in targets]
+    # The condition is spelt out: without states it would be the last operand, and an empty last
+    # operand is dropped, while a Loop must have two.
+    on = op.constant(np.array(True))
     results = op.call(
         "Loop",
-        [trips.value, None, *(x.value for x in (*seeds, *totals))],
+        [trips.value, on.value, *(x.value for x in (*seeds, *totals))],
         {"body": ir.AttrGraph("body", back.graph())},
         [*carried, *(ir.Value(type=scanned.tensor.value.type) for scanned in read)],
     )

@@ -108,12 +108,9 @@ class Session:
         names = weights.detach(model)
         if names:
             options.add_external_initializers(names, weights.values(names))
+        branches = any(node.op_type == "If" for node in model.graph.all_nodes())
         try:
-            self._session = ort.InferenceSession(
-                ir.to_proto(model).SerializeToString(),
-                options,
-                providers=["CPUExecutionProvider"],
-            )
+            self._session = _start(ir.to_proto(model).SerializeToString(), options, branches)
         except Exception as error:  # the runtime raises many kinds, all of them about the graph
             raise not_runnable(error) from error
         self._inputs = {str(value.name): value.dtype for value in model.graph.inputs}
@@ -135,6 +132,21 @@ class Session:
             raise run_failed(error) from error
         named = zip(self.outputs, results, strict=True)
         return {n: v.astype(self._narrow[n]) if n in self._narrow else v for n, v in named}
+
+
+def _start(graph: bytes, options: ort.SessionOptions, branches: bool) -> ort.InferenceSession:
+    """A session. Folding a constant condition, the runtime puts a branch in the place of its If
+    and may forget a value that only that branch read (seen in 1.32): then nothing is folded.
+    """
+    providers = ["CPUExecutionProvider"]
+    try:
+        return ort.InferenceSession(graph, options, providers=providers)
+    except Exception:  # whatever it raises, it raises again if that was not why
+        if not branches:
+            raise
+        return ort.InferenceSession(
+            graph, options, providers=providers, disabled_optimizers=["ConstantFolding"]
+        )
 
 
 def _feed(value: Value, dtype: ir.DataType | None) -> Value | ort.OrtValue:

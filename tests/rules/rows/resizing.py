@@ -65,7 +65,57 @@ def _x(*shape: int) -> np.ndarray:
     return np.random.default_rng(9).standard_normal(shape)
 
 
+def _r(*values: float) -> np.ndarray:
+    return np.asarray(values, np.float64)
+
+
+def _by_roi(
+    id: str,
+    *,
+    roi: np.ndarray = _r(0.12, 0.4, 0.85, 0.83),  # noqa: B008
+    x: np.ndarray = _X,
+    **given: Any,
+) -> Row:
+    """With respect to the region too, which is not linear: coordinates keep off the pixels."""
+    given = {"axes": _HW, **_CROP, **given}
+    operands = [given.pop("scales", None), given.pop("sizes", None)]
+    return Row(
+        "Resize",
+        [x, roi, *operands],
+        {name: value for name, value in given.items() if value is not None},
+        id=id,
+        constants=tuple(i for i, o in enumerate(operands, 2) if o is not None),
+        single_only=True,
+        fixed=(1,),
+    )
+
+
 ROWS = [
+    _by_roi("linear-by-roi", sizes=_i(3, 3), mode="linear"),
+    _by_roi("linear-by-roi-axes", sizes=_i(2, 2), mode="linear", axes=[3, -2]),
+    _by_roi("linear-by-roi-scales", scales=_f(1.2, 0.73), mode="linear"),
+    _by_roi("linear-by-roi-outside", roi=_r(-0.2, 0.33, 0.6, 1.4), sizes=_i(3, 3), mode="linear"),
+    _by_roi("linear-by-roi-one", sizes=_i(1, 2), mode="linear"),
+    _by_roi("linear-by-roi-one-stays", sizes=_i(4, 3), mode="linear"),
+    _by_roi("linear-by-roi-all-stay", sizes=_i(4, 5), mode="linear"),
+    _by_roi("cubic-by-roi", x=_x(1, 2, 3, 3), sizes=_i(2, 2), mode="cubic"),
+    _by_roi(
+        "cubic-by-roi-coefficient",
+        x=_x(1, 2, 3, 3),
+        sizes=_i(2, 2),
+        mode="cubic",
+        cubic_coeff_a=-0.5,
+    ),
+    _by_roi(
+        "cubic-by-roi-exclude-outside",
+        x=_x(1, 2, 3, 3),
+        sizes=_i(2, 2),
+        mode="cubic",
+        exclude_outside=1,
+    ),
+    _by_roi("policy-by-roi", sizes=_i(3, 9), mode="linear", keep_aspect_ratio_policy="not_larger"),
+    _by_roi("matrix-by-roi", x=_x(4, 5), sizes=_i(3, 3), mode="linear", axes=None),
+    _by_roi("axis-by-roi", roi=_r(0.33, 0.93), sizes=_i(3), mode="linear", axes=[3]),
     *(
         _row(f"{mode}-{how}-{way}", scales=s, mode=mode, coordinate_transformation_mode=how)
         for mode in ("linear", "cubic")
@@ -113,6 +163,18 @@ ROWS = [
         )
         for mode in ("nearest", "linear", "cubic")
         for kind in ("fixed", "dynamic")
+    ),
+    # onnxruntime copies where no size changes, and does not crop an axis whose scale is 1.
+    *(
+        _row(f"{mode}-crop-{what}", roi=_ROI, mode=mode, fixed=fixed, **_CROP, **given)
+        for mode in ("nearest", "linear", "cubic")
+        for fixed in (True, False)
+        for what, given in (
+            (f"one-stays-{fixed}", {"sizes": _i(1, 2, 4, 3)}),
+            (f"all-stay-{fixed}", {"sizes": _i(1, 2, 4, 5)}),
+            (f"one-grows-by-less-{fixed}", {"scales": _f(1, 1, 1.2, 1.65)}),
+            (f"all-grow-by-less-{fixed}", {"scales": _f(1, 1, 1.2, 1.15)}),
+        )
     ),
     _row(
         "crop-axes",

@@ -32,8 +32,10 @@ def div(op: Op, ct: Tensor, a: Tensor, b: Tensor, *, y: Tensor) -> Pair:
 
 @broadcasting("Mod", kink="as between the jumps")
 def modulo(op: Op, ct: Tensor, a: Tensor, b: Tensor, *, c: Tensor) -> Pair:
-    # c = a - q b with a constant whole q, whichever way the quotient was rounded.
-    return ct, ct * ((c - a) / b)
+    # c = a - q b with a constant whole q, whichever way the quotient was rounded. Where a is
+    # infinite, q is no number: it must not reach a b that is shared, if nothing depends on c there.
+    none = op.scalar(0.0, ct)
+    return ct, op.Where(op.Equal(ct, none), none, ct * ((c - a) / b))
 
 
 @broadcasting("Sum")

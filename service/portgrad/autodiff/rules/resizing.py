@@ -11,7 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from portgrad.autodiff.registry import vjp
+import onnx_ir as ir
+
+from portgrad.autodiff.registry import Cotangent, vjp
+from portgrad.autodiff.rules.cropping import ends_by_coordinates, slopes
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
@@ -19,7 +22,7 @@ from portgrad.errors import Unsupported
 _HALF_PIXEL = ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric")
 
 
-@vjp("Resize")
+@vjp("Resize", kink="by roi, at a pixel's centre, the slope towards larger coordinates")
 def resize(
     op: Op,
     ct: Tensor,
@@ -37,7 +40,7 @@ def resize(
     keep_aspect_ratio_policy: str,
     mode: str,
     nearest_mode: str,
-) -> tuple[Tensor, Unsupported | None, None, None]:
+) -> tuple[Tensor, Cotangent, None, None]:
     attributes = {
         "antialias": antialias,
         "coordinate_transformation_mode": coordinate_transformation_mode,
@@ -52,15 +55,14 @@ def resize(
     call = _Resize(
         op, x, y, which, roi if crops else None, scales, sizes, keep_aspect_ratio_policy, attributes
     )
-    moves = crops and mode != "nearest"
-    no_roi = Unsupported("the derivative of Resize by its roi is not built") if moves else None
+    ct_roi = call.by_roi(ct) if crops and mode != "nearest" else None
     factors = call.integer_factors()
     if factors is not None:
-        return _summed_blocks(op, ct, x, factors), no_roi, None, None
+        return _summed_blocks(op, ct, x, factors), ct_roi, None, None
     for place, axis in enumerate(which):
         if not call.keeps(place):
             ct = _along(op, ct, call.matrix(place), axis)
-    return op.shaped_as(ct, x), no_roi, None, None
+    return op.shaped_as(ct, x), ct_roi, None, None
 
 
 @dataclass(frozen=True)
@@ -117,20 +119,49 @@ class _Resize:
         counted = op.iota(old)
         unit = op.mask(op.Equal(op.Unsqueeze(counted, [1]), op.Unsqueeze(counted, [0])), self.x)
         unit = op.Unsqueeze(unit, [1, 2])  # onnxruntime interpolates at most the last axes of four
-        roi = None
-        if self.roi is not None:
-            roi = op.Gather(self.roi, [place, place + len(self.axes)], axis=0)
-        if self.scales is not None:
+        if self.policy != "stretch" and self.sizes is not None:
+            made = self._resized_beside(unit, place)
+        elif self.roi is not None:
+            made = self._cropped(unit, place)
+        elif self.scales is not None:
             scale = op.Gather(self.scales, [place], axis=0)
-            made = op.Resize(unit, roi, scale, axes=[3], **self.attributes)
-        elif self.policy == "stretch":
-            size = op.Gather(self.sizes, [place], axis=0)
-            made = op.Resize(unit, roi, None, size, axes=[3], **self.attributes)
+            made = op.Resize(unit, None, scale, axes=[3], **self.attributes)
         else:
-            made = self._resized_beside(unit, roi, place)
+            size = op.Gather(self.sizes, [place], axis=0)
+            made = op.Resize(unit, None, None, size, axes=[3], **self.attributes)
         return op.Squeeze(made, [1, 2])
 
-    def _resized_beside(self, unit: Tensor, roi: Tensor | None, place: int) -> Tensor:
+    def copies(self) -> Tensor:
+        """Whether every size stays: onnxruntime then copies X, whatever the region."""
+        return self._all(self.op.Equal(self.op.shape(self.x), self.op.shape(self.y)))
+
+    def _all(self, conditions: Tensor) -> Tensor:
+        counted = self.op.Cast(conditions, to=ir.DataType.INT64)
+        return self.op.Equal(self.op.ReduceMin(counted, keepdims=1), 1)
+
+    def _region(self, place: int) -> Tensor:
+        """The region along an axis, after one that is the whole of another axis."""
+        assert self.roi is not None
+        op = self.op
+        start, end = (
+            op.Gather(self.roi, [place + side * len(self.axes)], axis=0) for side in (0, 1)
+        )
+        return op.Concat(op.zeros_like(start), start, op.ones_like(end), end, axis=0)
+
+    def _cropped(self, unit: Tensor, place: int) -> Tensor:
+        """Beside an axis of one, which grows unless the whole is copied: else this would be."""
+        op, region = self.op, self._region(place)
+        beside = op.Where(self.copies(), op.ints(1), op.ints(2))
+        if self.scales is not None:
+            scale = op.Gather(self.scales, [place], axis=0)
+            scales = op.Concat(op.cast_like(beside, scale), scale, axis=0)
+            made = op.Resize(unit, region, scales, axes=[2, 3], **self.attributes)
+        else:
+            sizes = op.Concat(beside, op.Gather(self.sizes, [place], axis=0), axis=0)
+            made = op.Resize(unit, region, None, sizes, axes=[2, 3], **self.attributes)
+        return op.Slice(made, [0], [1], [2])
+
+    def _resized_beside(self, unit: Tensor, place: int) -> Tensor:
         """Under a policy one axis sets the scale of all: the identity is resized beside it."""
         op = self.op
         assert self.sizes is not None  # a policy is for sizes alone
@@ -140,12 +171,9 @@ class _Resize:
         leader = choose(ratio, axis=0, keepdims=1)
         beside = op.Expand(unit, op.Concat([1, 1], op.Gather(old, leader), [1], axis=0))
         sizes = op.Concat(op.Gather(self.sizes, leader), op.Gather(self.sizes, [place]), axis=0)
-        if roi is not None:
-            start, end = op.split(roi, op.ints(1, 1), 0, 2)
-            roi = op.Concat(op.zeros_like(start), start, op.ones_like(end), end, axis=0)
         made = op.Resize(
             beside,
-            roi,
+            None if self.roi is None else self._region(place),
             None,
             sizes,
             axes=[2, 3],
@@ -153,6 +181,50 @@ class _Resize:
             **self.attributes,
         )
         return op.Slice(made, [0], [1], [2])  # the same on every row
+
+    def by_roi(self, ct: Tensor) -> Cotangent:
+        """The cotangent of the region of interest: starts, then ends."""
+        assert self.roi is not None
+        if self.attributes["antialias"]:
+            return Unsupported("the derivative of Resize by its roi is not built with antialias")
+        op, ends = self.op, []
+        for place, axis in enumerate(self.axes):
+            seen = ct
+            for other, along in enumerate(self.axes):
+                if other != place and not self.keeps(other):
+                    seen = _along(op, seen, self.matrix(other), along)
+            read = _along(op, self.x, self._slopes(place), axis)
+            rest = [a for a in range(op.rank(ct)) if a != axis]
+            ct_at = op.reduce_sum(seen * read, rest, keepdims=False)
+            ends.append(ends_by_coordinates(op, ct_at, op.size(self.x, axis)))
+        ct_roi = op.Concat(*(pair[side] for side in (0, 1) for pair in ends), axis=0)
+        return op.cast_like(op.shaped_as(ct_roi, self.roi), self.roi)
+
+    def _slopes(self, place: int) -> Tensor:
+        op, axis = self.op, self.axes[place]
+        assert self.roi is not None
+        start, end = (
+            op.cast_like(op.Gather(self.roi, [place + side * len(self.axes)], axis=0), self.x)
+            for side in (0, 1)
+        )
+        old, new = op.size(self.x, axis), op.size(self.y, axis)
+        found = slopes(
+            op,
+            (start, end),
+            old,
+            new,
+            mode=self.attributes["mode"],
+            coefficient=self.attributes["cubic_coeff_a"],
+            exclude_outside=bool(self.attributes["exclude_outside"]),
+        )
+        return found * op.mask(op.Not(op.Or(self.copies(), self._stays(place))), found)
+
+    def _stays(self, place: int) -> Tensor:
+        """Whether a scale is 1: onnxruntime then reads pixel by pixel, whatever the region."""
+        op, axis = self.op, self.axes[place]
+        if self.scales is not None:
+            return op.Equal(op.Gather(self.scales, [place], axis=0), op.scalar(1.0, self.scales))
+        return op.Equal(op.size(self.x, axis), op.size(self.y, axis))
 
 
 def _along(op: Op, ct: Tensor, matrix: Tensor, axis: int) -> Tensor:

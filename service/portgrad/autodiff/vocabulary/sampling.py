@@ -25,19 +25,24 @@ from portgrad.autodiff.vocabulary.shapes import Size
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
-# Weight of each tap as a polynomial in the fraction: a row for each tap, lowest power first. Cubic
-# is Keys' kernel (IEEE ASSP 29, 1981) with the slope of -0.75 that the standard asks for.
-_A = -0.75
-POLYNOMIALS = {
-    "nearest": [[1.0]],
-    "linear": [[1.0, -1.0], [0.0, 1.0]],
-    "cubic": [
-        [0.0, _A, -2.0 * _A, _A],
-        [1.0, 0.0, -(_A + 3.0), _A + 2.0],
-        [0.0, -_A, 2.0 * _A + 3.0, -(_A + 2.0)],
-        [0.0, 0.0, _A, -_A],
-    ],
-}
+
+def polynomials(mode: str, a: float) -> list[list[float]]:
+    """The weight of each tap as a polynomial in the fraction: a row for each, lowest power first.
+
+    Cubic is Keys' kernel (IEEE ASSP 29, 1981) with the slope `a` at distance 1.
+    """
+    if mode == "nearest":
+        return [[1.0]]
+    if mode == "linear":
+        return [[1.0, -1.0], [0.0, 1.0]]
+    return [
+        [0.0, a, -2.0 * a, a],
+        [1.0, 0.0, -(a + 3.0), a + 2.0],
+        [0.0, -a, 2.0 * a + 3.0, -(a + 2.0)],
+        [0.0, 0.0, a, -a],
+    ]
+
+
 _FIRST_TAP = {"nearest": 0, "linear": 0, "cubic": -1}
 
 
@@ -85,7 +90,15 @@ class SamplingWords(IndexingWords, ReductionWords):
     """Words about reading images between their pixels."""
 
     def taps(
-        self, at: Tensor, size: Size, place: int, *, mode: str, padding: str, aligned: bool = False
+        self,
+        at: Tensor,
+        size: Size,
+        place: int,
+        *,
+        mode: str,
+        padding: str,
+        aligned: bool = False,
+        coefficient: float = -0.75,
     ) -> Taps:
         """The taps along one axis.
 
@@ -96,8 +109,9 @@ class SamplingWords(IndexingWords, ReductionWords):
             mode: nearest, linear or cubic.
             padding: zeros, border or reflection.
             aligned: whether reflection is about the centres of the outermost pixels.
+            coefficient: of the cubic.
         """
-        table = np.asarray(POLYNOMIALS[mode], at.dtype.numpy())
+        table = np.asarray(polynomials(mode, coefficient), at.dtype.numpy())
         count, powers = table.shape
         along = (count, *(1,) * (-1 - place))
         low = self.Round(at) if mode == "nearest" else self.Floor(at)
