@@ -6,7 +6,6 @@ from portgrad.autodiff.codes import EXACT, STRAIGHT_THROUGH, Quantized
 from portgrad.autodiff.compile import GRADIENT, SEED, GradientGraph, gradient_graph
 from portgrad.autodiff.cuts import foreseen
 from portgrad.autodiff.obstacles import obstacles
-from portgrad.autodiff.survey import Survey, survey
 
 know_shapes()
 
@@ -17,10 +16,8 @@ __all__ = [
     "STRAIGHT_THROUGH",
     "GradientGraph",
     "Quantized",
-    "Survey",
     "foreseen",
     "gradient_graph",
     "obstacles",
     "rules",
-    "survey",
 ]

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from portgrad.autodiff import Survey
+from portgrad.autodiff.survey import Survey
 from portgrad.errors import PortgradError
 from portgrad_client import PortgradError as ServiceError
 

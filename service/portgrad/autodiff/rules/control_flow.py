@@ -15,10 +15,11 @@ from portgrad.autodiff.sweep import Sweep
 from portgrad.autodiff.tensor import Tensor
 
 Cotangents = Sequence[Tensor | None]
+_AGAIN = "each iteration runs again; the states at their starts are kept"
 Found = Iterable[tuple[ir.Value | None, Tensor]]
 
 
-@control("If")
+@control("If", cost="the branch that is taken runs again")
 def if_(sweep: Sweep, node: ir.Node, cotangents: Cotangents, wanted: set[ir.Value]) -> Found:
     """The cotangents of what either branch captures, from the branch that is taken."""
     targets = captured([node], wanted)
@@ -32,7 +33,7 @@ def if_(sweep: Sweep, node: ir.Node, cotangents: Cotangents, wanted: set[ir.Valu
     return zip(targets, sweep.op.call("If", [node.inputs[0]], branches, targets), strict=True)
 
 
-@control("Loop")
+@control("Loop", cost=_AGAIN)
 def loop(sweep: Sweep, node: ir.Node, cotangents: Cotangents, wanted: set[ir.Value]) -> Found:
     """The cotangents of initial states and captured values."""
     body = node.attributes["body"].as_graph()
@@ -41,7 +42,7 @@ def loop(sweep: Sweep, node: ir.Node, cotangents: Cotangents, wanted: set[ir.Val
     return reverse(sweep, Iterated(node, True, states, (), written), wanted)
 
 
-@control("Scan")
+@control("Scan", cost=_AGAIN)
 def scan(sweep: Sweep, node: ir.Node, cotangents: Cotangents, wanted: set[ir.Value]) -> Found:
     """The cotangents of initial states, scanned operands and captured values."""
     body = node.attributes["body"].as_graph()

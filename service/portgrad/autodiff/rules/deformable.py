@@ -46,7 +46,11 @@ class Geometry:
         return math.prod(self.kernel)
 
 
-@vjp("DeformConv", kink="at a pixel's centre, the slope towards larger coordinates")
+@vjp(
+    "DeformConv",
+    kink="at a pixel's centre, the slope towards larger coordinates",
+    cost="the image at every tap of every window is held at once",
+)
 def deform_conv(
     op: Op,
     ct: Tensor,

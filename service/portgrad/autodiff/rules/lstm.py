@@ -16,13 +16,21 @@ from typing import Any
 
 from portgrad.autodiff.registry import vjp
 from portgrad.autodiff.rules.activations import Activations, activations_of
-from portgrad.autodiff.rules.recurrence import Slopes, Tensors, added_up, operands, sweep
+from portgrad.autodiff.rules.recurrence import (
+    COST,
+    KINK,
+    Slopes,
+    Tensors,
+    added_up,
+    operands,
+    sweep,
+)
 from portgrad.autodiff.rules.unrolled import Unrolled
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 
 
-@vjp("LSTM", kink="those of its activations; 0 at both ends of clip")
+@vjp("LSTM", kink=KINK, cost=COST)
 def lstm(
     op: Op,
     ct: Tensor,

@@ -19,6 +19,8 @@ from portgrad.autodiff.rules.unrolled import Unrolled
 from portgrad.autodiff.tensor import Tensor
 
 Tensors = Sequence[Tensor]
+KINK = "those of its activations; 0 at both ends of clip"
+COST = "a step of the reverse is a product and slopes; all else is done for all steps at once"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import Any
 from portgrad.autodiff.registry import vjp
 from portgrad.autodiff.rules.activations import Activations, activations_of
 from portgrad.autodiff.rules.recurrence import (
+    COST,
+    KINK,
     Slopes,
     Tensors,
     added_up,
@@ -20,7 +22,7 @@ from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 
 
-@vjp("RNN", kink="those of its activations; 0 at both ends of clip")
+@vjp("RNN", kink=KINK, cost=COST)
 def rnn(
     op: Op,
     ct: Tensor,
@@ -52,7 +54,7 @@ def rnn(
     return operands(u, swept.initial, swept.gates, swept.gates, ct_r)
 
 
-@vjp("GRU", kink="those of its activations; 0 at both ends of clip")
+@vjp("GRU", kink=KINK, cost=COST)
 def gru(
     op: Op,
     ct: Tensor,

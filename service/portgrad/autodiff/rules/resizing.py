@@ -22,7 +22,11 @@ from portgrad.errors import Unsupported
 _HALF_PIXEL = ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric")
 
 
-@vjp("Resize", kink="by roi, at a pixel's centre, the slope towards larger coordinates")
+@vjp(
+    "Resize",
+    kink="by roi, at a pixel's centre, the slope towards larger coordinates",
+    cost="a matrix of output by input size for each axis",
+)
 def resize(
     op: Op,
     ct: Tensor,
