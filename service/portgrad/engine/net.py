@@ -10,11 +10,10 @@ from portgrad.autodiff import (
     EXACT,
     STRAIGHT_THROUGH,
     Quantized,
-    Survey,
     foreseen,
     obstacles,
-    survey,
 )
+from portgrad.autodiff.survey import Survey, survey
 from portgrad.engine.arrays import Array, ArrayLike, Value, as_port_array, as_port_value
 from portgrad.engine.cache import Cache
 from portgrad.engine.executor import Executor, Sessions
