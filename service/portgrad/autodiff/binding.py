@@ -139,14 +139,14 @@ class Call:
         sources = _keyword_sources(self.schema, signature.loose)
         return {name: self._resolve(*sources[name]) for name in signature.keywords}
 
-    def line_up(self, results: Any) -> list[Tensor | Unsupported | None]:
+    def line_up(self, results: Any) -> list[Any]:
         """A rule's results, variadic ones spread, one for each of the node's operands."""
         if len(results) != len(self.schema.inputs):
             raise TypeError(
                 f"the rule of {self.schema.name} returned {len(results)} cotangents for "
                 f"{len(self.schema.inputs)} operands"
             )
-        flat: list[Tensor | Unsupported | None] = []
+        flat: list[Any] = []
         for result in results:
             flat.extend(result if isinstance(result, list | tuple) else [result])
         return flat[: len(self.node.inputs)]

@@ -15,6 +15,7 @@ from onnx import helper
 
 from portgrad.autodiff.binding import Call, has_function_body, schema_of_node
 from portgrad.autodiff.emitter import schema_of
+from portgrad.autodiff.nesting import captures, with_inner
 from portgrad.autodiff.registry import Body, Result, Zero, lookup
 from portgrad.autodiff.sweep import UNSAID, explained, label
 from portgrad.autodiff.tensor import Tensor
@@ -57,7 +58,9 @@ def expand(model: ir.Model, nodes: Iterable[ir.Node]) -> None:
 
 
 def _operands(node: ir.Node) -> list[ir.Value]:
-    return list(dict.fromkeys(value for value in node.inputs if value is not None))
+    """What a node reads, its subgraphs included."""
+    read = (*node.inputs, *captures(node))
+    return list(dict.fromkeys(value for value in read if value is not None))
 
 
 def _detach(graph: ir.Graph, nodes: list[ir.Node], prefix: str) -> None:
@@ -99,7 +102,7 @@ def registered(entry: Body, node: ir.Node, opsets: Mapping[str, int]) -> ir.Mode
         node.domain,
         node.op_type,
         [None if value is None else inside[value] for value in node.inputs],
-        node.attributes.values(),
+        [_attribute(attribute, inside) for attribute in node.attributes.values()],
         num_outputs=len(node.outputs),
         name=label(node),
     )
@@ -111,6 +114,18 @@ def registered(entry: Body, node: ir.Node, opsets: Mapping[str, int]) -> ir.Mode
     typed = _inferred(ir.to_proto(model))
     _keep_reasons(typed.graph, twin)
     return typed
+
+
+def _attribute(attribute: ir.Attr, inside: Mapping[ir.Value, ir.Value]) -> ir.Attr:
+    """A subgraph with what it captures replaced, any other attribute as it is."""
+    if attribute.type != ir.AttributeType.GRAPH:
+        return attribute
+    graph = attribute.as_graph().clone(allow_outer_scope_values=True)
+    for node in with_inner(graph):
+        for index, value in enumerate(node.inputs):
+            if value is not None and value in inside:
+                node.replace_input_with(index, inside[value])
+    return ir.AttrGraph(attribute.name, graph)
 
 
 def _stand_in(graph: ir.Graph, value: ir.Value) -> ir.Value:

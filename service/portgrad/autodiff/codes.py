@@ -17,8 +17,8 @@ import onnx_ir as ir
 
 from portgrad.autodiff.binding import Call, Schema, schema_of_node
 from portgrad.autodiff.emitter import formal_type
+from portgrad.autodiff.nesting import captures, subgraphs
 from portgrad.autodiff.registry import Zero, estimator, lookup
-from portgrad.autodiff.sweep import captures, subgraphs
 from portgrad.autodiff.tensor import FLOATING, Tensor, may_carry
 from portgrad.errors import Unsupported
 
@@ -36,8 +36,10 @@ _READING = frozenset({"DequantizeLinear"})  # their rules read codes as they are
 
 
 def is_code(value: ir.Value) -> bool:
-    """Whether a value may be made of codes: of integers or narrow floats."""
-    kind = value.type
+    """Whether a value may be made of codes: of integers or narrow floats, or sequences of them."""
+    kind: ir.TypeProtocol | None = value.type
+    while isinstance(kind, ir.SequenceType | ir.OptionalType):
+        kind = kind.elem_type
     if not isinstance(kind, ir.TensorType) or may_carry(value):
         return False
     return kind.dtype.is_integer() or kind.dtype.is_floating_point()

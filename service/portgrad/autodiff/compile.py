@@ -12,7 +12,9 @@ from portgrad.autodiff.bodies import expand, has_body
 from portgrad.autodiff.codes import EXACT, STRAIGHT_THROUGH, Codes, Quantized
 from portgrad.autodiff.cuts import integer_cuts
 from portgrad.autodiff.infer import complete
-from portgrad.autodiff.sweep import Sweep, active, with_inner
+from portgrad.autodiff.nesting import with_inner
+from portgrad.autodiff.steady import settle
+from portgrad.autodiff.sweep import Sweep, active
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import InvalidRequest
@@ -65,18 +67,19 @@ def gradient_graph(
     opsets = dict(graph.opset_imports)
     codes = Codes(opsets) if quantized == STRAIGHT_THROUGH else None
     nodes, wanted = _path(twin, wrt, of, codes)
+    op = Vocabulary(graph, opsets[""])
+    settle(graph, opsets, op.fresh)
     complete(graph)
     values = values_by_name(graph)
-    forward = list(graph)
-    op = Vocabulary(graph, opsets[""])
+    starts, ends = ([values[name] for name in names] for names in (wrt, of))
+    cuts = list(integer_cuts(graph, starts, ends, codes))  # the sweep rebuilds loops
     sweep = Sweep(op, opsets, codes)
     for name in of:
         seed = _seed(op, values[name], imposed=name in seeds)
         if values[name] in wanted:
             sweep.accumulate(values[name], seed)
     sweep.run(nodes, wanted)
-    starts, ends = ([values[name] for name in names] for names in (wrt, of))
-    warnings = dict.fromkeys([*sweep.warnings, *integer_cuts(forward, starts, ends, codes)])
+    warnings = dict.fromkeys([*sweep.warnings, *cuts])
     gradients = [_result(op, sweep, values[name]) for name in wrt]
     _finish(twin, [values[name] for name in outputs], gradients)
     return GradientGraph(twin, tuple(warnings))

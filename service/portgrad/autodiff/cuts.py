@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 import onnx_ir as ir
 
 from portgrad.autodiff.codes import Codes, quantises
+from portgrad.autodiff.nesting import captures
 from portgrad.autodiff.registry import Zero, lookup
-from portgrad.autodiff.sweep import captures, described
+from portgrad.autodiff.sweep import described
 from portgrad.autodiff.tensor import may_carry
 from portgrad.graph.nothing import VALUES_UNREAD
 

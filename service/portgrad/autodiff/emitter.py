@@ -96,6 +96,7 @@ class Emitter:
     ) -> list[Tensor]:
         """Append a node with subgraphs, its outputs of the types and shapes of other values."""
         node = ir.Node("", op_type, inputs, attributes, num_outputs=len(likes))
+        node.name = self.fresh(op_type)
         for value, like in zip(node.outputs, likes, strict=True):
             value.name = self.fresh(op_type)
             value.type = like.type

@@ -27,8 +27,8 @@ _SHAPED_AS_FIRST = frozenset(
     "Abs Acos Acosh Asin Asinh Atan Atanh Cast CastLike Ceil Celu Clip Cos Cosh CumProd CumSum "
     "DequantizeLinear Elu Erf Exp Floor Gelu HardSigmoid HardSwish Hardmax Identity IsInf IsNaN "
     "LeakyRelu Log LogSoftmax Mish Neg Not Reciprocal Relu ReverseSequence Round ScatterElements "
-    "ScatterND Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Tan Tanh "
-    "TensorScatter ThresholdedRelu Trilu".split()
+    "ScatterND Selu SequenceAt Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Tan "
+    "Tanh TensorScatter ThresholdedRelu Trilu".split()
 )
 _WINDOWED = frozenset("Conv ConvTranspose AveragePool MaxPool LpPool Resize Pad Slice Tile".split())
 
@@ -36,7 +36,7 @@ _WINDOWED = frozenset("Conv ConvTranspose AveragePool MaxPool LpPool Resize Pad 
 def annotate(node: ir.Node, schema: onnx.defs.OpSchema) -> None:
     """Set dtype and shape of a node's outputs."""
     for index, value in enumerate(node.outputs):
-        value.type = ir.TensorType(_dtype(node, schema, index))
+        value.type = type_of(node, schema, index)
     dims = _shape(node)
     if dims is not None:
         for value in node.outputs:
@@ -56,13 +56,44 @@ def complete(graph: ir.Graph) -> None:
 def annotate_output(node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> None:
     """Set dtype and shape of one further output of a node."""
     value = node.outputs[index]
-    value.type = ir.TensorType(_dtype(node, schema, index))
+    value.type = type_of(node, schema, index)
     if node.op_type in {"LayerNormalization", "SimplifiedLayerNormalization"}:
         value.shape = _statistics_shape(node)
     if node.op_type in {"MaxPool", "Dropout", "TopK"}:  # Indices and mask lie beside the values
         value.shape = node.outputs[0].shape
     if node.op_type == "SoftmaxCrossEntropyLoss" and node.inputs[0] is not None:  # log_prob
         value.shape = node.inputs[0].shape
+
+
+def type_of(node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> ir.TypeProtocol:
+    """The type of an output: that of a tensor unless operator or operand say otherwise."""
+    first = node.inputs[0].type if node.inputs and node.inputs[0] is not None else None
+    container = _CONTAINERS.get(node.op_type)
+    if container is not None and first is not None:
+        return container(first)
+    if node.op_type == "SequenceEmpty":
+        dtype = ir.DataType(_int(node, "dtype", ir.DataType.FLOAT))
+        return ir.SequenceType(ir.TensorType(dtype))
+    return ir.TensorType(_dtype(node, schema, index))
+
+
+def _element(kind: Any) -> ir.TypeProtocol:
+    """What a sequence or optional holds; a tensor stands for itself."""
+    return kind if isinstance(kind, ir.TensorType) else kind.elem_type
+
+
+# The type of the output by that of the first operand, for operators of sequences and optionals.
+_CONTAINERS: dict[str, Callable[[Any], ir.TypeProtocol]] = {
+    "SequenceConstruct": ir.SequenceType,
+    "SplitToSequence": ir.SequenceType,
+    "SequenceInsert": lambda kind: kind,
+    "SequenceErase": lambda kind: kind,
+    "SequenceAt": _element,
+    "ConcatFromSequence": _element,
+    "Optional": ir.OptionalType,
+    "OptionalGetElement": _element,
+    "Identity": lambda kind: kind,
+}
 
 
 def _dtype(node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> ir.DataType:

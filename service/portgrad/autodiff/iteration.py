@@ -1,8 +1,8 @@
 """The reverse of a Loop or Scan: another Loop, over the iterations from the last to the first.
 
-The forward node is made to give out the state at the start of each iteration and nothing else. The
-reverse body runs the forward body again from there and sweeps it. With T trips, step s of the
-reverse is iteration j = T - 1 - s.
+The forward node is made to give out the state at the start of each iteration and nothing else (see
+`saving`). The reverse body runs the forward body again from there and sweeps it. With T trips,
+step s of the reverse is iteration j = T - 1 - s.
 
     carried    the cotangent of each floating state, and a total for each captured value
     given out  the cotangent of each slice that the iteration read
@@ -16,11 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from portgrad.autodiff.subgraphs import Subgraph, captured
+from portgrad.autodiff.infer import Dims, dims_of
+from portgrad.autodiff.saving import Kept, Rebuilt, Stack, keep
+from portgrad.autodiff.steady import Carried, Form, forms
+from portgrad.autodiff.subgraphs import Subgraph, captured, prune
 from portgrad.autodiff.sweep import Sweep
 from portgrad.autodiff.tensor import Tensor, may_carry
 from portgrad.autodiff.vocabulary import Vocabulary
-from portgrad.errors import Unsupported
 
 
 @dataclass(frozen=True)
@@ -33,20 +35,14 @@ class Scanned:
 
 
 @dataclass(frozen=True)
-class State:
+class State(Carried):
     """A value that goes from iteration to iteration.
 
     Attributes:
-        initial: the operand that it starts as.
-        inside: the body's input.
-        after: the body's output.
         final: the node's output.
         ct: the cotangent of `final`, None where none arrived.
     """
 
-    initial: ir.Value
-    inside: ir.Value
-    after: ir.Value
     final: ir.Value
     ct: Tensor | None
 
@@ -93,24 +89,56 @@ def reverse(
     moving = [state for state in it.states if state.floating]
     targets = captured([it.node], wanted)
     carried = [*(state.initial for state in moving), *targets]
-    starts, trips = _save(op, it)
-    back = _Reverse(sweep, it, starts=starts, trips=trips, targets=targets, carried=carried)
+    trips = _Trips(op, it)
+    back = _Reverse(sweep, it, _forms(sweep, it), trips=trips.count, targets=targets)
     read = [scanned for scanned in it.read if scanned.tensor.floating]
     seeds = [op.zeros_like(op.wrap(s.final)) if s.ct is None else s.ct for s in moving]
     totals = [op.zeros_like(op.wrap(target)) for target in targets]
+    body = back.graph()
     # The condition is spelt out: without states it would be the last operand, and an empty last
     # operand is dropped, while a Loop must have two.
     on = op.constant(np.array(True))
     results = op.call(
         "Loop",
-        [trips.value, on.value, *(x.value for x in (*seeds, *totals))],
-        {"body": ir.AttrGraph("body", back.graph())},
+        [trips.count.value, on.value, *(x.value for x in (*seeds, *totals))],
+        {"body": ir.AttrGraph("body", body)},
         [*carried, *(ir.Value(type=scanned.tensor.value.type) for scanned in read)],
     )
+    forward = Rebuilt(op, it.node, counts=it.counts, states=len(it.states))
+    for kept in back.starts:
+        kept.write(forward)
+    trips.write(forward)
+    forward.finish()
     stacks = zip(results[len(carried) :], read, strict=True)
     unstacked = [_unstacked(op, stack, scanned) for stack, scanned in stacks]
     operands = [*carried, *(scanned.tensor.value for scanned in read)]
     return zip(operands, [*results[: len(carried)], *unstacked], strict=True)
+
+
+def _forms(sweep: Sweep, it: Iterated) -> list[Form]:
+    """What is known of the shapes of the states. Those of a Scan have to keep theirs."""
+    for state in it.states:
+        state.inside.type = state.inside.type or state.initial.type
+    if it.counts:
+        return forms(it.body, it.states, sweep.opsets, sweep.op.fresh)
+    return [Form(dims_of(s.inside) or dims_of(s.initial), True) for s in it.states]
+
+
+class _Trips:
+    """The number of iterations: how long a stack of their numbers is, or what is read."""
+
+    def __init__(self, op: Vocabulary, it: Iterated) -> None:
+        self._numbers = Stack(op, it.body.inputs[0], []) if it.counts else None
+        if self._numbers is not None:
+            count = op.Shape(op.wrap(self._numbers.stacked), start=0, end=1)
+        else:
+            count = op.size(it.read[0].tensor, it.read[0].axis)
+        self.count = op.Reshape(count, op.ints())
+
+    def write(self, forward: Rebuilt) -> None:
+        """Let the forward node give out the numbers."""
+        if self._numbers is not None:
+            self._numbers.write(forward)
 
 
 class _Reverse:
@@ -119,29 +147,41 @@ class _Reverse:
     Args:
         sweep: the sweep of the graph around the loop.
         it: the forward node.
-        starts: the state at the start of each iteration, stacked on axis 0.
+        known: what is known of the shape of each state.
         trips: the number of iterations.
         targets: captured values that want a cotangent.
-        carried: what the carried cotangents are shaped like: initial states, then targets.
     """
 
     def __init__(
         self,
         sweep: Sweep,
         it: Iterated,
+        known: Sequence[Form],
         *,
-        starts: Sequence[Tensor],
         trips: Tensor,
         targets: Sequence[ir.Value],
-        carried: Sequence[ir.Value],
     ) -> None:
-        self._it, self._starts, self._targets = it, starts, targets
+        self._it, self._targets = it, targets
         self._back = Subgraph(sweep, "vjp of an iteration")
-        self._op = self._back.op
-        self._step = self._back.input("step", ir.DataType.INT64, ir.Shape(()))
-        self._going = self._back.input("going", ir.DataType.BOOL, ir.Shape(()))
-        self._carried = [self._back.input_like("ct", sweep.op.wrap(v)) for v in carried]
-        self._at = self._op.Sub(self._op.Sub(trips, 1), self._step)
+        op = self._op = self._back.op
+        self.starts: list[Kept] = [
+            keep(op, state.inside, form.shape, steady=form.steady)
+            for state, form in zip(it.states, known, strict=True)
+        ]
+        self._step = self._back.input("step", ir.TensorType(ir.DataType.INT64), [])
+        self._going = self._back.input("going", ir.TensorType(ir.DataType.BOOL), [])
+        self._carried = [
+            self._input(state.initial, form.shape)
+            for state, form in zip(it.states, known, strict=True)
+            if state.floating
+        ]
+        self._totals = [self._input(target, _sizes(op, target)) for target in targets]
+        self._at = op.Sub(op.Sub(trips, 1), self._step)
+
+    def _input(self, value: ir.Value, shape: Dims | None) -> Tensor:
+        """The cotangent of a value, which has one shape, as far as it is known, in all steps."""
+        assert value.type is not None
+        return self._back.input("ct", value.type, shape)
 
     def graph(self) -> ir.Graph:
         """The finished body."""
@@ -152,14 +192,16 @@ class _Reverse:
             self._bound(),
             self._given(),
             [*(state.inside for state in moving), *self._targets, *slices],
+            arrived=dict(zip(self._targets, self._totals, strict=True)),
         )
         self._back.give(self._going)
-        for state, like in zip(moving, self._carried, strict=False):
+        for state, like in zip(moving, self._carried, strict=True):
             self._back.give(found[state.inside], like)
-        for target, total in zip(self._targets, self._carried[len(moving) :], strict=True):
-            self._back.give(self._op.Add(total, found[target]), total)
+        for target, total in zip(self._targets, self._totals, strict=True):
+            self._back.give(found[target], total)
         for value in slices:
             self._back.give(found[value])
+        prune(self._back.graph)
         return self._back.graph
 
     def _slice(self, scanned: Scanned) -> Tensor:
@@ -169,7 +211,7 @@ class _Reverse:
 
     def _bound(self) -> list[Tensor]:
         """What the inputs of the forward body are in iteration `at`."""
-        states = [self._slice(Scanned(start)) for start in self._starts]
+        states = [start.read(self._op, self._at) for start in self.starts]
         going = [self._at, self._going] if self._it.counts else []
         return [*going, *states, *(self._slice(scanned) for scanned in self._it.read)]
 
@@ -179,60 +221,16 @@ class _Reverse:
         states = [next(carried) if state.floating else None for state in self._it.states]
         written = [None if s is None else self._slice(s) for s in self._it.written]
         given = [*([None] if self._it.counts else []), *states, *written]
-        # The outputs behind these are the starts that the node was made to give out.
+        # The outputs behind these are those that a node has been made to give out.
         return [*given, *[None] * (len(self._it.body.outputs) - len(given))]
 
 
-def _save(op: Vocabulary, it: Iterated) -> tuple[list[Tensor], Tensor]:
-    """Make the node give out the state at the start of each iteration; and how many there are."""
-    inner = Vocabulary(it.body, op.opset, op.fresh)
-    _name_all_outputs(op, it)
-    for state in it.states:
-        state.inside.type = state.inside.type or state.initial.type
-        _refuse_changing_shape(state)
-    starts = [_give_out(op, inner, it.node, state.inside) for state in it.states]
-    if it.counts:
-        trips = op.Shape(_give_out(op, inner, it.node, it.body.inputs[0]), start=0, end=1)
-    else:
-        trips = op.size(it.read[0].tensor, it.read[0].axis)
-    saved = len(starts) + it.counts
-    for name in ("scan_output_axes", "scan_output_directions"):
-        if name in it.node.attributes:
-            ways = [*it.node.attributes[name].as_ints(), *[0] * saved]
-            it.node.attributes[name] = ir.AttrInt64s(name, ways)
-    return starts, op.Reshape(trips, op.ints())
-
-
-def _name_all_outputs(op: Vocabulary, it: Iterated) -> None:
-    """Outputs that the net leaves out, since more are to follow."""
-    expected = len(it.body.outputs) - it.counts
-    if len(it.node.outputs) < expected:
-        it.node.resize_outputs(expected)
-    for value, inside in zip(it.node.outputs, it.body.outputs[int(it.counts) :], strict=True):
-        if not value.name:
-            value.name, value.type = op.fresh("unused"), inside.type
-
-
-def _refuse_changing_shape(state: State) -> None:
-    """A stack of states needs one shape. Unknown sizes are left to the run."""
-    before, after = state.inside.shape or state.initial.shape, state.after.shape
-    if before is None or after is None:
-        return
-    sizes = zip(before, after, strict=False)
-    if len(before) != len(after) or any(
-        isinstance(a, int) and isinstance(b, int) and a != b for a, b in sizes
-    ):
-        raise Unsupported(f"its state {state.inside.name!r} changes shape from trip to trip")
-
-
-def _give_out(op: Vocabulary, inner: Vocabulary, node: ir.Node, value: ir.Value) -> Tensor:
-    inner.graph.outputs.append(inner.alias(inner.wrap(value), inner.fresh("start")))
-    node.resize_outputs(len(node.outputs) + 1)
-    stack = node.outputs[-1]
-    stack.name, stack.type = op.fresh("starts"), value.type
-    if value.shape is not None:
-        stack.shape = ir.Shape([None, *value.shape.dims])
-    return op.wrap(stack)
+def _sizes(op: Vocabulary, value: ir.Value) -> Dims | None:
+    """A tensor's shape, names for what is not known of it: its cotangent keeps it in all steps."""
+    if not isinstance(value.type, ir.TensorType):
+        return None
+    known = dims_of(value)
+    return known and [op.fresh("size") if size is None else size for size in known]
 
 
 def _unstacked(op: Vocabulary, stack: Tensor, scanned: Scanned) -> Tensor:

@@ -7,8 +7,9 @@ import onnx_ir as ir
 from portgrad.autodiff.binding import schema_of_node
 from portgrad.autodiff.bodies import has_body
 from portgrad.autodiff.compile import values_by_name
+from portgrad.autodiff.nesting import captures, subgraphs
 from portgrad.autodiff.registry import Entry, Refused, Zero, lookup
-from portgrad.autodiff.sweep import captures, described, subgraphs
+from portgrad.autodiff.sweep import described
 from portgrad.autodiff.tensor import may_carry
 
 

@@ -19,9 +19,22 @@ from portgrad.autodiff.binding import Call, Signature, versions_between
 from portgrad.autodiff.tensor import Tensor
 from portgrad.errors import Unsupported
 
+
+@dataclass(frozen=True)
+class Element:
+    """A sequence's cotangent that is zero but for one element.
+
+    Not written out, since a loop that reads an element on each trip would write out the whole
+    sequence each time.
+    """
+
+    position: Tensor
+    ct: Tensor
+
+
 # What a rule gives for one operand: its cotangent; None where none exists (indices, shapes);
 # Unsupported where one exists but is not built, which is raised only if it is wanted.
-Cotangent = Tensor | Unsupported | None
+Cotangent = Tensor | Element | Unsupported | None
 Cotangents = Sequence[Cotangent | Sequence[Cotangent]]
 Function = Callable[..., Any]
 

@@ -7,11 +7,13 @@ are bound to, so bodies nest to any depth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import onnx_ir as ir
 
-from portgrad.autodiff.sweep import Sweep, active, captures, with_inner
+from portgrad.autodiff.infer import Dims
+from portgrad.autodiff.nesting import captures, with_inner
+from portgrad.autodiff.sweep import Sweep, active
 from portgrad.autodiff.tensor import Tensor, may_carry
 from portgrad.autodiff.vocabulary import Vocabulary
 
@@ -29,20 +31,17 @@ class Subgraph:
         self.op = Vocabulary(self.graph, outer.op.opset, outer.op.fresh)
         self._outer = outer
 
-    def input(self, stem: str, dtype: ir.DataType, shape: ir.Shape | None) -> Tensor:
+    def input(self, stem: str, kind: ir.TypeProtocol, shape: Dims | None) -> Tensor:
         """A new input."""
-        value = ir.Value(name=self.op.fresh(stem), type=ir.TensorType(dtype), shape=copied(shape))
+        value = ir.Value(name=self.op.fresh(stem), type=kind)
+        value.shape = None if shape is None else ir.Shape(shape)
         self.graph.inputs.append(value)
         return self.op.wrap(value)
 
-    def input_like(self, stem: str, like: Tensor) -> Tensor:
-        """A new input of the dtype and shape of a tensor."""
-        return self.input(stem, like.dtype, like.value.shape)
-
     def give(self, result: Tensor, like: Tensor | None = None) -> None:
-        """Make a tensor an output, of the shape of another one where that is known."""
+        """Make a value an output, of the shape of another one where that is known."""
         value = self.op.alias(result, self.op.fresh("result"))
-        if like is not None:
+        if like is not None and isinstance(value.type, ir.TensorType):
             self.op.shaped_as(self.op.wrap(value), like)
         self.graph.outputs.append(value)
 
@@ -52,6 +51,7 @@ class Subgraph:
         bound: Sequence[Tensor],
         given: Sequence[Tensor | None],
         targets: Iterable[ir.Value],
+        arrived: Mapping[ir.Value, Tensor] | None = None,
     ) -> dict[ir.Value, Tensor]:
         """Run a body again and sweep it.
 
@@ -60,13 +60,14 @@ class Subgraph:
             bound: what its inputs are.
             given: the cotangents of its outputs.
             targets: inputs of the body, or values that it captures.
+            arrived: what has reached some of the targets already, to be added to.
 
         Returns:
             The cotangents of the targets; zeros where nothing arrives.
         """
         inputs = dict(zip(body.inputs, bound, strict=True))
         starts = {v: inputs[v].value if v in inputs else v for v in targets}
-        nodes, results = self._copy(body, bound)
+        nodes, results = self.op.inline(body, bound)
         pairs = [(y, ct) for y, ct in zip(results, given, strict=True) if ct is not None]
         codes = self._outer.codes
         path, wanted = active(nodes, starts.values(), [y for y, _ in pairs], codes)
@@ -74,44 +75,14 @@ class Subgraph:
         for value, ct in pairs:
             if value in wanted:
                 sweep.accumulate(value, self.op.wrap(ct.value))
+        for target, ct in (arrived or {}).items():
+            sweep.accumulate(starts[target], ct)
         sweep.run(path, wanted)
         self._outer.warnings.extend(sweep.warnings)
         return {
             target: sweep.cotangent(start) or self.op.zeros_like(self.op.wrap(start))
             for target, start in starts.items()
         }
-
-    def _copy(
-        self, body: ir.Graph, bound: Sequence[Tensor]
-    ) -> tuple[list[ir.Node], list[ir.Value]]:
-        """The body's nodes and outputs, copied into this graph under fresh names."""
-        copy = body.clone(allow_outer_scope_values=True)
-        nodes, outputs = list(copy), list(copy.outputs)
-        replaced: dict[ir.Value, ir.Value] = {}
-        for value, tensor in zip(copy.inputs, bound, strict=True):
-            replaced[value] = tensor.value
-        for value in list(copy.initializers.values()):
-            replaced[value] = self._initializer(value)
-        copy.outputs.clear()
-        copy.remove(nodes)
-        for value, other in replaced.items():
-            ir.convenience.replace_all_uses_with(value, other)
-        for inner in with_inner(nodes):
-            for value in inner.outputs:
-                if value.name:
-                    value.name = self.op.fresh(value.name.rsplit("/", 1)[-1])
-        self.graph.extend(nodes)
-        return nodes, [replaced.get(value, value) for value in outputs]
-
-    def _initializer(self, value: ir.Value) -> ir.Value:
-        copy = ir.Value(
-            name=self.op.fresh("weight"),
-            type=value.type,
-            shape=copied(value.shape),
-            const_value=value.const_value,
-        )
-        self.graph.register_initializer(copy)
-        return copy
 
 
 def captured(bodies: Iterable[ir.Node], wanted: set[ir.Value]) -> list[ir.Value]:
@@ -120,6 +91,12 @@ def captured(bodies: Iterable[ir.Node], wanted: set[ir.Value]) -> list[ir.Value]
     return list(dict.fromkeys(v for v in found if v in wanted and may_carry(v)))
 
 
-def copied(shape: ir.Shape | None) -> ir.Shape | None:
-    """A shape that can be changed without changing the other."""
-    return None if shape is None else ir.Shape(shape.dims)
+def prune(graph: ir.Graph) -> None:
+    """Remove the nodes of a graph that none of its outputs needs."""
+    for node in reversed(list(graph)):
+        if any(value.uses() or value.is_graph_output() for value in node.outputs):
+            continue
+        for inner in with_inner([node]):
+            for index in range(len(inner.inputs)):
+                inner.replace_input_with(index, None)
+        graph.remove(node)

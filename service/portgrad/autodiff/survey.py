@@ -16,7 +16,8 @@ import onnx_ir as ir
 from portgrad.autodiff.binding import schema_of_node
 from portgrad.autodiff.catalogue import DOMAINS, catalogue
 from portgrad.autodiff.compile import gradient_graph, values_by_name
-from portgrad.autodiff.sweep import captures, label, with_inner
+from portgrad.autodiff.nesting import captures, with_inner
+from portgrad.autodiff.sweep import label
 from portgrad.errors import Unsupported
 
 _MOST = 100  # obstacles that are looked for: each costs a compilation

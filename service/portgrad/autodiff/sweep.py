@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
 from portgrad.autodiff.binding import Call, Schema, schema_of_node
+from portgrad.autodiff.nesting import captures
 from portgrad.autodiff.registry import (
     Body,
     Control,
     Cotangent,
+    Element,
     Entry,
     Refused,
     Rule,
@@ -49,6 +52,7 @@ class Sweep:
         self.codes = codes
         self.warnings: list[str] = []
         self._arrived: dict[ir.Value, list[Tensor]] = defaultdict(list)
+        self._elements: dict[ir.Value, list[Element]] = defaultdict(list)
 
     def accumulate(self, value: ir.Value, ct: Tensor) -> None:
         """Add a contribution to a value's cotangent, which lives in the value's own space.
@@ -62,14 +66,16 @@ class Sweep:
 
     def cotangent(self, value: ir.Value) -> Tensor | None:
         """The total of what has arrived at a value, None where nothing has."""
-        arrived = self._arrived.get(value)
-        if not arrived:
+        arrived, elements = self._arrived.get(value), self._elements.pop(value, [])
+        if not arrived and not elements:
             return None
-        total = arrived[0]
-        for ct in arrived[1:]:
-            total = total + ct
+        first, *others = arrived or [self.op.zeros_like(self.op.wrap(value))]
+        total = functools.reduce(self.op.add, others, first)
+        for element in elements:
+            total = self.op.add_element(total, element.position, element.ct)
         if (
             value.shape is not None
+            and isinstance(value.type, ir.TensorType)
             and total.value is not value
             and not total.value.is_graph_input()
         ):
@@ -108,8 +114,12 @@ class Sweep:
         for operand, result in found:
             if operand in wanted and isinstance(result, Unsupported):
                 raise result
-            if operand is not None and operand in wanted and isinstance(result, Tensor):
+            if operand is None or operand not in wanted:
+                continue
+            if isinstance(result, Tensor):
                 self.accumulate(operand, result)
+            elif isinstance(result, Element):
+                self._elements[operand].append(result)
 
     def _rule(
         self, node: ir.Node, schema: Schema | None, cotangents: list[Tensor | None]
@@ -166,40 +176,6 @@ def explained(error: Unsupported, node: ir.Node, schema: Schema | None) -> Unsup
         found=f"{node.domain or 'ai.onnx'}.{node.op_type}",
         remedy=error.remedy or "Ask for targets after this node, or for values before it.",
     )
-
-
-def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
-    """The graphs in a node's attributes."""
-    for attribute in node.attributes.values():
-        if attribute.type == ir.AttributeType.GRAPH:
-            yield attribute.as_graph()
-        elif attribute.type == ir.AttributeType.GRAPHS:
-            yield from attribute.as_graphs()
-
-
-def with_inner(nodes: Iterable[ir.Node]) -> Iterator[ir.Node]:
-    """Nodes, and those of their subgraphs to any depth."""
-    for node in nodes:
-        yield node
-        for graph in subgraphs(node):
-            yield from with_inner(graph)
-
-
-def captures(node: ir.Node) -> Iterator[ir.Value]:
-    """Values from outside that the node's subgraphs use, to any depth."""
-    for graph in subgraphs(node):
-        yield from _captured(graph)
-
-
-def _captured(graph: ir.Graph) -> Iterator[ir.Value]:
-    inside = set(graph.inputs) | set(graph.initializers.values())
-    for node in graph:
-        inside.update(node.outputs)
-    for node in graph:
-        for value in (*node.inputs, *captures(node)):
-            if value is not None and value not in inside:
-                yield value
-    yield from (value for value in graph.outputs if value not in inside)
 
 
 def active(

@@ -8,9 +8,9 @@ from portgrad.autodiff.vocabulary.attention import AttentionWords
 from portgrad.autodiff.vocabulary.convolutions import ConvolutionWords
 from portgrad.autodiff.vocabulary.indexing import IndexingWords
 from portgrad.autodiff.vocabulary.quantisation import QuantisationWords
-from portgrad.autodiff.vocabulary.recurrences import RecurrenceWords
 from portgrad.autodiff.vocabulary.reductions import ReductionWords
 from portgrad.autodiff.vocabulary.sampling import SamplingWords
+from portgrad.autodiff.vocabulary.sequences import SequenceWords
 from portgrad.autodiff.vocabulary.shapes import ShapeWords
 from portgrad.autodiff.vocabulary.statistics import StatisticsWords
 
@@ -23,7 +23,7 @@ class Vocabulary(
     StatisticsWords,
     QuantisationWords,
     ReductionWords,
-    RecurrenceWords,
+    SequenceWords,
     ShapeWords,
 ):
     """The emitter that rules receive as `op`."""

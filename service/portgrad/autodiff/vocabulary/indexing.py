@@ -65,10 +65,6 @@ class IndexingWords(ShapeWords):
                 part.value.shape = ir.Shape(dims)
         return parts
 
-    def as_int64(self, x: Tensor) -> Tensor:
-        """Integers as int64."""
-        return x if x.dtype == ir.DataType.INT64 else self.Cast(x, to=ir.DataType.INT64)
-
     def positive(self, indices: Tensor, size: Tensor) -> Tensor:
         """Indices (int64) counted from the front, where negative ones count from the end."""
         known = indices.constant

@@ -96,6 +96,10 @@ class ShapeWords(Emitter):
         """A 0-d int64."""
         return self.constant(np.asarray(value, np.int64))
 
+    def as_int64(self, x: Tensor) -> Tensor:
+        """Integers as int64."""
+        return x if x.dtype == ir.DataType.INT64 else self.Cast(x, to=ir.DataType.INT64)
+
     def scalar(self, number: float, like: Tensor) -> Tensor:
         """A 0-d constant of another tensor's dtype."""
         return self.constant(np.asarray(number, like.dtype.numpy()))

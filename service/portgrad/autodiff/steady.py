@@ -1,0 +1,265 @@
+"""Which states of a Loop keep their shape from trip to trip.
+
+onnx infers nothing of a state inside a body, since a trip may change its shape. Here the shape
+that a state starts with is assumed, the body's shapes are inferred, and what the body does not
+keep is dropped from the assumption, until it is true of each trip by induction.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import onnx
+import onnx_ir as ir
+from onnx import helper, numpy_helper
+
+from portgrad.autodiff.infer import Dims, dims_of
+from portgrad.autodiff.nesting import captures, with_inner
+from portgrad.graph import walk
+from portgrad.graph.constants import constant_value
+
+Shapes: TypeAlias = dict[str, Dims | None]
+
+_SMALL = 64  # elements of a constant that may say what shape a Reshape gives
+_VARIES = "varies"
+
+
+@dataclass(frozen=True)
+class Form:
+    """What is known of a state inside the body, whatever the trip.
+
+    Attributes:
+        shape: its sizes; None where a size changes, and for an unknown rank.
+        steady: whether it has the same shape on each trip.
+    """
+
+    shape: Dims | None
+    steady: bool
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A state: the operand that it starts as, the body's input, the body's output."""
+
+    initial: ir.Value
+    inside: ir.Value
+    after: ir.Value
+
+
+def forms(
+    body: ir.Graph,
+    states: Sequence[Carried],
+    opsets: Mapping[str, int],
+    fresh: Callable[[str], str],
+) -> list[Form]:
+    """The form of each state of a loop. Shapes that the body lacks are filled in.
+
+    Args:
+        body: the loop's body.
+        states: its states.
+        opsets: the opset of each domain.
+        fresh: gives names that nothing else has.
+    """
+    if all(_declared(state) for state in states):
+        return [Form(_shape(state.inside), True) for state in states]
+    assumed, shapes = _Search(opsets, fresh).loop(body, states, {})
+    found = [_form(shape) for shape in assumed]
+    _write_down(body, shapes, anew=not all(form.steady for form in found))
+    return found
+
+
+def settle(graph: ir.Graph, opsets: Mapping[str, int], fresh: Callable[[str], str]) -> None:
+    """Write down what follows from the forms of states: shapes in a graph that has loops."""
+    if any(node.op_type == "Loop" for node in with_inner(graph)):
+        computed = [value for node in graph for value in node.outputs]
+        known: Shapes = {str(v.name): _shape(v) for v in computed if _shape(v) is not None}
+        _write_down(graph, _Search(opsets, fresh).graph(graph, known, {}), anew=False)
+
+
+class _Search:
+    """Shapes by name, from assumptions that are weakened until they hold.
+
+    Args:
+        opsets: the opset of each domain.
+        fresh: gives names that nothing else has.
+    """
+
+    def __init__(self, opsets: Mapping[str, int], fresh: Callable[[str], str]) -> None:
+        self._opsets, self._fresh = opsets, fresh
+
+    def loop(
+        self, body: ir.Graph, states: Sequence[Carried], around: Shapes
+    ) -> tuple[list[Dims | None], Shapes]:
+        """The shapes of states that hold on each trip, and those of the body's values."""
+        assumed = [self._first_guess(state, around) for state in states]
+        while True:
+            given = {str(s.inside.name): shape for s, shape in zip(states, assumed, strict=True)}
+            shapes = self.graph(body, given, around)
+            kept = [
+                self._kept(shape, shapes.get(str(state.after.name)))
+                for shape, state in zip(assumed, states, strict=True)
+            ]
+            if kept == assumed:
+                return assumed, shapes
+            assumed = kept
+
+    def graph(self, graph: ir.Graph, given: Shapes, around: Shapes) -> Shapes:
+        """The shapes of a graph's values.
+
+        Args:
+            graph: a body, or the main graph.
+            given: shapes of inputs, in place of those that are written down, and of values inside.
+            around: shapes of what it captures, in place of those that are written down.
+        """
+        given, inside = dict(given), dict[str, Dims | None]()
+        shapes = _infer(graph, given, around, self._opsets)
+        for node in graph:
+            if node.op_type != "Loop" or node.domain:
+                continue
+            body, states = node.attributes["body"].as_graph(), list(_carried(node))
+            assumed, found = self.loop(body, states, {**around, **shapes})
+            inside |= found
+            for value, shape in zip(node.outputs, assumed, strict=False):
+                if shape is not None and shapes.get(str(value.name)) is None:
+                    given[str(value.name)] = _form(shape).shape
+            shapes = _infer(graph, given, around, self._opsets)
+        return {**shapes, **inside}
+
+    def _first_guess(self, state: Carried, around: Shapes) -> Dims | None:
+        """The shape that a state starts with, symbols for what is not known of it."""
+        first = around.get(str(state.initial.name)) or _shape(state.initial)
+        inside = _shape(state.inside)
+        known = first if first is not None else inside
+        if known is None or not isinstance(state.initial.type, ir.TensorType):
+            return None
+        same = inside is not None and len(inside) == len(known)
+        declared = inside if inside is not None and same else [None] * len(known)
+        sizes = [
+            theirs if isinstance(theirs, int) and not isinstance(mine, int) else mine
+            for mine, theirs in zip(known, declared, strict=True)
+        ]
+        return [self._fresh("size") if size is None else size for size in sizes]
+
+    def _kept(self, before: Dims | None, after: Dims | None) -> Dims | None:
+        """What an iteration keeps of a shape."""
+        if before is None or after is None or len(before) != len(after):
+            return None
+        return [
+            old if old == new or _varies(old) else self._fresh(_VARIES)
+            for old, new in zip(before, after, strict=True)
+        ]
+
+
+def _carried(node: ir.Node) -> Iterator[Carried]:
+    body = node.attributes["body"].as_graph()
+    for initial, inside, after in zip(
+        node.inputs[2:], body.inputs[2:], body.outputs[1:], strict=False
+    ):
+        if initial is not None:
+            yield Carried(initial, inside, after)
+
+
+def _shape(value: ir.Value) -> Dims | None:
+    """The shape of a tensor; that of another value is its elements'."""
+    return dims_of(value) if isinstance(value.type, ir.TensorType) else None
+
+
+def _declared(state: Carried) -> bool:
+    """Whether the shapes that are written down say that it stays, or it is no tensor."""
+    if not isinstance(state.initial.type, ir.TensorType):
+        return True
+    first, inside, after = (_shape(v) for v in (state.initial, state.inside, state.after))
+    if inside is None or None in inside or inside != after:
+        return False
+    return first == inside or all(isinstance(size, int) for size in inside)
+
+
+def _varies(size: int | str | None) -> bool:
+    return isinstance(size, str) and size.endswith(_VARIES)
+
+
+def _form(shape: Dims | None) -> Form:
+    if shape is None:
+        return Form(None, False)
+    return Form([None if _varies(d) else d for d in shape], not any(map(_varies, shape)))
+
+
+def _infer(graph: ir.Graph, given: Shapes, around: Shapes, opsets: Mapping[str, int]) -> Shapes:
+    """The shapes of a graph's values, by name, as onnx infers them.
+
+    Args:
+        graph: the graph.
+        given: shapes of inputs, in place of those that are written down, and of values inside.
+        around: shapes of what it captures, in place of those that are written down.
+        opsets: the opset of each domain.
+    """
+    read = list(dict.fromkeys((*graph.inputs, *_outer(graph))))
+    constants = {v: c for v in read if (c := constant_value(v)) is not None and c.size <= _SMALL}
+    assumed = {**around, **given}
+    computed = {str(v.name): v for node in graph for v in node.outputs}
+    proto = helper.make_graph(
+        [ir.to_proto(node) for node in graph],
+        "graph",
+        [_info(v, assumed.get(str(v.name), dims_of(v))) for v in read if v not in constants],
+        [_info(v, None) for v in graph.outputs],
+        [numpy_helper.from_array(c, v.name) for v, c in constants.items()],
+    )
+    for inner in walk.graphs(proto):
+        del inner.value_info[:]  # the symbols in it mean sizes on one trip alone
+    proto.value_info.extend(_info(v, given[name]) for name, v in computed.items() if name in given)
+    imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
+    model = helper.make_model(proto, opset_imports=imports, ir_version=10)
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    # onnx makes up symbols, which could mean other sizes elsewhere.
+    symbols = {d.dim_param for v in proto.input for d in _dimensions(v)} - {""}
+    return {
+        info.name: [_size(dim, symbols) for dim in _dimensions(info)]
+        for part in walk.graphs(inferred)
+        for info in (*part.input, *part.output, *part.value_info)
+        if info.type.tensor_type.HasField("shape")
+    }
+
+
+def _outer(body: ir.Graph) -> Iterator[ir.Value]:
+    """What a graph reads beside its inputs and what it computes: captures and initializers."""
+    own = {*body.inputs, *itertools.chain.from_iterable(node.outputs for node in body)}
+    for node in body:
+        for value in (*node.inputs, *captures(node)):
+            if value is not None and value not in own:
+                yield value
+
+
+def _info(value: ir.Value, shape: Dims | None) -> onnx.ValueInfoProto:
+    bare = ir.Value(name=value.name, type=value.type)
+    bare.shape = _as_shape(shape)
+    return ir.to_proto(bare)
+
+
+def _dimensions(info: onnx.ValueInfoProto) -> list[onnx.TensorShapeProto.Dimension]:
+    return list(info.type.tensor_type.shape.dim)
+
+
+def _size(dim: onnx.TensorShapeProto.Dimension, symbols: set[str]) -> int | str | None:
+    if dim.HasField("dim_value"):
+        return dim.dim_value
+    return dim.dim_param if dim.dim_param in symbols else None
+
+
+def _write_down(graph: ir.Graph, shapes: Shapes, *, anew: bool) -> None:
+    """Give a graph's values the sizes that they lack, or all of them anew."""
+    inner = itertools.chain.from_iterable(node.outputs for node in with_inner(graph))
+    for value in (*graph.inputs, *inner):
+        if isinstance(value.type, ir.TensorType):
+            shape, old = shapes.get(str(value.name)), None if anew else dims_of(value)
+            if shape is None or old is None:
+                value.shape = _as_shape(old if shape is None else shape)
+            elif len(shape) == len(old):
+                pairs = zip(shape, old, strict=True)
+                value.shape = ir.Shape([new if size is None else size for new, size in pairs])
+
+
+def _as_shape(dims: Dims | None) -> ir.Shape | None:
+    return None if dims is None else ir.Shape(dims)
