@@ -59,6 +59,7 @@ MOVED = {
     " c = DepthToSpace<blocksize = 2>(b) q = Flatten<axis = 2>(c)",
     "Clip": "q = Clip(p, k, h)",
     "Cast": "q = Cast<to = 5>(p)",
+    "Add": "a = Cast<to = 6>(p) b = Cast<to = 6>(o) c = Add(a, b) q = Sub(b, c)",
 }  # fmt: skip
 
 
@@ -81,6 +82,7 @@ def _moving(move: str) -> tuple[portgrad.Net, portgrad.Net]:
     floats = move.replace("(o,", "(of,").replace("(p, at, u)", "(p, at, uf)")
     floats = floats.replace(", k)", ", kf)").replace("(p, k, h)", "(p, kf, hf)")
     floats = floats.replace("Cast<to = 5>", "Identity")
+    floats = floats.replace("Cast<to = 6>(o)", "Identity(of)").replace("Cast<to = 6>", "Identity")
     made = "of = Cast<to = 1>(o) uf = Cast<to = 1>(u)"
     start = f"{made} codes = QuantizeLinear(x, s, z) p = Cast<to = 1>(codes)"
     return _net(_HEAD, f"{head} {move} {tail}"), _net(_HEAD, f"{start} {floats} {tail}")
@@ -213,8 +215,8 @@ _OUT_OF_BRANCH = """r = If(c) <
     else_branch = b () => (int8[2,4] e) { e = QuantizeLinear(x, s, z) }>
     y = DequantizeLinear(r, s, z)"""
 STOPPED = {
-    "arithmetic": ("q = QuantizeLinear(x, s, z) i = Cast<to = 6>(q) j = Add(i, i)"
-                   " y = Cast<to = 1>(j)", "Add node 'j'"),
+    "arithmetic": ("q = QuantizeLinear(x, s, z) i = Cast<to = 6>(q) j = Mul(i, i)"
+                   " y = Cast<to = 1>(j)", "Mul node 'j'"),
     "a narrowing cast": ("q = QuantizeLinear(x, s, z) i = Cast<to = 6>(q) j = Cast<to = 3>(i)"
                          " y = Cast<to = 1>(j)", "Cast node 'j'"),
     "a power": ("q = QuantizeLinear(x, s, z) y = Pow(x, q)", "Pow node 'y'"),

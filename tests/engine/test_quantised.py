@@ -20,6 +20,7 @@ STRAIGHT: dict[str, Any] = {"quantized": "straight_through"}
 FILES: dict[str, tuple[Callable[[], onnx.ModelProto], Callable[[], bytes]]] = {
     "mlp-qdq": (mlp, lambda: nets.static(mlp, True)),
     "mlp-qdq-channels": (mlp, lambda: nets.static(mlp, True, True, True)),
+    "mlp-qoperator": (mlp, lambda: nets.static(mlp, False)),
     "mlp-dynamic": (mlp, lambda: nets.dynamic(mlp)),
     "conv-qdq": (convolutional, lambda: nets.static(convolutional, True)),
     "conv-qdq-channels": (convolutional, lambda: nets.static(convolutional, True, True, True)),

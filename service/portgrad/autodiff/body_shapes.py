@@ -1,6 +1,7 @@
 """Shapes of the runtime's own operators, of which onnx knows nothing.
 
-They follow from their bodies. What has a rule in place of a body has the shape of its operand.
+They follow from their bodies, or from what is registered for their shapes alone. What has a rule
+in place of a body has the shape of its operand.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import onnx_ir as ir
 from portgrad.autodiff.binding import WORKING_OPSET
 from portgrad.autodiff.bodies import registered
 from portgrad.autodiff.emitter import schema_of
-from portgrad.autodiff.registry import Body, entries
+from portgrad.autodiff.registry import Body, entries, shapes
 from portgrad.errors import Unsupported
 from portgrad.graph import contrib
 
@@ -30,12 +31,14 @@ def know_shapes() -> None:
         for entry in found:
             if domain == contrib.DOMAIN and isinstance(entry, Body):
                 contrib.SHAPES[domain, name] = _shapes(entry, schema_of(name, 1, domain))
+    for (domain, name), entry in shapes().items():
+        contrib.SHAPES[domain, name] = _shapes(entry, schema_of(name, 1, domain))
 
 
 def _shapes(entry: Body, schema: onnx.defs.OpSchema) -> contrib.Shapes:
     """What onnx's inference asks for: the types of a node's outputs, read off its body."""
 
-    def shapes(context: onnx.shape_inference.InferenceContext) -> list[onnx.TypeProto | None]:
+    def infer(context: onnx.shape_inference.InferenceContext) -> list[onnx.TypeProto | None]:
         node = None if schema.name in _ASKED.get() else _node(context, schema)
         if node is None:
             return []
@@ -48,7 +51,7 @@ def _shapes(entry: Body, schema: onnx.defs.OpSchema) -> contrib.Shapes:
             _ASKED.reset(asked)
         return [ir.serde.serialize_value(v).type for v in body.graph.outputs]
 
-    return shapes
+    return infer
 
 
 def _node(

@@ -31,6 +31,8 @@ _MOVING = frozenset(
     "MaxPool Min Pad ReduceMax ReduceMin Relu Reshape Resize ReverseSequence ScatterElements "
     "ScatterND Slice SpaceToDepth Split Squeeze Tile TopK Transpose Trilu Unsqueeze Where".split()
 )
+# Sums of codes, which these are wide enough for.
+_ADDING, _ACCUMULATORS = {"Add", "Sub"}, {ir.DataType.INT32, ir.DataType.INT64}
 _CASTING = frozenset({"Cast", "CastLike"})
 _READING = frozenset({"DequantizeLinear"})  # their rules read codes as they are
 
@@ -48,7 +50,8 @@ def is_code(value: ir.Value) -> bool:
 def quantises(node: ir.Node) -> bool:
     """Whether the first output of a node is made of codes that it computes."""
     dynamic = node.domain == "" and node.op_type == "DynamicQuantizeLinear"
-    return dynamic or estimator(node.domain, node.op_type) is not None
+    known = dynamic or estimator(node.domain, node.op_type) is not None
+    return known and is_code(node.outputs[0])
 
 
 class Codes:
@@ -64,7 +67,7 @@ class Codes:
     def carried(self, node: ir.Node, reached: Collection[ir.Value]) -> list[ir.Value]:
         """Those outputs of a node that are codes computed from what is reached."""
         if quantises(node):
-            return [value for value in node.outputs[:1] if is_code(value)]
+            return [node.outputs[0]]
         if any(True for _ in subgraphs(node)):
             enters = any(v in reached and is_code(v) for v in (*node.inputs, *captures(node)) if v)
             made = enters or self._made_in(node)
@@ -130,7 +133,7 @@ def _is(node: ir.Node, names: Collection[str]) -> bool:
 
 
 def _moves(node: ir.Node) -> bool:
-    """Whether each code that comes out of an operator is one that went in."""
+    """Whether each code that comes out of an operator is one that went in, or a sum of them."""
     mode = node.attributes.get("mode")
     if _is(node, {"Resize"}):
         return mode is None or mode.as_string() == "nearest"
@@ -139,6 +142,8 @@ def _moves(node: ir.Node) -> bool:
         return False
     if _is(node, _CASTING):
         return _holds(node)
+    if _is(node, _ADDING):
+        return node.outputs[0].dtype in _ACCUMULATORS
     return _is(node, _MOVING)
 
 
@@ -179,6 +184,6 @@ def _in_floats(call: Call, letters: Collection[str]) -> ir.Node:
 def _refused(value: ir.Value) -> Unsupported:
     return Unsupported(
         f"the codes {value.name!r} reach it, and the straight-through estimator passes quantisers, "
-        "products of codes, and what moves or chooses codes only",
+        "products and wide sums of codes, and what moves or chooses codes only",
         remedy='Dequantise before this node, or leave `quantized` out ("exact").',
     )

@@ -113,6 +113,7 @@ Result = Tensor | Unsupported | Zero | None
 Entry = Rule | Body | Control | Zero | Refused
 _ENTRIES: dict[tuple[str, str], list[Entry]] = {}
 _ESTIMATORS: dict[tuple[str, str], Rule] = {}
+_SHAPES: dict[tuple[str, str], Body] = {}
 
 
 def lookup(domain: str, op_type: str, version: int) -> Entry | None:
@@ -128,6 +129,11 @@ def lookup(domain: str, op_type: str, version: int) -> Entry | None:
 def estimator(domain: str, op_type: str) -> Rule | None:
     """The straight-through estimator of an operator that makes codes of numbers; else None."""
     return _ESTIMATORS.get((domain, op_type))
+
+
+def shapes() -> dict[tuple[str, str], Body]:
+    """What the shapes of operators follow from that have neither a body nor onnx's inference."""
+    return dict(_SHAPES)
 
 
 def entries() -> dict[tuple[str, str], list[Entry]]:
@@ -196,6 +202,19 @@ def body(
         for schema in versions_between(op_type, domain, since, until):
             signature.check(schema)
         _add(op_type, domain, Body(function, signature, since, until, kink, cost))
+        return function
+
+    return register
+
+
+def shaped(op_type: str, *, domain: str) -> Callable[[Function], Function]:
+    """Register what the shapes of an operator follow from: written like a body, but never run."""
+
+    def register(function: Function) -> Function:
+        signature = Signature.of(function, leading=("op",))
+        for schema in versions_between(op_type, domain, 1, None):
+            signature.check(schema)
+        _SHAPES[domain, op_type] = Body(function, signature, 1, None, None)
         return function
 
     return register

@@ -49,8 +49,12 @@ def _schema(name: str, plain: dict[str, Any]) -> onnx.defs.OpSchema:
 
 
 def _formal(name: str, option: str, type_name: str) -> onnx.defs.OpSchema.FormalParameter:
+    # What may repeat may differ: QLinearConcat takes codes and scales in turn.
     return _Schema.FormalParameter(
-        name, type_name, param_option=getattr(onnx.defs.OpSchema.FormalParameterOption, option)
+        name,
+        type_name,
+        param_option=getattr(onnx.defs.OpSchema.FormalParameterOption, option),
+        is_homogeneous=option != "Variadic",
     )
 
 
