@@ -127,15 +127,7 @@ def _seed(op: Vocabulary, output: ir.Value, *, imposed: bool) -> Tensor:
         seed.shape = ir.Shape([None] * like.rank)
     op.graph.inputs.append(seed)
     # Expand broadcasts both ways; the reshape fails where the seed is larger than its output.
-    return op.reshape_like(_expanded(op, op.wrap(seed), op.Shape(like)), like)
-
-
-def _expanded(op: Vocabulary, seed: Tensor, shape: Tensor) -> Tensor:
-    if seed.dtype != ir.DataType.BFLOAT16:
-        return op.Expand(seed, shape)
-    # onnxruntime's CPU has no such kernel; float32 holds each bfloat16 exactly.
-    wide = op.Expand(op.Cast(seed, to=ir.DataType.FLOAT), shape)
-    return op.Cast(wide, to=ir.DataType.BFLOAT16)
+    return op.reshape_like(op.Expand(op.wrap(seed), op.Shape(like)), like)
 
 
 def _result(op: Vocabulary, sweep: Sweep, target: ir.Value) -> ir.Value:

@@ -1,0 +1,75 @@
+"""Every row whose forward pass the engine runs in a dtype has its gradient there too.
+
+onnxruntime has fewer kernels for float64 and float16 than for float32, very few for bfloat16, and
+registers some that refuse when they run.
+"""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+
+from portgrad.autodiff import gradient_graph
+from portgrad.engine.sessions import Session, Weights
+from portgrad.errors import PortgradError
+from rules.test_rule_table import DOUBLE, SMOOTH
+from support.double import Arrays
+from support.rig import Case, Row, case
+
+# 2^-11 and 2^-8 for each of a few dozen roundings.
+TOLERANCE = {np.float16: 2e-2, ml_dtypes.bfloat16: 1e-1}
+
+
+def _run(net: ir.Model, feeds: Arrays) -> list[np.ndarray]:
+    return list(Session(net, Weights(net), threads=1).run(feeds).values())
+
+
+def _runs(half: Case) -> bool:
+    try:
+        _run(ir.from_proto(half.forward()), half.feeds)
+    except PortgradError:
+        return False
+    return True
+
+
+def _as_inputs(arrays: Arrays, model: onnx.ModelProto) -> Arrays:
+    kinds = {v.name: v.type.tensor_type.elem_type for v in model.graph.input}
+    dtypes = {n: onnx.helper.tensor_dtype_to_np_dtype(kind) for n, kind in kinds.items()}
+    return {n: x.astype(dtypes[n]) for n, x in arrays.items()}
+
+
+def _by_engine(which: Case, seeds: Arrays) -> list[np.ndarray]:
+    graph = gradient_graph(ir.from_proto(which.model), wrt=which.wrt, of=which.of, seeds=which.of)
+    return _run(graph.model, _as_inputs({**which.feeds, **seeds}, ir.to_proto(graph.model)))
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=lambda dtype: np.dtype(dtype).name)
+@pytest.mark.parametrize("row", SMOOTH, ids=str)
+def test_gradients_in_half_precision(row: Row, dtype: type) -> None:
+    half, exact = case(row, dtype), case(row, row.dtype)
+    if not _runs(half):
+        pytest.skip(f"the engine has no forward pass of it in {np.dtype(dtype).name}")
+    feeds = _as_inputs(half.feeds, exact.model)  # what the halves are, in full precision
+    seeds = {n: x.astype(dtype) for n, x in exact.seeds(exact.run_forward()).items()}
+    rounded = Case(exact.model, feeds, exact.wrt, exact.of, row.engine)
+    want = rounded.run_gradient(_as_inputs(seeds, exact.gradient()))
+    tolerance = TOLERANCE[dtype]
+    for a, b in zip(want, _by_engine(half, seeds), strict=True):
+        assert b.dtype == dtype
+        atol = tolerance * (1.0 + float(np.max(np.abs(a), initial=0.0)))
+        np.testing.assert_allclose(b.astype(np.float64), a, rtol=tolerance, atol=atol)
+
+
+@pytest.mark.parametrize("row", DOUBLE, ids=str)
+def test_gradients_in_float64(row: Row) -> None:
+    exact = case(row)
+    if not _runs(exact):
+        pytest.skip("onnxruntime has no forward pass of it in float64")
+    seeds = exact.seeds(exact.run_forward())
+    for a, b in zip(exact.run_gradient(seeds), _by_engine(exact, seeds), strict=True):
+        assert b.dtype == np.float64
+        # Sums in another order where the two are not the same kernels.
+        np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-9)
