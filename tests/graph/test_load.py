@@ -123,7 +123,12 @@ def opset(version: int, domain: str = ""):
     return edit
 
 
+def two_opsets(proto: onnx.ModelProto) -> None:
+    proto.opset_import.append(helper.make_opsetid("ai.onnx", 13))
+
+
 BROKEN = [
+    ("two opsets", two_opsets, "unknown_opset", None),
     ("opset too new", opset(29), "unknown_opset", "the model"),
     ("opset zero", opset(0), "unknown_opset", "the model"),
     ("no opset", opset(1, "ai.onnx.ml"), "unknown_opset", "`y`"),
@@ -239,6 +244,12 @@ def test_initializers_listed_as_inputs_are_parameters() -> None:
 def test_the_working_opset(opset_of_file: int, kept: int) -> None:
     net = loaded(changed(opset(opset_of_file)))
     assert net.opset_imports == {"": kept}
+
+
+def test_a_domain_that_is_imported_twice_is_converted() -> None:
+    proto = changed(opset(11))
+    proto.opset_import.append(helper.make_opsetid("", 11))
+    assert loaded(proto).opset_imports == {"": 21}
 
 
 def test_ai_onnx_is_the_default_domain() -> None:

@@ -47,7 +47,7 @@ def load(files: NetFiles) -> ir.Model:
     check_text(model)
     external = ExternalData(files.external)
     external.check_all_used(locations(model))
-    vocabulary.unify_default_domain(model)
+    vocabulary.unify_imports(model)
     vocabulary.check(model)
     sparse.densify(model)
     written_in = vocabulary.opset(model.opset_import) or 0

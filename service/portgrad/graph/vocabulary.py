@@ -22,13 +22,22 @@ NEWEST = {
 }
 
 
-def unify_default_domain(model: onnx.ModelProto) -> None:
-    """Write the default domain in one way only: as the empty string, in place."""
-    owners = [model, *model.functions]
-    for owner in owners:
-        for opset in owner.opset_import:
-            if opset.domain == "ai.onnx":
-                opset.domain = DEFAULT
+def unify_imports(model: onnx.ModelProto) -> None:
+    """Name each domain once, and the default one in one way only, as the empty string; in place.
+
+    skl2onnx imports the default domain twice.
+
+    Raises:
+        InvalidNet: `unknown_opset` where two versions of a domain are imported.
+    """
+    for owner in (model, *model.functions):
+        versions: dict[str, int] = {}
+        for entry in owner.opset_import:
+            domain = DEFAULT if entry.domain == "ai.onnx" else entry.domain
+            if versions.setdefault(domain, entry.version) != entry.version:
+                raise _two_versions(domain, versions[domain], entry.version)
+        del owner.opset_import[:]
+        owner.opset_import.extend(onnx.helper.make_opsetid(*item) for item in versions.items())
     for node in walk.all_nodes(model):
         if node.domain == "ai.onnx":
             node.domain = DEFAULT
@@ -79,6 +88,16 @@ def _check_nodes(owner: walk.Nodes, imports: Imports, local: set[tuple[str, str]
         known = onnx.defs.has(node.op_type, version, node.domain) or removed(node, version)
         if node.domain in NEWEST and not known:
             raise _unknown_operator(node, version)
+
+
+def _two_versions(domain: str, *versions: int) -> InvalidNet:
+    return InvalidNet(
+        f"The net imports two versions of `{domain or 'ai.onnx'}`.",
+        code="unknown_opset",
+        expected="one version of each domain",
+        found=" and ".join(map(str, versions)),
+        remedy="Remove the opset import that the net was not made with.",
+    )
 
 
 def _where(node: onnx.NodeProto) -> str:

@@ -1,0 +1,182 @@
+"""The pipelines of `sklearn_nets`, by name. It needs scikit-learn."""
+
+from __future__ import annotations
+
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import (
+    KBinsDiscretizer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    Normalizer,
+    OneHotEncoder,
+    PolynomialFeatures,
+    RobustScaler,
+    StandardScaler,
+)
+from sklearn.svm import SVC, SVR, LinearSVC, NuSVC, OneClassSVM
+
+from support.sklearn_nets import Source
+
+RAW = {"raw_scores": True}
+SCORES = {"method": "decision_function", "options": RAW | {"zipmap": False}}
+NUMBER = {"data": "numbers", "method": "predict", "output": "variable"}
+
+
+def _logistic() -> LogisticRegression:
+    return LogisticRegression(C=2.0, max_iter=500)
+
+
+def _table() -> ColumnTransformer:
+    return ColumnTransformer(
+        [
+            ("numbers", StandardScaler(), ["age", "fare"]),
+            ("towns", OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["town"]),
+        ]
+    )
+
+
+NETS: dict[str, Source] = {
+    # linear models
+    "logistic_two": Source(_logistic, "two"),
+    "logistic_three": Source(_logistic),
+    "logistic_named": Source(_logistic, "named"),
+    "logistic_scores": Source(_logistic, **SCORES),
+    "logistic_map": Source(_logistic, "named", options={"zipmap": True}, output="output_probability"),
+    "logistic_old": Source(_logistic, opset=11),
+    "linear": Source(LinearRegression, **NUMBER),
+    "linear_pairs": Source(LinearRegression, **NUMBER | {"data": "pairs"}),
+    "ridge_double": Source(Ridge, **NUMBER, double=True),
+    "sgd_log": Source(
+        lambda: make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0))
+    ),
+    "sgd_huber": Source(
+        lambda: make_pipeline(
+            StandardScaler(), SGDClassifier(loss="modified_huber", alpha=1.0, random_state=0)
+        ),
+        "two",
+    ),
+    # support vectors
+    "svc_rbf": Source(lambda: SVC(random_state=0), **SCORES),
+    "svc_two": Source(lambda: SVC(random_state=0), "two", **SCORES, both=True),
+    "svc_poly": Source(lambda: SVC(kernel="poly", coef0=1.0), "two", **SCORES, both=True),
+    "svc_sigmoid": Source(lambda: SVC(kernel="sigmoid", gamma=0.01), "two", **SCORES, both=True),
+    "svr": Source(SVR, **NUMBER),
+    "svr_linear": Source(lambda: SVR(kernel="linear"), **NUMBER),
+    "linear_svc": Source(LinearSVC, **SCORES | {"options": RAW}),
+    "svc_probable": Source(lambda: SVC(probability=True, random_state=0)),
+    "svc_two_probable": Source(lambda: SVC(probability=True, random_state=0), "two"),
+    "nu_svc_probable": Source(lambda: NuSVC(kernel="poly", probability=True, random_state=0), "named"),
+    "nu_svc": Source(NuSVC, "two", **SCORES, both=True),
+    "one_class": Source(OneClassSVM, **NUMBER | {"method": "decision_function", "output": "scores"}),
+    # layers
+    "mlp": Source(
+        lambda: make_pipeline(
+            StandardScaler(), MLPClassifier((8,), activation="tanh", max_iter=200, random_state=0)
+        )
+    ),
+    "mlp_relu_double": Source(
+        lambda: make_pipeline(StandardScaler(), MLPClassifier((8,), max_iter=200, random_state=0)),
+        double=True,
+    ),
+    "mlp_number": Source(
+        lambda: MLPRegressor(hidden_layer_sizes=(8,), activation="logistic", max_iter=200, random_state=0),
+        **NUMBER,
+    ),
+    # what stands before a model
+    "robust": Source(lambda: make_pipeline(RobustScaler(), _logistic())),
+    "min_max": Source(lambda: make_pipeline(MinMaxScaler(clip=True), _logistic())),
+    "max_abs_double": Source(lambda: make_pipeline(MaxAbsScaler(), Ridge()), **NUMBER, double=True),
+    **{
+        f"normalizer_{norm}": Source(lambda norm=norm: make_pipeline(Normalizer(norm), _logistic()))
+        for norm in ("l1", "l2", "max")
+    },
+    "imputer": Source(lambda: make_pipeline(SimpleImputer(), StandardScaler(), _logistic())),
+    "pca": Source(lambda: make_pipeline(StandardScaler(), PCA(2), _logistic())),
+    "pca_whitened_double": Source(
+        lambda: make_pipeline(PCA(2, whiten=True), Ridge()), **NUMBER, double=True
+    ),
+    "polynomial": Source(lambda: make_pipeline(PolynomialFeatures(3), Ridge()), **NUMBER),
+    "polynomial_double": Source(
+        lambda: make_pipeline(StandardScaler(), PolynomialFeatures(2, include_bias=False), Ridge()),
+        **NUMBER, double=True,
+    ),
+    "bins": Source(
+        lambda: make_pipeline(KBinsDiscretizer(4, encode="onehot-dense"), _logistic()), zero=True
+    ),
+    "union": Source(
+        lambda: make_pipeline(
+            FeatureUnion([("pca", PCA(2)), ("scaled", StandardScaler())]), _logistic()
+        )
+    ),
+    "table": Source(lambda: make_pipeline(_table(), _logistic()), "table"),
+    "table_union": Source(
+        lambda: make_pipeline(
+            ColumnTransformer(
+                [
+                    ("both", FeatureUnion([("s", StandardScaler()), ("m", MinMaxScaler())]), ["age"]),
+                    ("rest", SimpleImputer(), ["fare"]),
+                ]
+            ),
+            _logistic(),
+        ),
+        "table",
+    ),
+    # neighbours, clusters, processes, densities
+    "gaussian_process": Source(
+        lambda: GaussianProcessRegressor(RBF(1.5) + WhiteKernel(0.1), normalize_y=True),
+        **NUMBER | {"output": "GPmean"}, double=True,
+    ),
+    "neighbours": Source(lambda: KNeighborsRegressor(3), **NUMBER, zero=True),
+    "neighbours_by_distance": Source(lambda: KNeighborsRegressor(3, weights="distance"), **NUMBER),
+    "k_means": Source(
+        lambda: KMeans(3, n_init=1, random_state=0), method="transform", output="scores"
+    ),
+    "naive_bayes": Source(GaussianNB),
+    # several models
+    "voting": Source(
+        lambda: VotingClassifier([("a", _logistic()), ("b", GaussianNB())], voting="soft")
+    ),
+    "stacking": Source(
+        lambda: StackingClassifier([("a", _logistic()), ("b", GaussianNB())], _logistic(), cv=3)
+    ),
+    "calibrated": Source(lambda: CalibratedClassifierCV(_logistic(), cv=2)),
+    # trees
+    "forest": Source(lambda: RandomForestClassifier(3, max_depth=3, random_state=0), zero=True),
+    "forest_number": Source(
+        lambda: RandomForestRegressor(3, max_depth=3, random_state=0), **NUMBER, zero=True
+    ),
+    "boosting": Source(
+        lambda: GradientBoostingClassifier(n_estimators=3, max_depth=2, random_state=0), zero=True
+    ),
+    "hist_boosting": Source(
+        lambda: HistGradientBoostingRegressor(max_iter=3, max_leaf_nodes=4), **NUMBER, zero=True
+    ),
+    "trees_and_line": Source(
+        lambda: VotingClassifier(
+            [("a", _logistic()), ("b", RandomForestClassifier(2, max_depth=2, random_state=0))],
+            voting="soft",
+        )
+    ),
+    # text
+    "texts": Source(lambda: make_pipeline(ColumnTransformer([("t", TfidfVectorizer(), 0)]), _logistic()), "texts"),
+}
