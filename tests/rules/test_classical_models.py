@@ -145,3 +145,21 @@ def test_what_the_runtime_would_not_run_is_refused(
     which = case(row, np.float32)
     with pytest.raises(Unsupported, match=reason):
         gradient_graph(ir.from_proto(which.model), wrt=["x0"], of=[f"y{outputs - 1}"])
+
+
+def _whatever_the_rank(row: Row) -> bool:
+    moving = row.op in {"ArrayFeatureExtractor", "FeatureVectorizer"}
+    return not moving and len(row.attributes.get("imputed_value_floats", ())) < 2
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if _whatever_the_rank(row)], ids=str)
+def test_the_rank_need_not_be_known(row: Row) -> None:
+    which = case(row, np.float32)
+    model = which.model
+    outputs = which.run_forward()
+    seeds = which.seeds(outputs)
+    wanted = which.run_gradient(seeds)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.ClearField("shape")
+    for a, b in zip(wanted, which.run_gradient(seeds), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-6, atol=1e-6)

@@ -4,6 +4,33 @@ from __future__ import annotations
 
 REFUSED = [
     (
+        "a vector as features",
+        """(float[1] x) => (y) {
+            y = ai.onnx.ml.LinearRegressor<coefficients = [2.0], intercepts = [1.0]>(x) }""",
+        "it does not take rows of features",
+    ),
+    (
+        "a vector to scale",
+        "(float[1] x) => (y) { y = ai.onnx.ml.Scaler<offset = [1.0], scale = [2.0]>(x) }",
+        "it takes its vector for one example",
+    ),
+    (
+        "vectors side by side",
+        "(float[1] x) => (y) { y = ai.onnx.ml.FeatureVectorizer<inputdimensions = [1]>(x) }",
+        "it takes a vector for one example",
+    ),
+    (
+        "features of a vector",
+        "(float[1] x) => (y) { y = ai.onnx.ml.ArrayFeatureExtractor(x, [0]) }",
+        "it takes features along the batch axis",
+    ),
+    (
+        "rows across",
+        """(float[1,2] x) => (y) { t = Transpose(x)
+            y = ai.onnx.ml.Normalizer<norm = "L1">(t) }""",
+        "operand 0 does not carry the batch on axis 0",
+    ),
+    (
         "reduction over the batch",
         "(float[1,3] x) => (y) { y = ReduceSum(x, [0]) }",
         "it works along the batch axis",

@@ -6,6 +6,8 @@ which `y` carries the batch, and the opset where it is not 21.
 
 from __future__ import annotations
 
+from support.batch_rows_classical import CLASSICAL
+
 
 def by_name(ops: str, text: str) -> list[tuple[str, str, int]]:
     """A row for each operator, with its name in the place of OP."""
@@ -411,5 +413,6 @@ SIZES = [
 ]
 
 ACCEPTED = [
-    *ELEMENTWISE, *ALONG, *WINDOWS, *PRODUCTS, *MOVES, *RESHAPES, *INDICES, *SEQUENCES, *SIZES
+    *ELEMENTWISE, *ALONG, *WINDOWS, *PRODUCTS, *MOVES, *RESHAPES, *INDICES, *SEQUENCES, *SIZES,
+    *CLASSICAL,
 ]  # fmt: skip

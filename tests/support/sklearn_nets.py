@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
+import onnx
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 from sklearn import datasets
@@ -36,11 +38,9 @@ class Source:
         method: what is asked of it.
         output: the output port that says the same.
         double: whether it is converted with doubles as inputs.
-        options: skl2onnx's, for the pipeline.
+        options: skl2onnx's, for the pipeline by name, for what is inside by class.
         opset: the version of ai.onnx that it is converted to.
         both: the net gives the score of the second of two classes and minus it.
-        zero: the output is piecewise constant.
-        same: whether the net computes what scikit-learn does, so that the slopes can be compared.
     """
 
     make: Callable[[], Any]
@@ -48,11 +48,9 @@ class Source:
     method: str = "predict_proba"
     output: str = "probabilities"
     double: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[Any, Any] = field(default_factory=dict)
     opset: int = 21
     both: bool = False
-    zero: bool = False
-    same: bool = True
 
 
 def exported(source: Source) -> Exported:
@@ -60,15 +58,27 @@ def exported(source: Source) -> Exported:
     x, y = _fitting_data(source.data)
     pipeline = source.make()
     pipeline.fit(x, y)
-    options = {"zipmap": False} if source.method == "predict_proba" else {}
-    options = {**options, **source.options}
-    model = to_onnx(
-        pipeline,
-        initial_types=_types(source),
-        options={id(pipeline): options} if options else None,
-        target_opset={"": source.opset, "ai.onnx.ml": 3},
-    )
+    named = {"zipmap": False} if source.method == "predict_proba" else {}
+    named |= {key: value for key, value in source.options.items() if isinstance(key, str)}
+    inside = {key: value for key, value in source.options.items() if not isinstance(key, str)}
+    with mock.patch.object(onnx.helper, "make_attribute", _attribute):
+        model = to_onnx(
+            pipeline,
+            initial_types=_types(source),
+            options=inside | ({id(pipeline): named} if named else {}),
+            target_opset={"": source.opset, "ai.onnx.ml": 3},
+        )
     return Exported(model, _sample(source, pipeline))
+
+
+_make_attribute = onnx.helper.make_attribute
+
+
+def _attribute(key: str, value: Any, *args: Any, **named: Any) -> onnx.AttributeProto:
+    """skl2onnx 1.20 gives booleans and NumPy's integers, which onnx 1.23 does not take."""
+    if isinstance(value, list):
+        value = [int(v) if isinstance(v, bool | np.bool_ | np.integer) else v for v in value]
+    return _make_attribute(key, value, *args, **named)
 
 
 def _types(source: Source) -> list[tuple[str, Any]]:
@@ -97,9 +107,7 @@ def _sample(source: Source, pipeline: Any) -> Sample:
     y = predict(kept)
     seed = np.random.default_rng(7).standard_normal(y.shape)
     slopes = {name: _slope(predict, kept, name, seed) for name in kept if kept[name].dtype == float}
-    gradients = slopes if source.same else {}
-    wide = np.float64 if source.double else np.float32
-    return Sample(inputs, {source.output: seed.astype(wide)}, {source.output: y}, gradients, {})
+    return Sample(inputs, {source.output: seed}, {source.output: y}, slopes, {})
 
 
 def _slope(predict: Callable[[Arrays], np.ndarray], data: Arrays, name: str, seed: np.ndarray):  # type: ignore[no-untyped-def]
@@ -127,7 +135,11 @@ TOWNS = ["oslo", "bern", "riga"]
 
 
 def _fitting_data(name: str) -> tuple[Any, np.ndarray]:
-    """Features and targets: `two` or `three` classes, `named` ones, `numbers`, `table`, `texts`."""
+    """Features and targets.
+
+    `two` or `three` classes, `named` ones, `holes` in the features; a `number` or a pair of
+    `numbers` to predict; a `table` with a column of text; `texts` alone.
+    """
     if name == "texts":
         return np.array(TEXTS).reshape(-1, 1), np.array([0, 0, 0, 1, 1, 1])
     rng = np.random.default_rng(5)
@@ -137,20 +149,20 @@ def _fitting_data(name: str) -> tuple[Any, np.ndarray]:
         likely = numbers[:, 0] / 10 - numbers[:, 1] / 3 + (towns == "oslo")
         y = (likely + rng.standard_normal(60) > np.median(likely)).astype(int)
         return _frame(numbers[:, :1], numbers[:, 1:], towns.reshape(-1, 1)), y
-    if name in {"numbers", "pairs"}:
+    if name in {"number", "numbers"}:
         x = rng.standard_normal((60, 4))
         y = np.stack([np.sin(x[:, 0]) + x[:, 1] ** 2, x[:, 2] - x[:, 3]], axis=1)
-        return x, y if name == "pairs" else y[:, 0]
+        return x, y if name == "numbers" else y[:, 0]
     x, y = datasets.load_iris(return_X_y=True)
     if name == "two":
         x, y = x[50:], y[50:] - 1
+    if name == "holes":
+        x[::7, 1] = np.nan
     return (x, np.array(["setosa", "versicolor", "virginica"])[y]) if name == "named" else (x, y)
 
 
-def _frame(age: np.ndarray, fare: np.ndarray, town: np.ndarray) -> Any:
-    import pandas
-
-    return pandas.DataFrame({"age": age[:, 0], "fare": fare[:, 0], "town": town[:, 0]})
+def _frame(age: np.ndarray, fare: np.ndarray, town: np.ndarray) -> np.ndarray:
+    return np.concatenate([age.astype(object), fare.astype(object), town.astype(object)], axis=1)
 
 
 def _as_fitted(name: str, data: Arrays) -> Any:
@@ -164,9 +176,12 @@ def _point(name: str) -> Arrays:
         return {"text": np.array(TEXTS[1:4]).reshape(-1, 1)}
     if name == "table":
         age, fare = rng.standard_normal((2, 3, 1)).astype(np.float32)
-        return {"age": age * 10 + 40, "fare": fare * 3 + 10, "town": np.array([["oslo"], ["riga"], ["bern"]])}
+        town = np.array([["oslo"], ["riga"], ["bern"]])
+        return {"age": age * 10 + 40, "fare": fare * 3 + 10, "town": town}
     x, _ = _fitting_data(name)
-    rows = x[[3, len(x) // 2, len(x) - 5]] + rng.standard_normal((3, x.shape[1])) * 0.05
+    rows = x[[1, len(x) // 2, len(x) - 5]] + rng.standard_normal((3, x.shape[1])) * 0.05
+    if name == "holes":
+        rows[0, 1] = rows[2, 3] = np.nan
     return {"X": rows.astype(np.float32)}
 
 

@@ -39,7 +39,7 @@ from support.sklearn_nets import Source
 
 RAW = {"raw_scores": True}
 SCORES = {"method": "decision_function", "options": RAW | {"zipmap": False}}
-NUMBER = {"data": "numbers", "method": "predict", "output": "variable"}
+NUMBER = {"data": "number", "method": "predict", "output": "variable"}
 
 
 def _logistic() -> LogisticRegression:
@@ -49,8 +49,8 @@ def _logistic() -> LogisticRegression:
 def _table() -> ColumnTransformer:
     return ColumnTransformer(
         [
-            ("numbers", StandardScaler(), ["age", "fare"]),
-            ("towns", OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["town"]),
+            ("numbers", StandardScaler(), [0, 1]),
+            ("towns", OneHotEncoder(handle_unknown="ignore", sparse_output=False), [2]),
         ]
     )
 
@@ -61,10 +61,12 @@ NETS: dict[str, Source] = {
     "logistic_three": Source(_logistic),
     "logistic_named": Source(_logistic, "named"),
     "logistic_scores": Source(_logistic, **SCORES),
-    "logistic_map": Source(_logistic, "named", options={"zipmap": True}, output="output_probability"),
+    "logistic_map": Source(
+        _logistic, "named", options={"zipmap": True}, output="output_probability"
+    ),
     "logistic_old": Source(_logistic, opset=11),
     "linear": Source(LinearRegression, **NUMBER),
-    "linear_pairs": Source(LinearRegression, **NUMBER | {"data": "pairs"}),
+    "linear_pairs": Source(LinearRegression, **NUMBER | {"data": "numbers"}),
     "ridge_double": Source(Ridge, **NUMBER, double=True),
     "sgd_log": Source(
         lambda: make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0))
@@ -85,9 +87,13 @@ NETS: dict[str, Source] = {
     "linear_svc": Source(LinearSVC, **SCORES | {"options": RAW}),
     "svc_probable": Source(lambda: SVC(probability=True, random_state=0)),
     "svc_two_probable": Source(lambda: SVC(probability=True, random_state=0), "two"),
-    "nu_svc_probable": Source(lambda: NuSVC(kernel="poly", probability=True, random_state=0), "named"),
+    "nu_svc_probable": Source(
+        lambda: NuSVC(kernel="poly", probability=True, random_state=0), "named"
+    ),
     "nu_svc": Source(NuSVC, "two", **SCORES, both=True),
-    "one_class": Source(OneClassSVM, **NUMBER | {"method": "decision_function", "output": "scores"}),
+    "one_class": Source(
+        OneClassSVM, **NUMBER | {"method": "decision_function", "output": "scores"}
+    ),
     # layers
     "mlp": Source(
         lambda: make_pipeline(
@@ -99,7 +105,9 @@ NETS: dict[str, Source] = {
         double=True,
     ),
     "mlp_number": Source(
-        lambda: MLPRegressor(hidden_layer_sizes=(8,), activation="logistic", max_iter=200, random_state=0),
+        lambda: MLPRegressor(
+            hidden_layer_sizes=(8,), activation="logistic", max_iter=200, random_state=0
+        ),
         **NUMBER,
     ),
     # what stands before a model
@@ -110,7 +118,9 @@ NETS: dict[str, Source] = {
         f"normalizer_{norm}": Source(lambda norm=norm: make_pipeline(Normalizer(norm), _logistic()))
         for norm in ("l1", "l2", "max")
     },
-    "imputer": Source(lambda: make_pipeline(SimpleImputer(), StandardScaler(), _logistic())),
+    "imputer": Source(
+        lambda: make_pipeline(SimpleImputer(), StandardScaler(), _logistic()), "holes"
+    ),
     "pca": Source(lambda: make_pipeline(StandardScaler(), PCA(2), _logistic())),
     "pca_whitened_double": Source(
         lambda: make_pipeline(PCA(2, whiten=True), Ridge()), **NUMBER, double=True
@@ -118,11 +128,10 @@ NETS: dict[str, Source] = {
     "polynomial": Source(lambda: make_pipeline(PolynomialFeatures(3), Ridge()), **NUMBER),
     "polynomial_double": Source(
         lambda: make_pipeline(StandardScaler(), PolynomialFeatures(2, include_bias=False), Ridge()),
-        **NUMBER, double=True,
+        **NUMBER,
+        double=True,
     ),
-    "bins": Source(
-        lambda: make_pipeline(KBinsDiscretizer(4, encode="onehot-dense"), _logistic()), zero=True
-    ),
+    "bins": Source(lambda: make_pipeline(KBinsDiscretizer(4, encode="onehot-dense"), _logistic())),
     "union": Source(
         lambda: make_pipeline(
             FeatureUnion([("pca", PCA(2)), ("scaled", StandardScaler())]), _logistic()
@@ -133,8 +142,8 @@ NETS: dict[str, Source] = {
         lambda: make_pipeline(
             ColumnTransformer(
                 [
-                    ("both", FeatureUnion([("s", StandardScaler()), ("m", MinMaxScaler())]), ["age"]),
-                    ("rest", SimpleImputer(), ["fare"]),
+                    ("both", FeatureUnion([("s", StandardScaler()), ("m", MinMaxScaler())]), [0]),
+                    ("rest", SimpleImputer(), [1]),
                 ]
             ),
             _logistic(),
@@ -144,39 +153,47 @@ NETS: dict[str, Source] = {
     # neighbours, clusters, processes, densities
     "gaussian_process": Source(
         lambda: GaussianProcessRegressor(RBF(1.5) + WhiteKernel(0.1), normalize_y=True),
-        **NUMBER | {"output": "GPmean"}, double=True,
+        **NUMBER | {"output": "GPmean"},
+        double=True,
     ),
-    "neighbours": Source(lambda: KNeighborsRegressor(3), **NUMBER, zero=True),
-    "neighbours_by_distance": Source(lambda: KNeighborsRegressor(3, weights="distance"), **NUMBER),
+    "neighbours": Source(lambda: KNeighborsRegressor(3), **NUMBER),
     "k_means": Source(
         lambda: KMeans(3, n_init=1, random_state=0), method="transform", output="scores"
     ),
     "naive_bayes": Source(GaussianNB),
     # several models
     "voting": Source(
-        lambda: VotingClassifier([("a", _logistic()), ("b", GaussianNB())], voting="soft")
+        lambda: VotingClassifier(
+            [("a", _logistic()), ("b", GaussianNB())], voting="soft", flatten_transform=False
+        )
     ),
     "stacking": Source(
         lambda: StackingClassifier([("a", _logistic()), ("b", GaussianNB())], _logistic(), cv=3)
     ),
     "calibrated": Source(lambda: CalibratedClassifierCV(_logistic(), cv=2)),
     # trees
-    "forest": Source(lambda: RandomForestClassifier(3, max_depth=3, random_state=0), zero=True),
+    "forest": Source(lambda: RandomForestClassifier(3, max_depth=3, random_state=0)),
     "forest_number": Source(
-        lambda: RandomForestRegressor(3, max_depth=3, random_state=0), **NUMBER, zero=True
+        lambda: RandomForestRegressor(3, max_depth=3, random_state=0), **NUMBER
     ),
     "boosting": Source(
-        lambda: GradientBoostingClassifier(n_estimators=3, max_depth=2, random_state=0), zero=True
+        lambda: GradientBoostingClassifier(n_estimators=3, max_depth=2, random_state=0)
     ),
     "hist_boosting": Source(
-        lambda: HistGradientBoostingRegressor(max_iter=3, max_leaf_nodes=4), **NUMBER, zero=True
+        lambda: HistGradientBoostingRegressor(max_iter=3, max_leaf_nodes=4),
+        **NUMBER,
     ),
     "trees_and_line": Source(
         lambda: VotingClassifier(
             [("a", _logistic()), ("b", RandomForestClassifier(2, max_depth=2, random_state=0))],
             voting="soft",
+            flatten_transform=False,
         )
     ),
     # text
-    "texts": Source(lambda: make_pipeline(ColumnTransformer([("t", TfidfVectorizer(), 0)]), _logistic()), "texts"),
+    "texts": Source(
+        lambda: make_pipeline(ColumnTransformer([("t", TfidfVectorizer(), 0)]), _logistic()),
+        "texts",
+        options={TfidfVectorizer: {"locale": "C"}},
+    ),
 }

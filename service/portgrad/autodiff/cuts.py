@@ -13,8 +13,11 @@ from portgrad.autodiff.sweep import described
 from portgrad.autodiff.tensor import may_carry
 from portgrad.graph.nothing import VALUES_UNREAD
 
-_MAY_CUT = frozenset({"ArgMax", "ArgMin", "Cast", "CastLike"})
-_CUT = "it makes integers of numbers, so no gradient passes through it"
+# Operators that make integers, or labels, of numbers; some beside an output that has a gradient.
+_MAY_CUT = frozenset(
+    "ArgMax ArgMin Cast CastLike LinearClassifier SVMClassifier TopK TreeEnsembleClassifier".split()
+)
+_CUT = "it makes integers or labels of numbers, so no gradient passes through it"
 _CODED = (
     "it makes codes of numbers, so no gradient passes through it exactly; "
     '`quantized: "straight_through"` asks for an estimate that passes'
@@ -33,8 +36,8 @@ def integer_cuts(
     Quantisers, of which a net has many, share a sentence, and have none where `codes` pass.
     """
     quantisers = []
-    for node, operands in _between(nodes, wrt, of).items():
-        if _cuts(node, operands):
+    for node, (operands, needed) in _between(nodes, wrt, of).items():
+        if _cuts(node, operands, needed):
             yield f"{described(node)}: {_CUT}"
         if codes is None and quantises(node) and any(map(may_carry, operands)):
             quantisers.append(node)
@@ -46,9 +49,9 @@ def foreseen(model: ir.Model) -> tuple[str, ...]:
     starts = [value for value in model.graph.inputs if may_carry(value)]
     ends = [value for value in model.graph.outputs if may_carry(value)]
     flat: dict[str, list[ir.Node]] = {}
-    for node, operands in _between(model.graph, starts, ends).items():
+    for node, (operands, needed) in _between(model.graph, starts, ends).items():
         entry = lookup(node.domain, node.op_type, 0)
-        floating = any(map(may_carry, operands)) and any(map(may_carry, node.outputs))
+        floating = any(map(may_carry, operands)) and any(map(may_carry, needed))
         if isinstance(entry, Zero) and entry.warning and floating:
             flat.setdefault(entry.warning, []).append(node)
     zeros = (sentence for warning, nodes in flat.items() for sentence in _grouped(nodes, warning))
@@ -57,8 +60,11 @@ def foreseen(model: ir.Model) -> tuple[str, ...]:
 
 def _between(
     nodes: Iterable[ir.Node], wrt: Iterable[ir.Value], of: Iterable[ir.Value]
-) -> Mapping[ir.Node, set[ir.Value]]:
-    """Nodes between targets and outputs, through whatever they compute, with reached operands."""
+) -> Mapping[ir.Node, tuple[set[ir.Value], set[ir.Value]]]:
+    """Nodes between targets and outputs, through whatever they compute.
+
+    Each has the operands that are reached from a target and the outputs that are needed.
+    """
     reached = set(wrt)
     forward: dict[ir.Node, set[ir.Value]] = {}
     for node in nodes:
@@ -67,17 +73,21 @@ def _between(
             forward[node] = {v for v in operands if v is not None}
             reached.update(node.outputs)
     needed = set(of)
+    between: dict[ir.Node, tuple[set[ir.Value], set[ir.Value]]] = {}
     for node in reversed(list(forward)):
-        if needed.isdisjoint(node.outputs):
-            del forward[node]
-        else:
+        if used := needed.intersection(node.outputs):
+            between[node] = forward[node], used
             needed.update(forward[node])
-    return forward
+    return dict(reversed(between.items()))
 
 
-def _cuts(node: ir.Node, operands: Iterable[ir.Value]) -> bool:
-    integers = all(v.dtype is not None and v.dtype.is_integer() for v in node.outputs)
-    return node.op_type in _MAY_CUT and integers and any(map(may_carry, operands))
+def _cuts(node: ir.Node, operands: Iterable[ir.Value], needed: Iterable[ir.Value]) -> bool:
+    whole = all(v.dtype is not None and _counts(v.dtype) for v in needed)
+    return node.op_type in _MAY_CUT and whole and any(map(may_carry, operands))
+
+
+def _counts(dtype: ir.DataType) -> bool:
+    return dtype.is_integer() or dtype == ir.DataType.STRING
 
 
 def _grouped(nodes: Iterable[ir.Node], reason: str) -> Iterator[str]:

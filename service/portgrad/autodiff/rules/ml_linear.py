@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from portgrad.autodiff.registry import body
 from portgrad.autodiff.rules.ml_scores import (
     DOMAIN,
+    linear,
     matrix,
-    product,
-    rows,
     transformed,
     two_columns,
 )
@@ -33,7 +32,7 @@ def linear_regressor(
     weights = matrix("coefficients", coefficients, targets)
     biases = list(intercepts or ())
     used = biases if len(biases) == targets else []  # the runtime ignores others
-    return transformed(op, product(op, rows(op, x), weights, used), post_transform, targets)
+    return transformed(op, linear(op, x, weights, used), post_transform, targets)
 
 
 @body("LinearClassifier", domain=DOMAIN)
@@ -51,7 +50,7 @@ def linear_classifier(
     if not biases:  # the runtime counts the classes by them
         raise Unsupported("it has no intercepts, of which the runtime makes one column each")
     weights = matrix("coefficients", coefficients, len(biases))
-    scores = product(op, rows(op, x), weights, biases)
+    scores = linear(op, x, weights, biases)
     labels = classlabels_strings or classlabels_ints or ()
     if len(biases) > 1 or len(labels) != 2:
         return None, transformed(op, scores, post_transform, len(biases))

@@ -15,7 +15,6 @@ import onnx_ir as ir
 from portgrad.autodiff.registry import body
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
-from portgrad.autodiff.vocabulary.shapes import Size
 from portgrad.errors import Unsupported
 
 _DOMAIN = "ai.onnx.ml"
@@ -45,28 +44,26 @@ def imputer(
     values = list(imputed_value_floats or ())
     if not values:
         raise Unsupported("it has no imputed_value_floats")
-    features = op.dims(x)[0 if op.rank(x) == 1 else 1]
-    if isinstance(features, int) and features != len(values):
-        values = values[:1]  # as the runtime does
-    by_feature = len(values) if isinstance(features, int) else 1
-    if by_feature != len(values) and op.rank(x) > 2:
-        raise Unsupported("the number of its features is not known before the net runs")
+    replaced, given = op.scalar(replaced_value_float, x), _imputed(op, x, values)
 
     def imputed(rows: Tensor) -> Tensor:
-        replaced = op.scalar(replaced_value_float, rows)
         missing = op.IsNaN(rows) if np.isnan(replaced_value_float) else op.Equal(rows, replaced)
-        given = _numbers(op, values, rows)
-        return op.Where(missing, _cut(op, given, features, len(values)), rows)
+        return op.Where(missing, given, rows)
 
-    return _by_feature(op, x, by_feature, imputed)
+    return _by_feature(op, x, op.known_size(given, 0) or 1, imputed)
 
 
-def _cut(op: Op, numbers: Tensor, features: Size, count: int) -> Tensor:
-    """Numbers for so many features: the first one for all if there are not as many."""
-    if isinstance(features, int) or count == 1:
-        return numbers
-    as_many = op.Cast(op.Equal(features, op.ints(count)), to=ir.DataType.INT64)
-    return op.Gather(numbers, op.iota(features) * as_many)
+def _imputed(op: Op, x: Tensor, values: Sequence[float]) -> Tensor:
+    """What is imputed: one number for all, also where there are not as many as features."""
+    if len(values) == 1:
+        return _numbers(op, values, x)
+    features = op.dims(x)[0 if op.rank(x) == 1 else 1]
+    if isinstance(features, int):
+        return _numbers(op, values if features == len(values) else values[:1], x)
+    if op.rank(x) > 2:
+        raise Unsupported("the number of its features is not known before the net runs")
+    as_many = op.Cast(op.Equal(features, op.ints(len(values))), to=ir.DataType.INT64)
+    return op.Gather(_numbers(op, values, x), op.iota(features) * as_many)
 
 
 @body(
@@ -76,7 +73,7 @@ def _cut(op: Op, numbers: Tensor, features: Size, count: int) -> Tensor:
     "element is 0, as the runtime does: the row passes",
 )
 def normalizer(op: Op, x: Tensor, *, norm: str) -> Tensor:
-    if op.rank(x) not in {1, 2}:
+    if x.rank not in {None, 1, 2}:
         raise Unsupported(f"it takes a row or rows of features, not {x.shape}")
     rows = _to_float(op, x)
     if norm == "MAX":
@@ -104,6 +101,6 @@ def _numbers(op: Op, numbers: Sequence[float], like: Tensor) -> Tensor:
 
 def _by_feature(op: Op, x: Tensor, count: int, function: Callable[[Tensor], Tensor]) -> Tensor:
     """A function of rows that broadcasts so many numbers over them, applied to x."""
-    if count == 1 or op.rank(x) <= 2:
+    if count == 1 or x.rank in {1, 2}:
         return function(x)
     return op.reshape_like(function(op.Reshape(x, [-1, count])), x)

@@ -19,12 +19,12 @@ DOMAIN = "ai.onnx.ml"
 _TINY = 1e-7  # what SOFTMAX_ZERO takes for zero
 
 
-def rows(op: Op, x: Tensor) -> Tensor:
-    """Features as a float matrix with a row for each example."""
-    if op.rank(x) not in {1, 2}:
+def rows(op: Op, x: Tensor, features: int) -> Tensor:
+    """Features as a float matrix with a row for each example; a vector is one example."""
+    if x.rank not in {None, 1, 2}:
         raise Unsupported(f"it takes a row or rows of features, not {x.shape}")
     floats = x if x.dtype == ir.DataType.FLOAT else op.Cast(x, to=ir.DataType.FLOAT)
-    return op.unsqueeze(floats, 0) if op.rank(x) == 1 else floats
+    return floats if x.rank == 2 else op.Reshape(floats, [-1, features])
 
 
 def matrix(what: str, values: Sequence[float] | None, count: int) -> np.ndarray:
@@ -35,8 +35,13 @@ def matrix(what: str, values: Sequence[float] | None, count: int) -> np.ndarray:
     return held.reshape(count, -1)
 
 
+def linear(op: Op, x: Tensor, weights: np.ndarray, biases: Sequence[float]) -> Tensor:
+    """Features @ weights' transpose + biases."""
+    return product(op, rows(op, x, weights.shape[1]), weights, biases)
+
+
 def product(op: Op, x: Tensor, weights: np.ndarray, biases: Sequence[float]) -> Tensor:
-    """X @ weights' transpose + biases: one for each column, one for all, or none."""
+    """Rows @ weights' transpose + biases: one for each column, one for all, or none."""
     operands = [op.constant(weights.astype(np.float32))]
     if len(biases):
         operands.append(op.constant(np.asarray(biases, np.float32)))

@@ -11,6 +11,7 @@ from portgrad.autodiff.registry import Result, Zero, body
 from portgrad.autodiff.rules.ml_coupling import coupled
 from portgrad.autodiff.rules.ml_scores import (
     DOMAIN,
+    linear,
     matrix,
     product,
     rows,
@@ -43,9 +44,9 @@ def svm_regressor(
         return _OUTLIER
     weights = matrix("coefficients", coefficients, 1)
     if n_supports < 1:
-        return product(op, rows(op, x), weights, _offsets(rho, 1))
+        return linear(op, x, weights, _offsets(rho, 1))
     vectors = matrix("support_vectors", support_vectors, n_supports)
-    similar = _kernel(op, rows(op, x), vectors, kernel_type, kernel_params)
+    similar = _kernel(op, x, vectors, kernel_type, kernel_params)
     return product(op, similar, weights, _offsets(rho, 1))
 
 
@@ -69,13 +70,13 @@ def svm_classifier(
     classes, counts = len(classlabels_strings or classlabels_ints or ()), vectors_per_class or ()
     if not sum(counts):
         weights = matrix("coefficients", coefficients, classes)
-        scores = product(op, rows(op, x), weights, _offsets(rho, 1))
+        scores = linear(op, x, weights, _offsets(rho, 1))
         return None, transformed(op, scores, post_transform, classes)
     if classes < 2 or len(counts) != classes:
         raise Unsupported(f"it has {classes} classes and {len(counts)} vectors_per_class")
     pairs = classes * (classes - 1) // 2
     vectors = matrix("support_vectors", support_vectors, sum(counts))
-    similar = _kernel(op, rows(op, x), vectors, kernel_type, kernel_params)
+    similar = _kernel(op, x, vectors, kernel_type, kernel_params)
     votes = product(op, similar, _by_pair(coefficients, counts), _offsets(rho, pairs))
     if prob_a:
         beaten = votes * _row(op, prob_a, pairs) + _row(op, prob_b, pairs)
@@ -114,7 +115,8 @@ def _by_pair(coefficients: Floats, counts: Sequence[int]) -> np.ndarray:
 
 
 def _kernel(op: Op, x: Tensor, vectors: np.ndarray, kind: str, parameters: Floats) -> Tensor:
-    """How similar each row is to each support vector."""
+    """How similar each row of features is to each support vector."""
+    x = rows(op, x, vectors.shape[1])
     gamma, coef0, degree = (*(float(p) for p in parameters or (0.0, 0.0, 0.0)),)[:3]
     if kind == "RBF":
         # As a difference, since |x|² - 2 x·v + |v|² cancels where x is near to v.

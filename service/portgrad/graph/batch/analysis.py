@@ -85,7 +85,7 @@ def _judge(step: Step) -> State | list[State]:
             pass  # no arithmetic of known sizes: its operands decide
     if all(state is None or isinstance(state, Shared) for state in step.states):
         return Shared()
-    rule = TABLE.get(step.node.op_type) if step.node.domain == "" else None
+    rule = TABLE.get((step.node.domain, step.node.op_type))
     if rule is None:
         step.refuse("its operator is not in the table")
     return rule(step)

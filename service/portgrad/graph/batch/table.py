@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from portgrad.graph.batch import (
     along,
+    classical,
     elementwise,
     indexing,
     moves,
@@ -19,7 +20,9 @@ from portgrad.graph.batch.step import Rule
 
 _FAMILIES = (along, elementwise, indexing, moves, products, reshapes, sequences, windows)
 
-TABLE: dict[str, Rule] = {name: rule for family in _FAMILIES for name, rule in family.RULES.items()}
+TABLE: dict[tuple[str, str], Rule] = {
+    ("", name): rule for family in _FAMILIES for name, rule in family.RULES.items()
+} | {("ai.onnx.ml", name): rule for name, rule in classical.RULES.items()}
 
 RANDOM = frozenset(
     "Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike".split()
