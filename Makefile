@@ -9,7 +9,9 @@ DATA ?= data
 WORKERS ?= 2
 SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-.PHONY: run test check format clean
+NETS ?= 2500
+
+.PHONY: run test test-long check format clean
 
 # The client is named beside the service, so that pip takes it from here and asks no index for it.
 $(BIN)/.installed: pyproject.toml clients/python/pyproject.toml
@@ -31,6 +33,9 @@ run: $(BIN)/.installed ## start the service with sample nets on http://127.0.0.1
 
 test: $(BIN)/.installed ## every test
 	$(BIN)/pytest -n $(WORKERS)
+
+test-long: $(BIN)/.installed ## random nets by the thousand
+	PORTGRAD_RANDOM_NETS=$(NETS) $(BIN)/pytest -n $(WORKERS) tests/property
 
 check: $(BIN)/.installed ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -1,0 +1,1 @@
+"""Random nets over every operator of the rule table, and whether their gradients are right."""
