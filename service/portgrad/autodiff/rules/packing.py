@@ -1,0 +1,40 @@
+"""Weights that are codes of a few bits, packed into bytes, with a scale for each block of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.vocabulary import Vocabulary as Op
+from portgrad.autodiff.vocabulary.shapes import Size
+
+LARGE = "the weights are unpacked to floats, which take 2 to 16 times as much memory"
+
+
+def unpacked(op: Op, packed: Tensor, bits: int, *, high_first: bool = False) -> Tensor:
+    """Bytes (…, n) as codes (…, n · 8 / bits), each in a byte of its own; low bits come first."""
+    if bits == 8:
+        return packed
+    places = np.arange(0, 8, bits, dtype=np.uint8)
+    spread = op.unsqueeze(packed, -1)
+    shifted = op.BitShift(spread, places[::-1].copy() if high_first else places, direction="RIGHT")
+    codes = op.BitwiseAnd(shifted, np.uint8(2**bits - 1).reshape(()))
+    *lead, last = op.dims(packed)
+    return op.reshape(codes, [*lead, op.product(last, 8 // bits)])
+
+
+def cut(op: Op, x: Tensor, axis: int, size: Size) -> Tensor:
+    """The first elements of an axis."""
+    known = op.known_size(x, axis)
+    if known is not None and known == size:
+        return x
+    return op.Slice(x, [0], op.vector([size]), [axis])
+
+
+def repeated(op: Op, x: Tensor, axis: int, times: int, size: Size) -> Tensor:
+    """X with each element of an axis several times in a row, up to a size of that axis."""
+    dims = op.dims(x)
+    wide = [*dims[: axis + 1], times, *dims[axis + 1 :]]
+    spread = op.Expand(op.unsqueeze(x, axis + 1), op.vector(wide))
+    flat = op.reshape(spread, [*dims[:axis], op.product(dims[axis], times), *dims[axis + 1 :]])
+    return cut(op, flat, axis, size)
