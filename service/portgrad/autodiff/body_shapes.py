@@ -1,7 +1,7 @@
 """Shapes of the runtime's own operators, of which onnx knows nothing.
 
 They follow from their bodies, or from what is registered for their shapes alone. What has a rule
-in place of a body has the shape of its operand.
+in place of a body has the shape of an operand.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ from portgrad.graph import contrib
 
 # A body that leaves some outputs to the node itself contains it, so its inference asks once more.
 _ASKED: ContextVar[frozenset[str]] = ContextVar("_ASKED", default=frozenset())
-_SHAPED_AS_FIRST = [("", "SimplifiedLayerNormalization")]
+_SHAPED_AS = {
+    ("", "SimplifiedLayerNormalization"): 0,
+    (contrib.DOMAIN, "Inverse"): 0,
+    (contrib.DOMAIN, "NGramRepeatBlock"): 1,
+}
 
 
 def know_shapes() -> None:
     """Let onnx infer through the runtime's own operators."""
-    for key in _SHAPED_AS_FIRST:
-        contrib.SHAPES[key] = _as_first
+    for key, index in _SHAPED_AS.items():
+        contrib.SHAPES[key] = _as_operand(index)
     for (domain, name), found in entries().items():
         for entry in found:
             if domain == contrib.DOMAIN and isinstance(entry, Body):
@@ -86,6 +90,6 @@ def _operand(context: onnx.shape_inference.InferenceContext, index: int) -> ir.V
     return value
 
 
-def _as_first(context: onnx.shape_inference.InferenceContext) -> list[onnx.TypeProto | None]:
-    """The type of the first operand."""
-    return [context.get_input_type(0)]
+def _as_operand(index: int) -> contrib.Shapes:
+    """The first output has the type of an operand."""
+    return lambda context: [context.get_input_type(index)]
