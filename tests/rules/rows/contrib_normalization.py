@@ -55,9 +55,28 @@ EMBEDDINGS = [
          None, _PLACES[:1], outputs=2, of=(0,), fixed=(2, 3, 4, 5, 6)),
 ]  # fmt: skip
 
+_CODES = [np.random.default_rng(seed).integers(0, 256, (rows, 4)).astype(np.uint8)
+          for seed, rows in ((11, 5), (12, 6), (13, 2))]  # fmt: skip
+_VECTORS = [np.random.default_rng(seed).integers(0, 256, 4).astype(np.uint8) for seed in (14, 15)]
+_SCALES = [np.array(scale) for scale in (3.0, 2.0, 4.0, 0.01, 0.02)]
+_ZEROS = [np.array(zero, np.uint8) for zero in (128, 100, 90, 60, 128)]
+
+
+def _quantised(id: str, *, segments: bool, masked: bool = False) -> Row:
+    scales, zeros, tables = [*_SCALES], [*_ZEROS], [*_CODES]
+    if not segments:
+        scales[2] = zeros[2] = tables[2] = None
+    operands = (_IDS, _SEGMENTS if segments else None, *tables, *_VECTORS,
+                _MASK if masked else None, *scales, *zeros)  # fmt: skip
+    fixed = tuple(i for i, x in enumerate(operands) if i > 1 and x is not None)
+    return _row("QEmbedLayerNormalization", id, *operands, outputs=2, of=(0,), fixed=fixed)
+
+
 ROWS = [
     *SKIPS,
     *EMBEDDINGS,
+    _quantised("segments", segments=True),
+    _quantised("masked", segments=False, masked=True),
     _row("GatedRMSNorm", "silu", _X, _GAMMA, _SKIP),
     _row("GatedRMSNorm", "swish", _X, _GAMMA, _SKIP, activation="swish"),
     _row("GatedRMSNorm", "heads", _x(2, 3, 8), _GAMMA, _x(2, 3, 8, seed=4), activation="sigmoid",

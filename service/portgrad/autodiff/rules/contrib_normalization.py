@@ -80,6 +80,54 @@ def _of_positions(op: Op, table: Tensor, ids: Tensor | None, words: Tensor) -> T
     return op.Gather(table, op.iota(op.size(words, -1)) if ids is None else ids)
 
 
+@body("QEmbedLayerNormalization", domain=_DOMAIN)
+def qembed_layer_normalization(
+    op: Op,
+    input_ids: Tensor,
+    segment_ids: Tensor | None,
+    word_embedding_quant: Tensor,
+    position_embedding_quant: Tensor,
+    segment_embedding: Tensor | None,
+    gamma_quant: Tensor,
+    beta_quant: Tensor,
+    mask: Tensor | None,
+    word_embedding_scale: Tensor,
+    position_embedding_scale: Tensor,
+    segment_embedding_scale: Tensor | None,
+    gamma_scale: Tensor,
+    beta_scale: Tensor,
+    word_embedding_zero_point: Tensor,
+    position_embedding_zero_point: Tensor,
+    segment_embedding_zero_point: Tensor | None,
+    gamma_zero_point: Tensor,
+    beta_zero_point: Tensor,
+    *,
+    epsilon: float,
+) -> tuple[Tensor | None, ...]:
+    def numbers(code: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:
+        return op.DequantizeLinear(code, op.reshape(scale, []), _scalar(op, zero_point))
+
+    words = op.Gather(word_embedding_quant, input_ids)
+    places = _of_positions(op, position_embedding_quant, None, input_ids)
+    total = numbers(words, word_embedding_scale, word_embedding_zero_point) + numbers(
+        places, position_embedding_scale, position_embedding_zero_point
+    )
+    if (
+        segment_ids is not None
+        and segment_embedding is not None
+        and segment_embedding_scale is not None
+    ):
+        segments = op.Gather(segment_embedding, segment_ids)
+        total = total + numbers(segments, segment_embedding_scale, segment_embedding_zero_point)
+    gamma = numbers(gamma_quant, gamma_scale, gamma_zero_point)
+    beta = numbers(beta_quant, beta_scale, beta_zero_point)
+    return op.LayerNormalization(total, gamma, beta, epsilon=epsilon), None
+
+
+def _scalar(op: Op, x: Tensor | None) -> Tensor | None:
+    return None if x is None else op.reshape(x, [])
+
+
 @body("GatedRMSNorm", domain=_DOMAIN)
 def gated_rms_norm(
     op: Op, x: Tensor, scale: Tensor, gate: Tensor, *, activation: str, epsilon: float

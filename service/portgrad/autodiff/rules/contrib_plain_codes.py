@@ -1,0 +1,92 @@
+"""com.microsoft: operators that move or multiply codes without scales of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import onnx_ir as ir
+
+from portgrad.autodiff.composed import pull_back
+from portgrad.autodiff.registry import Cotangents, refuse, shaped, straight_through, zero
+from portgrad.autodiff.rules import quantised_products
+from portgrad.autodiff.rules.in_numbers import DOMAIN, WARNING
+from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.vocabulary import Vocabulary as Op
+
+zero("MatMulInteger16", "NhwcMaxPool", domain=DOMAIN, warning=WARNING)
+refuse(
+    "DynamicQuantizeLSTM",
+    domain=DOMAIN,
+    because="not built: export an LSTM, with its weights behind DequantizeLinear",
+)
+
+
+@shaped("MatMulInteger16", domain=DOMAIN)
+def mat_mul_integer16_shape(op: Op, a: Tensor, b: Tensor) -> Tensor:
+    whole = ir.DataType.INT32 if a.dtype == ir.DataType.INT16 else ir.DataType.UINT32
+    return op.Cast(op.single(a) @ op.single(b), to=whole)
+
+
+@straight_through("MatMulInteger16", domain=DOMAIN)
+def mat_mul_integer16(op: Op, ct: Tensor, a: Tensor, b: Tensor) -> Cotangents:
+    ct_a, ct_b, *_ = quantised_products.mat_mul_integer(op, ct, a, b, None, None)
+    return ct_a, ct_b
+
+
+@shaped("NhwcMaxPool", domain=DOMAIN)
+def nhwc_max_pool_shape(
+    op: Op,
+    x: Tensor,
+    *,
+    auto_pad: str,
+    ceil_mode: int,
+    dilations: Sequence[int] | None,
+    kernel_shape: Sequence[int],
+    pads: Sequence[int] | None,
+    strides: Sequence[int] | None,
+) -> Tensor:
+    window = (auto_pad, ceil_mode, dilations, kernel_shape, pads, strides)
+    return op.cast_like(_pooled(op, op.single(x), *window), x)
+
+
+@straight_through("NhwcMaxPool", domain=DOMAIN)
+def nhwc_max_pool(
+    op: Op,
+    ct: Tensor,
+    x: Tensor,
+    *,
+    auto_pad: str,
+    ceil_mode: int,
+    dilations: Sequence[int] | None,
+    kernel_shape: Sequence[int],
+    pads: Sequence[int] | None,
+    strides: Sequence[int] | None,
+) -> Cotangents:
+    code = op.single(x)
+    window = (auto_pad, ceil_mode, dilations, kernel_shape, pads, strides)
+    return pull_back(op, _pooled(op, code, *window), ct, [code])
+
+
+def _pooled(
+    op: Op,
+    x: Tensor,
+    auto_pad: str,
+    ceil_mode: int,
+    dilations: Sequence[int] | None,
+    kernel_shape: Sequence[int],
+    pads: Sequence[int] | None,
+    strides: Sequence[int] | None,
+) -> Tensor:
+    """MaxPool of images whose channels come last."""
+    last = op.rank(x) - 1
+    window: dict[str, Any] = {
+        "auto_pad": auto_pad,
+        "ceil_mode": ceil_mode,
+        "dilations": dilations,
+        "kernel_shape": kernel_shape,
+        "pads": pads,
+        "strides": strides,
+    }
+    pooled = op.MaxPool(op.Transpose(x, perm=[0, last, *range(1, last)]), **window)
+    return op.Transpose(pooled, perm=[0, *range(2, last + 1), 1])
