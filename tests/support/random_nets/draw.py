@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rules.test_rule_table import SMOOTH
 from support.random_nets.calls import KINDS, Call, Kind, fitting, operator, operators
 from support.random_nets.net import Net
-from support.random_nets.write import CONTROL, LARGEST, Draw, Writer
+from support.random_nets.write import CONTROL, LARGEST, SEQUENCES, Draw, Writer
 from support.rig import Row
 
 OPSET = 21  # of nets around a subgraph
@@ -40,7 +40,8 @@ def call(op: str, place: int, kind: Kind, opset: int) -> Call | None:
 def places(op: str) -> tuple[tuple[Kind, int], ...]:
     """The kinds of nets and the opsets that an operator can be in."""
     if op in CONTROL:
-        return tuple((kind, OPSET) for kind in KINDS)
+        kinds = KINDS if op not in SEQUENCES else [k for k in KINDS if k.engine != "reference"]
+        return tuple((kind, OPSET) for kind in kinds)
     opsets = sorted({row.opset for row in rows(op)})
     return tuple((k, opset) for k in KINDS for opset in opsets if any_call(op, k, opset, 0))
 
@@ -48,7 +49,7 @@ def places(op: str) -> tuple[tuple[Kind, int], ...]:
 @functools.cache
 def everything() -> tuple[str, ...]:
     """All operators, those with subgraphs more often."""
-    return (*operators(), *3 * CONTROL)
+    return (*operators(), *3 * ("If", "Loop", "Scan", "SequenceMap"), *CONTROL)
 
 
 @st.composite

@@ -79,7 +79,7 @@ class Net:
 
     def operators(self) -> set[str]:
         """The operators that the net was written with, those of its subgraphs among them."""
-        return {step.operator for step in steps_inside(self.steps)}
+        return {op for step in steps_inside(self.steps) for op in step.operators}
 
     def __repr__(self) -> str:
         """What hypothesis prints of a net that fails."""

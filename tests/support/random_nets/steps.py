@@ -24,7 +24,7 @@ class Step(Protocol):
     """Something that gives values names."""
 
     @property
-    def operator(self) -> str:
+    def operators(self) -> tuple[str, ...]:
         """What it is there for, where it is not to make operands fit."""
 
     def run(self, env: Arrays) -> Arrays:
@@ -43,8 +43,8 @@ class Called:
     results: Sequence[str]
 
     @property
-    def operator(self) -> str:
-        return operator(self.call.row)
+    def operators(self) -> tuple[str, ...]:
+        return (operator(self.call.row),)
 
     def run(self, env: Arrays) -> Arrays:
         found = self.call.run([env[name] if name else None for name in self.operands])
@@ -67,7 +67,7 @@ class Fitted:
     result: str
     indices: np.ndarray
 
-    operator: ClassVar[str] = ""
+    operators: ClassVar[tuple[str, ...]] = ()
 
     def run(self, env: Arrays) -> Arrays:
         return {self.result: env[self.source].reshape(-1)[self.indices]}
@@ -87,7 +87,7 @@ class Moved:
     amplitude: tuple[str, float]
     result: str
 
-    operator: ClassVar[str] = ""
+    operators: ClassVar[tuple[str, ...]] = ()
 
     def run(self, env: Arrays) -> Arrays:
         return {self.result: env[self.base] + self.amplitude[1] * np.sin(env[self.source])}
@@ -107,7 +107,7 @@ class Compared:
     bound: str
     result: str
 
-    operator: ClassVar[str] = ""
+    operators: ClassVar[tuple[str, ...]] = ()
 
     def run(self, env: Arrays) -> Arrays:
         return {self.result: np.sum(env[self.source]) < env[self.bound]}
@@ -163,7 +163,7 @@ class Branched:
     branches: tuple[Body, Body]
     results: Sequence[str]
 
-    operator: ClassVar[str] = "If"
+    operators: ClassVar[tuple[str, ...]] = ("If",)
 
     def run(self, env: Arrays) -> Arrays:
         taken = self.branches[0 if env[self.condition] else 1]
@@ -186,7 +186,7 @@ class Looped:
     body: Body
     results: Sequence[str]
 
-    operator: ClassVar[str] = "Loop"
+    operators: ClassVar[tuple[str, ...]] = ("Loop",)
 
     def run(self, env: Arrays) -> Arrays:
         counter, going, *names = self.body.inputs
@@ -222,7 +222,7 @@ class Scanned:
     read: Sequence[tuple[int, bool]] = field(default=())
     written: Sequence[tuple[int, bool]] = field(default=())
 
-    operator: ClassVar[str] = "Scan"
+    operators: ClassVar[tuple[str, ...]] = ("Scan",)
 
     def run(self, env: Arrays) -> Arrays:
         count = len(self.states)
@@ -260,6 +260,102 @@ def _slices(array: np.ndarray, axis: int, back: bool) -> list[np.ndarray]:
     return rows[::-1] if back else rows
 
 
+@dataclass(frozen=True)
+class Listed:
+    """Three values of one shape in a sequence, one of them taken out again, and stacked."""
+
+    sources: tuple[str, str, str]
+    place: tuple[str, int]
+    axis: int
+    result: str
+    operators: ClassVar[tuple[str, ...]] = (
+        *("SequenceConstruct", "SequenceInsert", "SequenceErase", "ConcatFromSequence"),
+    )
+
+    @property
+    def results(self) -> tuple[str]:
+        return (self.result,)
+
+    def run(self, env: Arrays) -> Arrays:
+        first, second, third = (env[name] for name in self.sources)
+        values = [first, second]
+        values.insert(self.place[1], third)
+        del values[self.place[1] - 1]
+        return {self.result: np.stack(values, self.axis)}
+
+    def nodes(self) -> Iterator[onnx.NodeProto]:
+        first, second, third = self.sources
+        two, three, left, before = (
+            f"{self.result}/{n}" for n in ("two", "three", "left", "before")
+        )
+        yield helper.make_node("SequenceConstruct", [first, second], [two])
+        yield helper.make_node("SequenceInsert", [two, third, self.place[0]], [three])
+        yield helper.make_node("Sub", [self.place[0], "one"], [before])
+        yield helper.make_node("SequenceErase", [three, before], [left])
+        yield helper.make_node(
+            "ConcatFromSequence", [left], [self.result], axis=self.axis, new_axis=1
+        )
+
+
+@dataclass(frozen=True)
+class Picked:
+    """One slice of a value by a sequence and an optional."""
+
+    source: str
+    place: tuple[str, int]
+    axis: int
+    result: str
+    operators: ClassVar[tuple[str, ...]] = (
+        *("SplitToSequence", "SequenceAt", "Optional", "OptionalGetElement"),
+    )
+
+    @property
+    def results(self) -> tuple[str]:
+        return (self.result,)
+
+    def run(self, env: Arrays) -> Arrays:
+        return {self.result: np.take(env[self.source], self.place[1], self.axis)}
+
+    def nodes(self) -> Iterator[onnx.NodeProto]:
+        parts, part, maybe = (f"{self.result}/{name}" for name in ("parts", "part", "maybe"))
+        yield helper.make_node(
+            "SplitToSequence", [self.source], [parts], axis=self.axis, keepdims=0
+        )
+        yield helper.make_node("SequenceAt", [parts, self.place[0]], [part])
+        yield helper.make_node("Optional", [part], [maybe])
+        yield helper.make_node("OptionalGetElement", [maybe], [self.result])
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """SequenceMap over the slices of a value, stacked again."""
+
+    source: str
+    axis: int
+    body: Body
+    result: str
+    operators: ClassVar[tuple[str, ...]] = (
+        *("SplitToSequence", "SequenceMap", "ConcatFromSequence"),
+    )
+
+    @property
+    def results(self) -> tuple[str]:
+        return (self.result,)
+
+    def run(self, env: Arrays) -> Arrays:
+        [name] = self.body.inputs
+        slices = _slices(env[self.source], self.axis, False)
+        return {self.result: np.stack([self.body.run(env, {name: x})[0] for x in slices])}
+
+    def nodes(self) -> Iterator[onnx.NodeProto]:
+        parts, made = f"{self.result}/parts", f"{self.result}/made"
+        yield helper.make_node(
+            "SplitToSequence", [self.source], [parts], axis=self.axis, keepdims=0
+        )
+        yield helper.make_node("SequenceMap", [parts], [made], body=self.body.graph())
+        yield helper.make_node("ConcatFromSequence", [made], [self.result], axis=0, new_axis=1)
+
+
 def steps_inside(steps: Sequence[Step]) -> Iterator[Step]:
     """Steps, and those of their subgraphs."""
     for step in steps:
@@ -267,6 +363,6 @@ def steps_inside(steps: Sequence[Step]) -> Iterator[Step]:
         if isinstance(step, Branched):
             bodies: Sequence[Body] = step.branches
         else:
-            bodies = [step.body] if isinstance(step, Looped | Scanned) else []
+            bodies = [step.body] if isinstance(step, Looped | Scanned | Mapped) else []
         for body in bodies:
             yield from steps_inside(body.steps)

@@ -19,15 +19,25 @@ from support.random_nets.steps import (
     Called,
     Compared,
     Fitted,
+    Listed,
     Looped,
+    Mapped,
     Moved,
+    Picked,
     Scanned,
     Step,
 )
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
-CONTROL = ("If", "Loop", "Scan")
+# The reference evaluator runs none where it captures values or comes to be empty.
+SEQUENCES = {
+    **dict.fromkeys(Listed.operators, "listed"),
+    **dict.fromkeys(Picked.operators, "picked"),
+    "SequenceMap": "mapped",
+}
+# What has no rows: a name for how each is written.
+CONTROL = {"If": "if", "Loop": "loop", "Scan": "scan", **SEQUENCES}
 LARGEST, DEPTH = 30, 2  # nodes of a net; subgraphs in subgraphs
 _FIT, _MOVE = 2, 5  # nodes
 
@@ -84,7 +94,8 @@ class Writer:
         """Add an operator if the net can hold it, else leave it; False where the net is full."""
         left = LARGEST - self.count
         if op in CONTROL:
-            if self.scope.depth < DEPTH and left > 12:
+            runs = not (self._reference and op in SEQUENCES)
+            if runs and self.scope.depth < DEPTH and left > 12:
                 self._control(op)
         elif call := self.choose(op):
             self._call(call)
@@ -165,9 +176,8 @@ class Writer:
     # Subgraphs.
 
     def _control(self, op: str) -> list[str]:
-        step = {"If": self._if, "Loop": self._loop, "Scan": self._scan}[op]()
-        floats = [name for name in step.results if name]
-        return self._add(step, pool=floats)
+        step: Step = getattr(self, f"_{CONTROL[op]}")()
+        return self._add(step, pool=[name for name in step.results if name])
 
     def _if(self) -> Branched:
         if self.draw(st.booleans()):
@@ -224,19 +234,49 @@ class Writer:
         body = self._body("body", {**inside, **slices}, finish)
         return Scanned(states, operands, body, self._fresh([*inside, *shapes]), read, written)
 
+    def _listed(self) -> Listed:
+        first = self._value()
+        shape = self.scope.env[first].shape
+        sources = (first, *(self._shaped(self._value(), shape) for _ in range(2)))
+        place = self.draw(st.integers(1, 2))
+        self._setting_named("one", np.array(1))
+        axis = self.draw(st.integers(0, len(shape)))
+        return Listed(
+            sources, (self._setting("place", np.array(place)), place), axis, self._name("y")
+        )
+
+    def _picked(self) -> Picked:
+        [source], [(axis, _)] = self._sliced()
+        place = self.draw(st.integers(-1, 0))
+        return Picked(
+            source, (self._setting("place", np.array(place)), place), axis, self._name("y")
+        )
+
+    def _mapped(self) -> Mapped:
+        [source], [(axis, _)] = self._sliced()
+        slices = {self._name("slice"): np.take(self.scope.env[source], 0, axis)}
+        shape = self.scope.env[self._value()].shape
+        body = self._body("body", slices, lambda: self._fitted([shape]))
+        return Mapped(source, axis, body, self._name("y"))
+
     def _scanned(self) -> tuple[list[str], list[tuple[int, bool]]]:
         """One or two values of the same length to scan along some axis."""
-        first = self._value()
-        if not self.scope.env[first].ndim:
-            first = self._shaped(first, (3, 2))
-        shape = self.scope.env[first].shape
-        axis, other = self._axis(len(shape)), self._axis(2)
-        operands, read = [first], [(axis, self.draw(st.booleans()))]
+        operands, read = self._sliced()
+        [(axis, _)], other = read, self._axis(2)
+        shape = self.scope.env[operands[0]].shape
         if self.draw(st.booleans()):
             sizes = (2, shape[axis]) if other else (shape[axis], 2)
             operands.append(self._shaped(self._value(), sizes))
             read.append((other, self.draw(st.booleans())))
         return operands, read
+
+    def _sliced(self) -> tuple[list[str], list[tuple[int, bool]]]:
+        """A value to read along some axis, one way or the other."""
+        source = self._value()
+        if not self.scope.env[source].ndim:
+            source = self._shaped(source, (3, 2))
+        axis = self._axis(self.scope.env[source].ndim)
+        return [source], [(axis, self.draw(st.booleans()))]
 
     def _axis(self, count: int) -> int:
         """An axis to scan along; the reference evaluator knows the first one alone."""
@@ -270,7 +310,7 @@ class Writer:
 
     def _add(self, step: Step, pool: Sequence[str] | None = None) -> list[str]:
         self.scope.steps.append(step)
-        own = isinstance(step, Branched | Looped | Scanned)  # what is inside is counted there
+        own = isinstance(step, Branched | Looped | Scanned | Mapped)  # what is inside is counted
         self.count += 1 if own else len(list(step.nodes()))
         found = step.run(self.scope.env)
         self.scope.env |= found
