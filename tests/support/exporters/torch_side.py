@@ -15,10 +15,9 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
 from torch import Tensor, nn
 
-from support.double import Arrays
+from support.exporters.elements import Elements, distinct
 from support.exporters.sample import Exported, Sample
 
 Exporter = Literal["torch_dynamo", "torch_script"]
@@ -95,23 +94,11 @@ def _quiet() -> Iterator[None]:
 
 
 def _make_distinct(net: nn.Module) -> None:
-    """Move every parameter a little until no two elements of the net are equal.
-
-    Ones and zeros of a fresh normalisation would hide a wrong rule, and equal elements could not
-    be told apart in the file.
-    """
     parameters = [p for p in net.parameters() if p.is_floating_point()]
+    drawn = distinct([p.detach().numpy() for p in parameters], np.random.default_rng(5))
     with torch.no_grad():
-        for p in parameters:
-            p.add_(0.1 * torch.randn_like(p))
-        while True:
-            flat = torch.cat([p.flatten() for p in parameters])
-            _, place, count = flat.unique(return_inverse=True, return_counts=True)
-            if int(count.max()) == 1:
-                return
-            twice = (count > 1)[place].split([p.numel() for p in parameters])
-            for p, mask in zip(parameters, twice, strict=True):
-                p.add_(1e-3 * torch.randn_like(p) * mask.view_as(p))
+        for p, array in zip(parameters, drawn, strict=True):
+            p.copy_(torch.from_numpy(array))
 
 
 def _sample(
@@ -128,7 +115,11 @@ def _sample(
     torch.autograd.backward(
         list(outputs.values()), [torch.from_numpy(seed).double() for seed in seeds.values()]
     )
-    parameters = _Elements(net, double, model)
+    parameters = Elements(
+        model,
+        {name: p.detach().numpy() for name, p in net.named_parameters()},
+        {name: _gradient(p) for name, p in double.named_parameters()},
+    )
     own = {name: x.grad for name, x in feeds.items() if x.grad is not None}
     tokens = {
         output: embedded[name].grad
@@ -172,7 +163,7 @@ def _watched(net: nn.Module) -> dict[str, Tensor]:
     return seen
 
 
-def _lookups(model: onnx.ModelProto, parameters: _Elements) -> Iterator[tuple[str, str]]:
+def _lookups(model: onnx.ModelProto, parameters: Elements) -> Iterator[tuple[str, str]]:
     """Tables that tokens are looked up in, by their names in the framework, and the results."""
     ports = {port.name for port in model.graph.input}
     for node in model.graph.node:
@@ -182,60 +173,8 @@ def _lookups(model: onnx.ModelProto, parameters: _Elements) -> Iterator[tuple[st
                 yield name, node.output[0]
 
 
-class _Elements:
-    """Where each element of the framework's parameters is in the file.
-
-    Exporters transpose, split, join and reorder parameters, and rename them; as all elements
-    differ, each is found by its value.
-
-    Attributes:
-        gradients: of the file's tensors that consist of such elements, each one there once.
-        whole: the framework's name of the parameter that a tensor of the file is.
-        missed: the framework's parameters of which an element is nowhere, or several times.
-    """
-
-    def __init__(self, net: nn.Module, double: nn.Module, model: onnx.ModelProto) -> None:
-        parameters = dict(net.named_parameters())
-        flat = np.concatenate([p.detach().numpy().ravel() for p in parameters.values()] or [[0.0]])
-        grads = np.concatenate([_gradient(double, n, p) for n, p in parameters.items()] or [[0.0]])
-        order = np.argsort(flat)
-        held = {
-            tensor.name: _positions(numpy_helper.to_array(tensor), flat, order)
-            for tensor in model.graph.initializer
-            if tensor.data_type == onnx.TensorProto.FLOAT
-        }
-        found = {name: places for name, places in held.items() if places is not None}
-        count = np.zeros(flat.size, int)
-        for places in found.values():
-            np.add.at(count, places.ravel(), 1)
-        self.gradients: Arrays = {
-            name: grads[places].astype(np.float32)
-            for name, places in found.items()
-            if (count[places] == 1).all() and not np.isnan(grads[places]).any()
-        }
-        self.whole: dict[str, str] = {}
-        self.missed: list[str] = []
-        start = 0
-        for name, p in parameters.items():
-            span = np.arange(start, start := start + p.numel())
-            if (count[span] != 1).any():
-                self.missed.append(name)
-            for file_name, places in found.items():
-                if np.array_equal(np.sort(places.ravel()), span):
-                    self.whole[file_name] = name
-
-
-def _gradient(double: nn.Module, name: str, p: Tensor) -> np.ndarray:
-    grad = dict(double.named_parameters())[name].grad
-    if grad is None:  # 0 for what the outputs do not depend on; unknown where torch has none
-        return np.full(p.numel(), 0.0 if p.requires_grad else np.nan)
-    return grad.numpy().ravel()
-
-
-def _positions(array: np.ndarray, flat: np.ndarray, order: np.ndarray) -> np.ndarray | None:
-    """Of each element, where it is among the parameters; None where one is not there."""
-    if array.size == 0:
-        return None
-    ranks = np.searchsorted(flat, array.ravel(), sorter=order).clip(max=flat.size - 1)
-    places = order[ranks].reshape(array.shape)
-    return places if np.array_equal(flat[places], array) else None
+def _gradient(p: nn.Parameter) -> np.ndarray:
+    """0 for what the outputs do not depend on; not known of what torch has no gradient of."""
+    if p.grad is not None:
+        return p.grad.numpy()
+    return np.full(p.shape, 0.0 if p.requires_grad else np.nan)
