@@ -16,7 +16,7 @@ from support.exporters.judge import CLOSE, Judged, errors_of_differences, relati
 from support.exporters.sample import FOLDER
 
 FILES = sorted(FOLDER.glob("*/*.onnx"))
-EXPORTERS = {"torch_dynamo", "torch_script"}
+EXPORTERS = {"keras", "tf2onnx", "torch_dynamo", "torch_script"}
 
 
 @functools.cache
@@ -71,7 +71,7 @@ def test_gradients_are_those_of_differences(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_other_sizes_than_those_of_the_export(path: Path, batch: int) -> None:
     judged = _judged(path)
-    data, seeds = resized(judged, {"batch": batch, "length": batch + 4})
+    data, seeds = resized(judged, batch, batch + 4)
     assert any(data[name].shape != x.shape for name, x in judged.sample.inputs.items())
     found = _found(judged, data, seeds)
     errors = errors_of_differences(judged, data, seeds, found)

@@ -40,4 +40,4 @@ def _noisy() -> dict[str, Tensor]:
     }
 
 
-SOURCES = {"unet": Source(UNet, _noisy)}
+SOURCES = {"unet": Source(UNet, _noisy, exporters=("torch_dynamo",))}

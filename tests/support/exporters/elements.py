@@ -29,8 +29,7 @@ def distinct(arrays: list[np.ndarray], rng: np.random.Generator) -> list[np.ndar
             break
         flat += 1e-3 * rng.standard_normal(flat.size, np.float32) * (count[place] > 1)
     return [
-        part.reshape(array.shape)
-        for part, array in zip(np.split(flat, sizes), arrays, strict=True)
+        part.reshape(array.shape) for part, array in zip(np.split(flat, sizes), arrays, strict=True)
     ]
 
 

@@ -49,9 +49,15 @@ def cnn() -> keras.Model:
 
 def lstm() -> keras.Model:
     x = keras.Input((5, 4), name="x")
-    h = kl.Bidirectional(kl.LSTM(4, return_sequences=True, unroll=False))(x)
-    h = kl.GRU(5, reset_after=True)(h)
+    h = kl.Bidirectional(kl.LSTM(4, return_sequences=True))(x)
+    h = kl.LSTM(3)(h)
     return keras.Model(x, kl.Dense(2, activation="tanh")(h))
+
+
+def gru() -> keras.Model:
+    """Which tf2onnx writes as a Loop."""
+    x = keras.Input((5, 4), name="x")
+    return keras.Model(x, kl.Dense(2, activation="tanh")(kl.GRU(5)(x)))
 
 
 def transformer() -> keras.Model:
@@ -65,6 +71,7 @@ def transformer() -> keras.Model:
 SOURCES = {
     "cnn": Source(cnn, (10, 10, 3)),
     "lstm": Source(lstm, (5, 4)),
+    "gru": Source(gru, (5, 4)),
     "transformer": Source(transformer, (5, 8)),
 }
 
@@ -76,9 +83,7 @@ def made() -> Iterator[tuple[str, str, Exported]]:
         yield "keras", name, exported(source, _by_export)
 
 
-def exported(
-    source: Source, write: Callable[[keras.Model, Source], onnx.ModelProto]
-) -> Exported:
+def exported(source: Source, write: Callable[[keras.Model, Source], onnx.ModelProto]) -> Exported:
     """A net as tf2onnx writes it, with TensorFlow's gradients at a random point."""
     rng = np.random.default_rng(5)
     keras.utils.set_random_seed(23)
@@ -122,7 +127,11 @@ def _by_export(net: keras.Model, source: Source) -> onnx.ModelProto:
 
 
 def _sampled(
-    source: Source, net: keras.Model, model: onnx.ModelProto, x: np.ndarray, rng: np.random.Generator
+    source: Source,
+    net: keras.Model,
+    model: onnx.ModelProto,
+    x: np.ndarray,
+    rng: np.random.Generator,
 ) -> Exported:
     double = _made(source, "float64")
     double.set_weights(net.get_weights())
@@ -135,9 +144,7 @@ def _sampled(
         total = tf.reduce_sum(y * tf.constant(seed, y.dtype))
     by_x, *by_weights = tape.gradient(total, [point, *learned])
     grads = {w.path: np.asarray(g) for w, g in zip(learned, by_weights, strict=True)}
-    parameters = Elements(
-        model, {w.path: w.numpy().astype(np.float32) for w in learned}, grads
-    )
+    parameters = Elements(model, {w.path: w.numpy().astype(np.float32) for w in learned}, grads)
     [port], [output] = model.graph.input, model.graph.output
     gradients = {port.name: by_x.numpy().astype(np.float32), **parameters.gradients}
     return Exported(

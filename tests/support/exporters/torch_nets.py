@@ -255,6 +255,13 @@ SOURCES = {
         exporters=("torch_dynamo",),
         opset=23,
     ),
+    "modules": Source(
+        lambda: nn.Sequential(nn.Linear(8, 8), WrittenOut(), Attention(), WrittenOut()),
+        lambda: _x(5, 8),
+        exporters=("torch_script",),
+        opset=15,
+        functions=True,
+    ),
     "encoder": Source(Encoder, _padded),
     "sampling": Source(Sampling, lambda: _x(2, 6, 6)),
     "einsum": Source(Einsum, _indexed),

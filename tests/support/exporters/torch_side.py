@@ -37,6 +37,7 @@ class Source:
         exporters: which exporters take it.
         opset: the exporter's own choice by default.
         scripted: what is exported is compiled, not traced: loops and branches stay.
+        functions: each module becomes a function of the file.
     """
 
     make: Callable[[], nn.Module]
@@ -46,6 +47,7 @@ class Source:
     exporters: tuple[Exporter, ...] = BOTH
     opset: int | None = None
     scripted: bool = False
+    functions: bool = False
 
 
 def exported(source: Source, exporter: Exporter) -> Exported:
@@ -57,7 +59,7 @@ def exported(source: Source, exporter: Exporter) -> Exported:
         _make_distinct(net)
         inputs = source.inputs()
         model = _export(source, exporter, net, inputs)
-        return Exported(model, _sample(net, inputs, source.outputs, model))
+        return Exported(model, sampled(net, inputs, model))
 
 
 def _export(
@@ -73,7 +75,15 @@ def _export(
     if exporter == "torch_script":
         buffer = io.BytesIO()
         what = torch.jit.script(net) if source.scripted else net
-        torch.onnx.export(what, arguments, buffer, dynamo=False, dynamic_axes=axes, **common)
+        torch.onnx.export(
+            what,
+            arguments,
+            buffer,
+            dynamo=False,
+            dynamic_axes=axes,
+            export_modules_as_functions=source.functions,
+            **common,
+        )
         return onnx.load_model_from_string(buffer.getvalue())
     dims = {name: torch.export.Dim(name) for one in axes.values() for name in one.values()}
     shapes = tuple({a: dims[n] for a, n in axes.get(name, {}).items()} for name in inputs)
@@ -101,14 +111,13 @@ def _make_distinct(net: nn.Module) -> None:
             p.copy_(torch.from_numpy(array))
 
 
-def _sample(
-    net: nn.Module, inputs: dict[str, Tensor], names: tuple[str, ...], model: onnx.ModelProto
-) -> Sample:
+def sampled(net: nn.Module, inputs: dict[str, Tensor], model: onnx.ModelProto) -> Sample:
     """The point in float64, cast back. Modules that compute in float32 inside still do."""
     double = copy.deepcopy(net).double()
     feeds = {name: _leaf(x) for name, x in inputs.items()}
     embedded = _watched(double)
     found = double(*feeds.values())
+    names = [port.name for port in model.graph.output]
     outputs = dict(zip(names, found if isinstance(found, tuple) else (found,), strict=True))
     rng = np.random.default_rng(7)
     seeds = {n: rng.standard_normal(y.shape).astype(np.float32) for n, y in outputs.items()}

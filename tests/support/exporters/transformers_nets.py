@@ -95,10 +95,10 @@ _FREE = {"tokens": {0: "batch", 1: "length"}, "mask": {0: "batch", 1: "length"}}
 
 SOURCES = {
     "bert": Source(lambda: bert("sdpa"), _tokens, axes=_FREE),
-    "bert_eager": Source(lambda: bert("eager"), _tokens, axes=_FREE),
+    "bert_eager": Source(lambda: bert("eager"), _tokens, axes=_FREE, exporters=("torch_dynamo",)),
     "gpt2": Source(lambda: gpt2("sdpa"), _tokens, axes=_FREE),
     "llama": Source(lambda: llama("sdpa"), _tokens, axes=_FREE),
-    "llama_eager": Source(lambda: llama("eager"), _tokens, axes=_FREE),
+    "llama_eager": Source(lambda: llama("eager"), _tokens, axes=_FREE, exporters=("torch_dynamo",)),
     "vit": Source(lambda: vit("sdpa"), lambda: {"x": torch.randn(2, 3, 8, 8)}),
     "whisper": Source(lambda: whisper("sdpa"), lambda: {"x": torch.randn(2, 6, 10)}),
 }
