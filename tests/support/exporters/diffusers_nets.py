@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
+from support.exporters import torch_side
+from support.exporters.sample import Made
 from support.exporters.torch_side import Source
 
 
@@ -41,3 +45,8 @@ def _noisy() -> dict[str, Tensor]:
 
 
 SOURCES = {"unet": Source(UNet, _noisy, exporters=("torch_dynamo",))}
+
+
+def made() -> Iterator[Made]:
+    """Each net by each exporter that takes it."""
+    return torch_side.made(SOURCES)

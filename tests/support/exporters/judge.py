@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, inliner, numpy_helper
+from onnx import TensorProto, numpy_helper
 
 import portgrad
-from portgrad.engine.results import Gradients
+from portgrad.graph import functions
 from support.double import Arrays, directional, in_double, moved, runner
-from support.exporters.sample import Sample, read
+from support.exporters.sample import Exported, Sample, read
 
 Forward = Callable[[Arrays], list[np.ndarray]]
 
@@ -30,7 +30,6 @@ _SINGLE_INSIDE = {"InstanceNormalization", "Resize"}
 class Judged:
     """A net of the folder, loaded, with the point that lies beside it."""
 
-    path: Path
     net: portgrad.Net
     model: onnx.ModelProto
     sample: Sample
@@ -39,20 +38,25 @@ class Judged:
     def load(cls, path: Path) -> Judged:
         """Load the file and its archive."""
         net = portgrad.load(path, threads=1)
-        return cls(path, net, onnx.load(path), read(path.with_suffix(".npz")))
+        return cls(net, onnx.load(path), read(path.with_suffix(".npz")))
 
-    def gradients(self, data: Arrays, seeds: Arrays) -> dict[str, Gradients]:
-        """By each group of targets that has any."""
-        groups = {"inputs": self.net.names.inputs, "parameters": self.net.names.parameters}
-        has = {
-            group: any(self.net.names.none_reason(value) is None for value in values.values())
-            for group, values in groups.items()
-        }
-        return {
-            group: self.net.gradient(data, wrt=group, output_gradients=seeds)
-            for group in groups
-            if has[group]
-        }
+    @classmethod
+    def of(cls, exported: Exported) -> Judged:
+        """A net that was not written."""
+        net = portgrad.load(exported.model.SerializeToString(), threads=1)
+        return cls(net, exported.model, exported.sample)
+
+    def gradients(self, data: Arrays, seeds: Arrays) -> Arrays:
+        """By all targets that have any, and by the embedded tokens that the sample knows."""
+        names = self.net.names
+        targets = {**names.inputs, **names.parameters}
+        wrt = [name for name, value in targets.items() if names.none_reason(value) is None]
+        wrt += [name for name in self.sample.gradients if name not in targets]
+        return dict(self.net.gradient(data, wrt=wrt, output_gradients=seeds))
+
+    def all_gradients(self) -> Arrays:
+        """At the sample's own point."""
+        return self.gradients(self.sample.inputs, self.sample.seeds)
 
 
 def relative(found: Mapping[str, np.ndarray], wanted: Arrays) -> dict[str, float]:
@@ -94,18 +98,18 @@ def errors_of_differences(
     """|<g, v> - difference| / |g|, for normal directions v: some of all targets that the framework
     has gradients of together, and one of each other target alone. In units of what is allowed.
     """
-    forward = runner(opened(judged.model))
+    forward = runner(opened(judged.model, seeds))
     step, allowed = _rounding(judged.model)
     feeds = {**_parameters(judged.model), **data}
     feeds = {name: _wide(feeds[name]) for name in _ports(judged.model)}
-    wide_seeds = [_wide(seeds.get(name, np.zeros(()))) for name in judged.sample.outputs]
+    wide_seeds = [_wide(seed) for seed in seeds.values()]
     compared = {name for n in judged.model.graph.node if n.op_type == "Equal" for name in n.input}
     movable = (n for n in feeds if n in found.keys() - compared and _ordinary(feeds[n]))
     targets = {name: found[name] for name in movable if np.isfinite(found[name]).all()}
     known = [name for name in targets if name in judged.sample.gradients]
     others = {name: [name] for name in targets if name not in known}
     rng = np.random.default_rng(11)
-    least = 1e-2 * max(float(np.linalg.norm(g)) for g in targets.values())
+    least = 1e-2 * max(float(np.linalg.norm(g)) for g in targets.values()) or 1.0
     errors = {}
     for label, names in {"all": known, "all again": known, **others}.items():
         aimed = {name: targets[name] for name in names}
@@ -171,10 +175,14 @@ def _wide(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float64) if array.dtype == np.float32 else array
 
 
-def opened(model: onnx.ModelProto) -> onnx.ModelProto:
+def opened(model: onnx.ModelProto, outputs: Iterable[str]) -> onnx.ModelProto:
     """The model in float64, its functions inlined, with its floating parameters as inputs."""
-    wide = in_double(inliner.inline_local_functions(model) if model.functions else model)
+    # onnx's own inliner forgets the defaults of a function's attributes.
+    wide = in_double(functions.inline(model))
     graph = wide.graph
+    known = {port.name: port for port in graph.output}
+    del graph.output[:]
+    graph.output.extend(known[name] for name in outputs)
     ports = {port.name for port in graph.input}
     moved = [t for t in graph.initializer if t.data_type == TensorProto.DOUBLE]
     kept = [t for t in graph.initializer if t.data_type != TensorProto.DOUBLE]

@@ -5,6 +5,7 @@ TensorFlow's own gradients come from the same net with the same weights in float
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import tf2onnx
 from keras import layers as kl
 
 from support.exporters.elements import Elements, distinct
-from support.exporters.sample import Exported, Sample
+from support.exporters.sample import Exported, Made, Sample
 
 OPSET = 18
 
@@ -76,11 +77,11 @@ SOURCES = {
 }
 
 
-def made() -> Iterator[tuple[str, str, Exported]]:
-    """Each net by each way to write it: folder, name, net."""
+def made() -> Iterator[Made]:
+    """Each net by each way to write it."""
     for name, source in SOURCES.items():
-        yield "tf2onnx", name, exported(source, _by_function)
-        yield "keras", name, exported(source, _by_export)
+        yield Made("tf2onnx", name, functools.partial(exported, source, _by_function))
+        yield Made("keras", name, functools.partial(exported, source, _by_export))
 
 
 def exported(source: Source, write: Callable[[keras.Model, Source], onnx.ModelProto]) -> Exported:

@@ -5,6 +5,8 @@ The same net in torch says what the gradients are.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import onnxscript
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -12,9 +14,10 @@ from onnxscript import FLOAT, script
 from onnxscript import opset21 as op
 from torch import Tensor, nn
 
-from support.exporters.sample import Exported
+from support.exporters.sample import Exported, Made
 from support.exporters.torch_side import sampled
 
+Rows = FLOAT["batch", 4]
 house = onnxscript.values.Opset("house.style", 1)
 
 
@@ -37,7 +40,7 @@ def block(x, weight, bias, slope: float = 0.2, axis: int = -1):  # type: ignore[
 
 
 @script(default_opset=op)
-def net(x: FLOAT["batch", 4], weight: FLOAT[4, 4], bias: FLOAT[4]) -> FLOAT["batch", 4]:  # noqa: F821
+def net(x: Rows, weight: FLOAT[4, 4], bias: FLOAT[4]) -> Rows:
     h = block(x, weight, bias)
     if op.ReduceSum(h, keepdims=0) > 0.0:
         y = block(h, weight, bias, slope=-0.5, axis=0)
@@ -57,10 +60,10 @@ class Twin(nn.Module):
         return F.leaky_relu((h + 0.3 * h * h).softmax(axis) - 0.2, 0.7)
 
 
-def made() -> dict[str, Exported]:
-    """Each net by name."""
+def made() -> Iterator[Made]:
+    """The one net."""
     torch.manual_seed(23)
     inputs = {"x": torch.randn(2, 4), "weight": torch.randn(4, 4), "bias": torch.randn(4)}
     model = net.to_model_proto()
     model.producer_name, model.producer_version = "onnxscript", onnxscript.__version__
-    return {"functions": Exported(model, sampled(Twin(), inputs, model))}
+    yield Made("onnxscript", "functions", lambda: Exported(model, sampled(Twin(), inputs, model)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -65,6 +66,15 @@ class Exported:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.onnx").write_bytes(_plain(self.model).SerializeToString())
         self.sample.save(folder / f"{name}.npz")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file to make: its folder, called after the exporter, its name, and the way to it."""
+
+    exporter: str
+    name: str
+    make: Callable[[], Exported]
 
 
 def _plain(model: onnx.ModelProto) -> onnx.ModelProto:

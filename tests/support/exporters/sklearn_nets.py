@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
-from support.exporters.sample import Exported, Sample
+from support.exporters.sample import Exported, Made, Sample
 
 
-def made() -> dict[str, Exported]:
-    """Each net by name."""
+def made() -> Iterator[Made]:
+    """The one net."""
+    yield Made("skl2onnx", "logistic_regression", logistic_regression)
+
+
+def logistic_regression() -> Exported:
     rng = np.random.default_rng(23)
     data = rng.standard_normal((60, 4)).astype(np.float32)
     label = np.digitize(data @ [1.0, -2.0, 0.5, 1.0] + data[:, 0] * data[:, 1], [-1, 1])
@@ -29,4 +35,4 @@ def made() -> dict[str, Exported]:
         {port.name: slope.astype(np.float32)},
         {},
     )
-    return {"logistic_regression": Exported(model, sample)}
+    return Exported(model, sample)

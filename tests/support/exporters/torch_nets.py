@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from support.exporters import torch_side
+from support.exporters.sample import Made
 from support.exporters.torch_side import Source
 
 
@@ -276,3 +280,8 @@ SOURCES = {
     "choosing": Source(Choosing, lambda: _x(4), exporters=("torch_dynamo",)),
     "loss": Source(Loss, _labelled, outputs=("entropy", "binary", "distance")),
 }
+
+
+def made() -> Iterator[Made]:
+    """Each net by each exporter that takes it."""
+    return torch_side.made(SOURCES)

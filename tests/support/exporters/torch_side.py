@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import io
 import logging
 import os
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from support.exporters.elements import Elements, distinct
-from support.exporters.sample import Exported, Sample
+from support.exporters.sample import Exported, Made, Sample
 
 Exporter = Literal["torch_dynamo", "torch_script"]
 BOTH: tuple[Exporter, ...] = ("torch_dynamo", "torch_script")
@@ -60,6 +61,13 @@ def exported(source: Source, exporter: Exporter) -> Exported:
         inputs = source.inputs()
         model = _export(source, exporter, net, inputs)
         return Exported(model, sampled(net, inputs, model))
+
+
+def made(sources: Mapping[str, Source]) -> Iterator[Made]:
+    """Each net by each exporter that takes it."""
+    for name, source in sources.items():
+        for exporter in source.exporters:
+            yield Made(exporter, name, functools.partial(exported, source, exporter))
 
 
 def _export(

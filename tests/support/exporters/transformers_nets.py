@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 import transformers as t
 from torch import Tensor, nn
 
+from support.exporters import torch_side
+from support.exporters.sample import Made
 from support.exporters.torch_side import Source
 
 _SMALL: dict[str, Any] = {
@@ -102,3 +105,8 @@ SOURCES = {
     "vit": Source(lambda: vit("sdpa"), lambda: {"x": torch.randn(2, 3, 8, 8)}),
     "whisper": Source(lambda: whisper("sdpa"), lambda: {"x": torch.randn(2, 6, 10)}),
 }
+
+
+def made() -> Iterator[Made]:
+    """Each net by each exporter that takes it."""
+    return torch_side.made(SOURCES)
