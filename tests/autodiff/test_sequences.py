@@ -61,6 +61,28 @@ NETS = [
     Net("split by ones", f"t = SplitToSequence<axis = -1>(x) {JOIN}"),
     Net("unbind", f"t = SplitToSequence<axis = -1, keepdims = 0>(x) {JOIN}"),
     Net(
+        "elements of different sizes",
+        """zero = Constant<value = int64 {0}>()
+           one = Constant<value = int64 {1}>()
+           s = SplitToSequence<axis = 0>(x, n)
+           a = SequenceAt(s, zero)
+           b = SequenceAt(s, one)
+           y = Mul(a, b)""",
+        3,
+    ),
+    Net(
+        "map of elements of different sizes",
+        f"""r = Constant<value = int64[2] {{3, 1}}>()
+            s = SplitToSequence<axis = 0>(x, n)
+            u = SplitToSequence<axis = 0>(x, r)
+            t = SequenceMap(s, u) <body = each
+                (double[p, q] e, double[p, q] f) => (double[p, q] g) {{
+                g = Mul(e, f)
+            }}>
+            {JOIN}""",
+        [1, 3],
+    ),
+    Net(
         "unbind and stack",
         "t = SplitToSequence<keepdims = 0>(x) "
         "j = ConcatFromSequence<axis = -1, new_axis = 1>(t) y = Mul(j, j)",

@@ -16,6 +16,7 @@ import onnx_ir as ir
 from onnx import helper, numpy_helper
 
 from portgrad.autodiff import gradient_graph
+from portgrad.graph import elements
 from support.double import Arrays, directional, runner
 
 # Central differences with step h err by h² times a third derivative plus rounding of 1e-16 / h.
@@ -231,6 +232,7 @@ def second_order(which: Case) -> Case:
     proto = which.gradient()
     _rename(proto.graph)
     proto = onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True)
+    elements.forget_inferred(proto)
     feeds = {**which.feeds, **seeds}
     of = tuple(f"first-grad/{name}" for name in which.wrt)
     return Case(proto, feeds, (*which.wrt, *seeds), of, which.engine)

@@ -16,6 +16,7 @@ from portgrad.autodiff.nesting import with_inner
 from portgrad.autodiff.steady import settle
 from portgrad.autodiff.sweep import Sweep, active
 from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.unpacking import unpack
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import InvalidRequest
 from portgrad.graph import pads
@@ -66,8 +67,9 @@ def gradient_graph(
     _refuse_taken(values_by_name(graph), taken)
     opsets = dict(graph.opset_imports)
     codes = Codes(opsets) if quantized == STRAIGHT_THROUGH else None
-    nodes, wanted = _path(twin, wrt, of, codes)
     op = Vocabulary(graph, opsets[""])
+    unpack(graph, op.fresh)
+    nodes, wanted = _path(twin, wrt, of, codes)
     settle(graph, opsets, op.fresh)
     complete(graph)
     values = values_by_name(graph)
@@ -81,6 +83,7 @@ def gradient_graph(
     sweep.run(nodes, wanted)
     warnings = dict.fromkeys([*sweep.warnings, *cuts])
     gradients = [_result(op, sweep, values[name]) for name in wrt]
+    unpack(graph, op.fresh)
     _finish(twin, [values[name] for name in outputs], gradients)
     return GradientGraph(twin, tuple(warnings))
 

@@ -67,8 +67,14 @@ def forms(
         return [Form(_shape(state.inside), True) for state in states]
     assumed, shapes = _Search(opsets, fresh).loop(body, states, {})
     found = [_form(shape) for shape in assumed]
-    _write_down(body, shapes, anew=not all(form.steady for form in found))
+    pairs = zip(states, found, strict=True)
+    _write_down(body, shapes, anew=not all(_true(state, form) for state, form in pairs))
     return found
+
+
+def _true(state: Carried, form: Form) -> bool:
+    """Whether what is written down of a state may be believed."""
+    return form.steady and _shape(state.inside) in (None, form.shape)
 
 
 def settle(graph: ir.Graph, opsets: Mapping[str, int], fresh: Callable[[str], str]) -> None:

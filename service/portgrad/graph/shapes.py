@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 import onnx
 from onnx import helper
 
-from portgrad.graph import arithmetic, walk
+from portgrad.graph import arithmetic, elements, walk
 from portgrad.graph.check import guarded
 
 
@@ -102,7 +102,9 @@ def _without_promises(model: onnx.ModelProto) -> onnx.ModelProto:
     believe it. The rank is believed where nothing else is known.
     """
     ranks = _forget_promises(model)
+    elements.forget_declared(model)
     typed = inferred(model)
+    elements.forget_inferred(typed)
     for info, rank in zip(_outputs(typed), ranks, strict=True):
         if rank is not None and not info.type.tensor_type.HasField("shape"):
             info.type.tensor_type.shape.SetInParent()

@@ -1,0 +1,236 @@
+"""Sequences whose elements are known when compiling: what reads one is made to read tensors.
+
+Exporters write a split as SplitToSequence and SequenceAt, and a stack as SequenceConstruct and
+ConcatFromSequence. As Split and Concat they are faster, forwards and backwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from portgrad.autodiff.infer import Dims, dims_of
+from portgrad.autodiff.nesting import with_inner
+from portgrad.graph.constants import constant_value
+
+_MOST = 1024  # parts of a split; nobody is helped by a node with more outputs
+
+Elements = Sequence[ir.Value]
+
+
+def unpack(graph: ir.Graph, fresh: Callable[[str], str]) -> None:
+    """Rewrite what reads such sequences, in a graph and its subgraphs, in place.
+
+    Args:
+        graph: the graph.
+        fresh: gives names that nothing else has.
+    """
+    unpacking = _Unpacking(fresh)
+    for node in list(with_inner(graph)):
+        if node.domain == "" and node.op_type in _READERS:
+            elements = unpacking.elements(node.inputs[0])
+            if elements is not None:
+                _READERS[node.op_type](unpacking, node, elements)
+    unpacking.remove_unread()
+
+
+class _Unpacking:
+    def __init__(self, fresh: Callable[[str], str]) -> None:
+        self._fresh = fresh
+        self._known: dict[ir.Value, Elements | None] = {}
+
+    # -- what sequences are made of ---------------------------------------------------------------
+
+    def elements(self, sequence: ir.Value | None) -> Elements | None:
+        """The elements of a sequence, None where they are not known."""
+        node = None if sequence is None else sequence.producer()
+        if sequence is None or node is None or node.domain:
+            return None
+        if sequence not in self._known:
+            maker = _MAKERS.get(node.op_type)
+            self._known[sequence] = None if maker is None else maker(self, node)
+        return self._known[sequence]
+
+    def constructed(self, node: ir.Node) -> Elements:
+        """Of SequenceConstruct and SequenceEmpty."""
+        return [value for value in node.inputs if value is not None]
+
+    def passed_on(self, node: ir.Node) -> Elements | None:
+        """Of Identity."""
+        return self.elements(node.inputs[0])
+
+    def inserted(self, node: ir.Node) -> Elements | None:
+        """Of SequenceInsert."""
+        first = self.elements(node.inputs[0])
+        if first is None or node.inputs[1] is None:
+            return None
+        place = _place(node, 2, count=len(first), last=len(first))
+        return None if place is None else [*first[:place], node.inputs[1], *first[place:]]
+
+    def erased(self, node: ir.Node) -> Elements | None:
+        """Of SequenceErase."""
+        first = self.elements(node.inputs[0])
+        if first is None:
+            return None
+        place = _place(node, 1, count=len(first), last=len(first) - 1)
+        return None if place is None else [*first[:place], *first[place + 1 :]]
+
+    def split(self, node: ir.Node) -> Elements | None:
+        """Of SplitToSequence: the outputs of a Split in front of it."""
+        sizes, x = _sizes(node), node.inputs[0]
+        if sizes is None or not 0 < len(sizes) <= _MOST:
+            return None
+        axis = _int(node, "axis", 0)
+        attributes = [ir.AttrInt64("axis", axis)]
+        operands = [x, self._ints(node, sizes)]
+        parts = self._before(node, "Split", operands, attributes, len(sizes))
+        dims = dims_of(x)
+        for part, size in zip(parts, sizes, strict=True):
+            part.shape = _with(dims, axis, [size])
+        if len(node.inputs) > 1 and node.inputs[1] is not None:
+            return parts
+        if _int(node, "keepdims", 1):
+            return parts
+        axes = self._ints(node, [axis])
+        squeezed = [self._before(node, "Squeeze", [part, axes])[0] for part in parts]
+        for value in squeezed:
+            value.shape = _with(dims, axis, [])
+        return squeezed
+
+    def remove_unread(self) -> None:
+        """Remove the nodes that made what nothing reads any more."""
+        for sequence in reversed(self._known):
+            node = sequence.producer()
+            if node is not None and not sequence.uses() and not sequence.is_graph_output():
+                _graph(node).remove(node, safe=True)
+
+    # -- what reads them --------------------------------------------------------------------------
+
+    def take(self, node: ir.Node, elements: Elements) -> None:
+        """SequenceAt: the element."""
+        place = _place(node, 1, count=len(elements), last=len(elements) - 1)
+        if place is not None:
+            _become(node, "Identity", [elements[place]])
+
+    def count(self, node: ir.Node, elements: Elements) -> None:
+        """SequenceLength: a number."""
+        number = ir.Tensor(np.asarray(len(elements), np.int64))
+        _become(node, "Constant", [], ir.AttrTensor("value", number))
+
+    def join(self, node: ir.Node, elements: Elements) -> None:
+        """ConcatFromSequence: Concat."""
+        axis = node.attributes["axis"].as_int()
+        if not elements:
+            return  # the runtime refuses it, in its own words
+        if _int(node, "new_axis", 0):
+            axes = self._ints(node, [axis])
+            elements = [self._before(node, "Unsqueeze", [x, axes])[0] for x in elements]
+        _become(node, "Concat", elements, ir.AttrInt64("axis", axis))
+
+    # -- new nodes --------------------------------------------------------------------------------
+
+    def _before(
+        self,
+        node: ir.Node,
+        op_type: str,
+        inputs: Sequence[ir.Value | None],
+        attributes: Sequence[ir.Attr] = (),
+        outputs: int = 1,
+    ) -> list[ir.Value]:
+        """The outputs of a new node in front of another one, with the dtype of its first input."""
+        new = ir.Node("", op_type, inputs, attributes, num_outputs=outputs)
+        new.name = self._fresh(op_type)
+        for value in new.outputs:
+            value.name = self._fresh(op_type)
+            value.type = None if inputs[0] is None else inputs[0].type
+        _graph(node).insert_before(node, new)
+        return list(new.outputs)
+
+    def _ints(self, node: ir.Node, values: Sequence[int]) -> ir.Value:
+        """An int64 vector in the graph of a node."""
+        tensor = ir.Tensor(np.asarray(values, np.int64), name=self._fresh("constant"))
+        value = ir.Value(name=tensor.name, type=ir.TensorType(tensor.dtype), shape=tensor.shape)
+        value.const_value = tensor
+        _graph(node).register_initializer(value)
+        return value
+
+
+_MAKERS: dict[str, Callable[[_Unpacking, ir.Node], Elements | None]] = {
+    "Identity": _Unpacking.passed_on,
+    "SequenceConstruct": _Unpacking.constructed,
+    "SequenceEmpty": _Unpacking.constructed,
+    "SequenceErase": _Unpacking.erased,
+    "SequenceInsert": _Unpacking.inserted,
+    "SplitToSequence": _Unpacking.split,
+}
+_READERS: dict[str, Callable[[_Unpacking, ir.Node, Elements], None]] = {
+    "ConcatFromSequence": _Unpacking.join,
+    "SequenceAt": _Unpacking.take,
+    "SequenceLength": _Unpacking.count,
+}
+
+
+def _become(node: ir.Node, op_type: str, inputs: Sequence[ir.Value], *attributes: ir.Attr) -> None:
+    """Make a node another operator with the same outputs."""
+    node.op_type = op_type
+    node.resize_inputs(len(inputs))
+    for index, value in enumerate(inputs):
+        node.replace_input_with(index, value)
+    node.attributes.clear()
+    for attribute in attributes:
+        node.attributes[attribute.name] = attribute
+
+
+def _place(node: ir.Node, operand: int, *, count: int, last: int) -> int | None:
+    """A position counted from the start: `last` without the operand; None where it is not known."""
+    given = node.inputs[operand] if operand < len(node.inputs) else None
+    if given is None:
+        return last
+    constant = constant_value(given)
+    if constant is None:
+        return None
+    place = int(constant.reshape(()))
+    place = place + count if place < 0 else place
+    return place if 0 <= place <= last else None
+
+
+def _sizes(node: ir.Node) -> list[int] | None:
+    """How large the parts of a SplitToSequence are, None where it is not known."""
+    axis, dims = _int(node, "axis", 0), _dims(node.inputs[0])
+    given = node.inputs[1] if len(node.inputs) > 1 else None
+    size = dims[axis] if -len(dims) <= axis < len(dims) else None
+    if given is None:
+        return [1] * size if isinstance(size, int) else None
+    constant = constant_value(given)
+    if constant is None:
+        return None
+    if constant.ndim:
+        return [int(part) for part in constant]
+    part = int(constant)
+    if not isinstance(size, int) or part <= 0:
+        return None
+    return [min(part, size - start) for start in range(0, size, part)]
+
+
+def _dims(value: ir.Value | None) -> Dims:
+    return dims_of(value) or []
+
+
+def _with(dims: Dims | None, axis: int, sizes: Dims) -> ir.Shape | None:
+    """A shape with other sizes in the place of that of an axis."""
+    if dims is None:
+        return None
+    axis %= len(dims)
+    return ir.Shape([*dims[:axis], *sizes, *dims[axis + 1 :]])
+
+
+def _int(node: ir.Node, name: str, default: int) -> int:
+    return node.attributes[name].as_int() if name in node.attributes else default
+
+
+def _graph(node: ir.Node) -> Any:
+    assert node.graph is not None
+    return node.graph
