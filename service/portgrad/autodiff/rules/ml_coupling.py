@@ -26,16 +26,34 @@ def coupled(op: Op, beaten: Tensor, classes: int) -> Tensor:
     against = op.Clip(op.Sigmoid(-beaten), op.scalar(_EDGE, beaten), op.scalar(1 - _EDGE, beaten))
     quadratic = _quadratic(op, against, classes)
 
+    rows = op.Transpose(quadratic, perm=[1, 0, 2])
+    unit = op.constant(np.eye(classes, dtype=beaten.dtype.numpy())[:, None])
+
     def step(inner: Op, states: Tensors) -> tuple[Tensors, Tensor]:
         [p] = states
-        moved, going = _step(inner, quadratic, p, classes)
-        wanted = inner.ReduceMax(inner.Cast(going, to=beaten.dtype), keepdims=0) > 0.0
-        return [inner.shaped_as(inner.Where(going, moved, p), p)], wanted
+        slope = inner.squeeze(inner.MatMul(quadratic, inner.unsqueeze(p, 2)), 2)
+        value = inner.reduce_sum(p * slope, [1])
+        error = inner.ReduceMax(inner.Abs(slope - value), [1])
+        [moved, _, _], _ = inner.scan(_move, [p, slope, value], [rows, unit])
+        going = error >= 0.005 / classes
+        any_going = inner.ReduceMax(inner.Cast(going, to=p.dtype), keepdims=0) > 0.0
+        return [inner.shaped_as(inner.Where(going, moved, p), p)], any_going
 
     examples = op.dims(against)[0]
     start = op.constant(np.full((1, classes), 1.0 / classes, beaten.dtype.numpy()))
     uniform = op.Expand(start, op.vector([examples, 1]))
     return op.repeat(step, [uniform], _MOST)[0]
+
+
+def _move(op: Op, states: Tensors, slices: Tensors) -> tuple[Tensors, Tensors]:
+    """Move one class's probability to where its slope is the mean slope, and share out the rest."""
+    (p, slope, value), (row, unit) = states, slices
+    own, mine = (op.reduce_sum(x * unit, [1]) for x in (row, slope))
+    moved = (value - mine) / own
+    scale = moved + 1.0
+    after = (value + moved * (moved * own + mine * 2.0)) / scale / scale
+    found = [(p + moved * unit) / scale, (slope + moved * row) / scale, after]
+    return [op.shaped_as(x, like) for x, like in zip(found, (p, slope, value), strict=True)], []
 
 
 def _quadratic(op: Op, against: Tensor, classes: int) -> Tensor:
@@ -51,21 +69,3 @@ def _quadratic(op: Op, against: Tensor, classes: int) -> Tensor:
     turned = op.Transpose(r, perm=[0, 2, 1])
     own = op.reduce_sum(turned * turned, [2])
     return own * op.constant(np.eye(classes, dtype=dtype)) - r * turned
-
-
-def _step(op: Op, quadratic: Tensor, p: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    """One round over the classes, and for which examples the runtime goes one."""
-    slope = op.squeeze(op.MatMul(quadratic, op.unsqueeze(p, 2)), 2)
-    value = op.reduce_sum(p * slope, [1])
-    error = op.ReduceMax(op.Abs(slope - value), [1])
-    going = error >= 0.005 / classes
-    for k in range(classes):
-        [row] = [op.Gather(quadratic, op.index(k), axis=1)]
-        own, mine = (op.Gather(t, op.ints(k), axis=1) for t in (row, slope))
-        moved = (value - mine) / own
-        scale = moved + 1.0
-        chosen = op.constant(np.eye(classes, dtype=p.dtype.numpy())[k : k + 1])
-        p = (p + moved * chosen) / scale
-        value = (value + moved * (moved * own + mine * 2.0)) / scale / scale
-        slope = (slope + moved * row) / scale
-    return p, going
