@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import onnx
 import pytest
 
 from portgrad.samples import linear
@@ -17,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "docs/tutorials/first-gradient.md"]
 PYTHON_PAGES = [*PAGES, "docs/reference/python.md"]
 SHELL_PAGES = [*PAGES, "docs/reference/cli.md"]
+SCIKIT_LEARN_PAGE = "docs/howto/scikit-learn.md"
+CONVERTED = ROOT / "tests/data/sklearn/howto.onnx"  # what the page's first block makes
 WRITTEN = "http://127.0.0.1:8000"
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Set-up, and what would not return.
@@ -81,3 +84,24 @@ def test_commands_run(page: str, address: str, folder: Path) -> None:
     for command in commands:
         url = f" --url {address}" if command.startswith("python examples") else ""
         assert "urn:portgrad:problem" not in _run(["sh", "-c", command + url], folder, address)
+
+
+def test_the_page_of_scikit_learn_runs_on_the_net_that_it_converts(
+    address: str, folder: Path
+) -> None:
+    """The blocks after the conversion, on a file that the conversion once made."""
+    convert, *others = _blocks(SCIKIT_LEARN_PAGE, "python", address)
+    assert "sklearn" in convert
+    assert not any("sklearn" in block for block in others)
+    (folder / "iris.onnx").write_bytes(CONVERTED.read_bytes())
+    _run([sys.executable, "-c", "\n".join(others)], folder, address)
+
+
+def test_the_page_of_scikit_learn_converts(address: str, folder: Path) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("skl2onnx")
+    blocks = _blocks(SCIKIT_LEARN_PAGE, "python", address)
+    _run([sys.executable, "-W", "ignore", "-c", "\n".join(blocks)], folder, address)
+    nets = [onnx.load(path) for path in (folder / "iris.onnx", CONVERTED)]
+    made, kept = ([node.op_type for node in net.graph.node] for net in nets)
+    assert made == kept

@@ -77,6 +77,7 @@ NETS: dict[str, Source] = {
         ),
         "two",
     ),
+    "howto": Source(lambda: make_pipeline(StandardScaler(), LogisticRegression())),
     # support vectors
     "svc_rbf": Source(lambda: SVC(random_state=0), **SCORES),
     "svc_two": Source(lambda: SVC(random_state=0), "two", **SCORES, both=True),
