@@ -220,6 +220,13 @@ STOPPED = {
     "a narrowing cast": ("q = QuantizeLinear(x, s, z) i = Cast<to = 6>(q) j = Cast<to = 3>(i)"
                          " y = Cast<to = 1>(j)", "Cast node 'j'"),
     "a power": ("q = QuantizeLinear(x, s, z) y = Pow(x, q)", "Pow node 'y'"),
+    "a sequence": ("q = QuantizeLinear(x, s, z) l = SequenceConstruct(q)"
+                   " i = Constant<value = int64 {0}>() e = SequenceAt(l, i)"
+                   " y = DequantizeLinear(e, s, z)", "Sequence"),
+    "a state": ("""o = Constant<value = int64 {2}>() k = QuantizeLinear(s, s, z)
+      r = Loop<body = step (int64 n, bool g, int8 b) => (bool going, int8 a) { going = Identity(g)
+        m = ReduceMax<keepdims = 0>(x) a = QuantizeLinear(m, s, z) }>(o, c, k)
+      d = DequantizeLinear(r, s, z) y = Mul(d, x)""", "Loop node 'r'"),
     "into a branch": (_IN_BRANCH, "If node 'r'"),
     "out of a branch": (_OUT_OF_BRANCH, "If node 'r'"),
 }  # fmt: skip
@@ -244,6 +251,32 @@ def test_a_pair_inside_a_branch_passes() -> None:
     found = net.gradient({"x": X, "c": True}, **STRAIGHT)
     inside = np.abs(np.round(X / np.float32(0.02)) + 3.5) < 128
     np.testing.assert_array_equal(found["x"], inside.astype(np.float32))
+
+
+_SCALED = """(float[5,4] xs, float[4] h) => (float[4] y, float[5,4] ys)
+<float s = {0.05}, int8 z = {3}>"""
+
+
+def test_a_pair_inside_a_scan_passes() -> None:
+    """h' = fake(h + x): the gradient of the last state at each x is the product of later masks."""
+    body = """y, ys = Scan<num_scan_inputs = 1, body = step (float[4] i, float[4] b)
+      => (float[4] o, float[4] o2) { a = Add(i, b) q = QuantizeLinear(a, s, z)
+        o = DequantizeLinear(q, s, z) o2 = Identity(o) }>(h, xs)"""
+    net = _net(_SCALED, body)
+    data = {"xs": (2.0 * np.random.default_rng(4).standard_normal((5, 4))).astype(np.float32)}
+    data["h"] = np.zeros(4, np.float32)
+    found = net.gradient(data, wrt=["xs", "h"], of=["y"], **STRAIGHT)
+    state, masks, step = data["h"], [], np.float32(0.05)
+    for x in data["xs"]:
+        code = np.round((state + x) / step) + 3
+        masks.append((code >= -128) & (code <= 127))
+        state = (np.clip(code, -128, 127) - 3) * step
+    want = np.cumprod(np.array(masks)[::-1], axis=0)[::-1]
+    assert 0 < want.sum() < want.size
+    np.testing.assert_array_equal(found["xs"], want)
+    np.testing.assert_array_equal(found["h"], want[0])
+    exact = net.gradient(data, of=["y"])
+    assert exact.warnings[0].startswith("QuantizeLinear node")
 
 
 def test_codes_that_choose_are_not_differentiated() -> None:

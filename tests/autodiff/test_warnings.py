@@ -20,6 +20,7 @@ def _warnings(body: str, of: str = "y") -> tuple[str, ...]:
     [
         ("[near] r = Round(x) y = Mul(r, x)", "Round node 'near'"),
         ("[whole] i = Cast<to = 7>(x) f = Cast<to = 1>(i) y = Add(f, x)", "Cast node 'whole'"),
+        ("[thin] i = Cast<to = 17>(x) f = Cast<to = 1>(i) y = Add(f, x)", "Cast node 'thin'"),
         ("[best] i = ArgMax(x) f = Cast<to = 1>(i) y = Mul(f, x)", "ArgMax node 'best'"),
     ],
 )

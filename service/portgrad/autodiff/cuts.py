@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import onnx_ir as ir
 
-from portgrad.autodiff.codes import Codes, quantises
-from portgrad.autodiff.nesting import captures
+from portgrad.autodiff.codes import Codes, is_code, quantises
+from portgrad.autodiff.nesting import captures, subgraphs, with_inner
 from portgrad.autodiff.registry import Zero, lookup
 from portgrad.autodiff.sweep import described
 from portgrad.autodiff.tensor import may_carry
@@ -17,7 +17,8 @@ from portgrad.graph.nothing import VALUES_UNREAD
 _MAY_CUT = frozenset(
     "ArgMax ArgMin Cast CastLike LinearClassifier SVMClassifier TopK TreeEnsembleClassifier".split()
 )
-_CUT = "it makes integers or labels of numbers, so no gradient passes through it"
+_CUT = "it makes {} of numbers, so no gradient passes through it"
+_WHOLE, _NARROW = "integers or labels", "narrow floats"
 _CODED = (
     "it makes codes of numbers, so no gradient passes through it exactly; "
     '`quantized: "straight_through"` asks for an estimate that passes'
@@ -38,9 +39,13 @@ def integer_cuts(
     quantisers = []
     for node, (operands, needed) in _between(nodes, wrt, of).items():
         if _cuts(node, operands, needed):
-            yield f"{described(node)}: {_CUT}"
+            narrow = any(v.dtype is not None and v.dtype.is_floating_point() for v in needed)
+            yield f"{described(node)}: {_CUT.format(_NARROW if narrow else _WHOLE)}"
         if codes is None and quantises(node) and any(map(may_carry, operands)):
             quantisers.append(node)
+        if codes is None:
+            inside = (inner for graph in subgraphs(node) for inner in with_inner(graph))
+            quantisers += [inner for inner in inside if _quantises_numbers(inner)]
     yield from _grouped(quantisers, _CODED)
 
 
@@ -82,12 +87,12 @@ def _between(
 
 
 def _cuts(node: ir.Node, operands: Iterable[ir.Value], needed: Iterable[ir.Value]) -> bool:
-    whole = all(v.dtype is not None and _counts(v.dtype) for v in needed)
+    whole = all(is_code(v) or v.dtype == ir.DataType.STRING for v in needed)
     return node.op_type in _MAY_CUT and whole and any(map(may_carry, operands))
 
 
-def _counts(dtype: ir.DataType) -> bool:
-    return dtype.is_integer() or dtype == ir.DataType.STRING
+def _quantises_numbers(node: ir.Node) -> bool:
+    return quantises(node) and any(v is not None and may_carry(v) for v in node.inputs[:1])
 
 
 def _grouped(nodes: Iterable[ir.Node], reason: str) -> Iterator[str]:
