@@ -72,6 +72,20 @@ def test_the_estimate_of_a_quantised_net(
     assert "'exact' or 'straight_through'" in capsys.readouterr().err
 
 
+def test_check_of_an_estimate(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = """(float[2] x) => (float[2] y) <float s = {0.5}, int8 z = {0}> {
+      q = QuantizeLinear(x, s, z) i = Cast<to = 6>(q) [square] j = Mul(i, i)
+      y = Cast<to = 1>(j) }"""
+    Path("square.onnx").write_bytes(net_bytes(body))
+    assert _run(monkeypatch, "check", "square.onnx", "--json") == 0
+    assert "straight_through" in orjson.loads(capsys.readouterr().out)["warnings"][0]
+    arguments = ["check", "square.onnx", "--json", "--quantized", "straight-through"]
+    assert _run(monkeypatch, *arguments) == 1
+    assert orjson.loads(capsys.readouterr().out)["obstacles"][0]["node"] == "square"
+
+
 def test_describe_shows_names_whole(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,6 +68,8 @@ _CURVED = Means(double=False, step=1e-2, error=2e-3, bend=0.1)
 _MEANS = {
     "AveragePool": _LINEAR,  # no double kernel, and the reference takes seconds
     "LpPool": _CURVED,  # likewise
+    "DequantizeLinear": _LINEAR,  # takes no float64
+    "DynamicQuantizeLinear": _CURVED,  # likewise
     "MaxUnpool": _LINEAR,  # the reference reads indices by another size than onnxruntime
     "Resize": _LINEAR,  # the rule follows onnxruntime where that departs from the reference
     "MeanVarianceNormalization": _CURVED,  # no double kernel; its body adds a float32 constant

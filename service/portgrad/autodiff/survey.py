@@ -15,6 +15,7 @@ import onnx_ir as ir
 
 from portgrad.autodiff.binding import schema_of_node
 from portgrad.autodiff.catalogue import DOMAINS, catalogue
+from portgrad.autodiff.codes import EXACT, Quantized
 from portgrad.autodiff.compile import gradient_graph, values_by_name
 from portgrad.autodiff.nesting import captures, with_inner
 from portgrad.autodiff.sweep import label
@@ -74,15 +75,18 @@ class Survey:
         return asdict(self)
 
 
-def survey(model: ir.Model, wrt: Sequence[str], of: Sequence[str]) -> Survey:
+def survey(
+    model: ir.Model, wrt: Sequence[str], of: Sequence[str], quantized: Quantized = EXACT
+) -> Survey:
     """Survey a normalised net.
 
     Args:
         model: the net; it is not changed.
         wrt: the targets that matter, by name.
         of: the outputs.
+        quantized: as for `gradient_graph`.
     """
-    obstacles, warnings = _obstacles(model.clone(), wrt, of)
+    obstacles, warnings = _obstacles(model.clone(), wrt, of, quantized)
     return Survey(tuple(_used(model)), tuple(obstacles), warnings)
 
 
@@ -101,13 +105,13 @@ def _used(model: ir.Model) -> Iterable[Used]:
 
 
 def _obstacles(
-    model: ir.Model, wrt: Sequence[str], of: Sequence[str]
+    model: ir.Model, wrt: Sequence[str], of: Sequence[str], quantized: Quantized
 ) -> tuple[list[Obstacle], tuple[str, ...]]:
     """Compile; cut the net at the node that is refused; again, until nothing is refused."""
     found: list[Obstacle] = []
     while wrt and of:
         try:
-            return found, gradient_graph(model, wrt=wrt, of=of).warnings
+            return found, gradient_graph(model, wrt=wrt, of=of, quantized=quantized).warnings
         except Unsupported as error:
             node = _culprit(model.graph, error.where)
             found.append(_obstacle(model.graph, node, error, wrt, of))

@@ -21,6 +21,9 @@ Url = Annotated[str, typer.Option(envvar="PORTGRAD_URL", help="The service.")]
 External = Annotated[
     list[Path] | None, typer.Option(help="External-data file beside the model; may be repeated.")
 ]
+Quantized = Annotated[
+    str | None, typer.Option(help="Of quantised numbers: exact, or straight-through.")
+]
 HERE = "http://127.0.0.1:8000"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -70,12 +73,13 @@ def describe(
 def check(
     model: Annotated[Path, typer.Argument(help="ONNX file.", exists=True, dir_okay=False)],
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    quantized: Quantized = None,
     external: External = None,
 ) -> None:
     """Say before an upload what stands in the way of a net's gradient; exit 1 if anything does."""
     net = load(NetFiles(model, _located(external)))
     net.check()
-    found = net.survey()
+    found = net.survey(quantized=_word(quantized))
     if json:
         typer.echo(orjson.dumps(found.plain(), option=orjson.OPT_INDENT_2))
     else:
@@ -95,9 +99,7 @@ def gradient(
         str | None, typer.Option(help="Imposed gradients, in the same forms as data.")
     ] = None,
     batch: Annotated[str | None, typer.Option(help="as_is, example or each.")] = None,
-    quantized: Annotated[
-        str | None, typer.Option(help="Of quantised numbers: exact, or straight-through.")
-    ] = None,
+    quantized: Quantized = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the gradients to this .npz file.")
     ] = None,
@@ -111,7 +113,7 @@ def gradient(
         "of": _targets(of) if of else None,
         "output_gradients": imposed,
         "batch": batch,
-        "quantized": quantized.replace("-", "_") if quantized is not None else None,
+        "quantized": _word(quantized),
     }
     given = arrays.read(data)
     if Path(net).is_file():
@@ -126,6 +128,11 @@ def gradient(
     if output is not None:
         arrays.write(output, gradients)
         console.print(f"written to {output}")
+
+
+def _word(option: str | None) -> str | None:
+    """A word of the request as the command line writes it, or as it is."""
+    return None if option is None else option.replace("-", "_")
 
 
 def _described(net: str, external: list[Path] | None, url: str) -> dict[str, Any]:

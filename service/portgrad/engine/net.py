@@ -85,11 +85,14 @@ class Net:
         """Raise Unsupported where onnxruntime cannot run the forward pass."""
         self._executor.compiled(Plan(outputs=tuple(self.names.outputs)))
 
-    def survey(self) -> Survey:
+    def survey(self, *, quantized: str | None = None) -> Survey:
         """What the net is made of and what stands in the way of its gradient.
 
         The gradient is that of all floating outputs with respect to all input ports and parameters
         that have one; it is compiled, but not run.
+
+        Args:
+            quantized: as for `gradient`.
         """
         wrt = [
             name
@@ -97,7 +100,7 @@ class Net:
             if self.names.none_reason(value) is None
         ]
         of = [n for n, value in self.names.outputs.items() if self.names.none_reason(value) is None]
-        return survey(self._model, wrt, of)
+        return survey(self._model, wrt, of, _quantized(quantized))
 
     def evaluate(
         self, data: Data, *, outputs: bool | list[Any] = True, batch: str | None = None
