@@ -135,6 +135,18 @@ def test_a_dynamic_net_has_nearly_the_gradient_of_the_net_that_it_was(make: Any)
     np.testing.assert_allclose(found, want, atol=0.03 * np.abs(want).max())
 
 
+@pytest.mark.parametrize("opset", [10, 13])
+@pytest.mark.parametrize("qdq", [False, True])
+@pytest.mark.parametrize("make", [mlp, convolutional])
+def test_files_of_older_opsets_have_the_same_estimate(make: Any, qdq: bool, opset: int) -> None:
+    x = nets.data(make())
+    want, found = (
+        portgrad.load(nets.static(make, qdq, opset=version)).gradient(x, **STRAIGHT)["x"]
+        for version in (21, opset)
+    )
+    np.testing.assert_array_equal(found, want)
+
+
 def test_scales_have_gradients_and_codes_have_none() -> None:
     net = portgrad.load(nets.static(mlp, True))
     found = net.gradient(nets.data(mlp()), wrt="parameters", **STRAIGHT)

@@ -66,9 +66,12 @@ def data(model: onnx.ModelProto, count: int = 3, seed: int = 7) -> np.ndarray:
 
 
 @functools.cache
-def static(make: Any, qdq: bool, per_channel: bool = False, signed: bool = False) -> bytes:
+def static(
+    make: Any, qdq: bool, per_channel: bool = False, signed: bool = False, opset: int = 21
+) -> bytes:
     """A net quantised with ranges from data, in the QDQ or the QOperator form."""
     model = make()
+    model.opset_import[0].version = opset
     codes = QuantType.QInt8 if signed else QuantType.QUInt8
     with tempfile.TemporaryDirectory() as folder:
         before, after = _saved(model, folder)
