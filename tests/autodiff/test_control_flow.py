@@ -100,6 +100,15 @@ SCAN_EACH = """
         t = Sin(row)
     }>
 """
+SCAN_TWICE = """
+    last, kept = Scan(x, many, many) <num_scan_inputs = 2,
+        body = step (double[3] s, double[3] row, double[3] again) => (double[3] t, double[3] k) {
+        a = Mul(s, row)
+        t = Sin(a)
+        k = Mul(t, again)
+    }>
+    y = Mul(kept, last)
+"""
 NESTED = """
     n = Constant<value = int64 {3}>()
     go = Constant<value = bool {1}>()
@@ -155,6 +164,7 @@ NETS = [
         {"x": X, "many": MANY.T.copy(), "one": np.array([1])},
     ),
     Net("scan-without-states", "double[t, 3] many", SCAN_EACH, {"many": MANY}),
+    Net("scan-twice", "double[3] x, double[t, 3] many", SCAN_TWICE, {"x": X, "many": MANY}),
     Net("loop-in-loop", "double[3] x, double[3] w", NESTED, {"x": X, "w": W[0] + 1.0}),
     Net("if-in-loop", "double[3] x, double[3] w", IF_IN_LOOP, {"x": X, "w": W[0] + 1.0}),
 ]

@@ -34,9 +34,6 @@ def run(proto: onnx.ModelProto, feeds: dict[str, Any]) -> list[Any]:
 BN = "float[2] s, float[2] b, float[2] m, float[2] v"
 
 REFUSED = [
-    ("Scan 8", 8, """(float[1, 3] h, float[1, 4, 3] x) => (float[1, 3] y, float[1, 4, 3] z) {
-        [bad] y, z = Scan <num_scan_inputs = 1, body = g (float[3] a, float[3] b)
-            => (float[3] c, float[3] d) { c = Add(a, b) d = Identity(c) }> ("", h, x) }"""),
     ("cubic before 11", 10, "(float[1, 2, 4, 6] x, float[4] s) => (float[A, B, C, D] y)"
      "{ [bad] y = Resize<mode = \"cubic\">(x, s) }"),
     ("another mode of Upsample", 9, "(float[1, 2, 4, 6] x, float[4] s) => (float[A, B, C, D] y)"

@@ -23,6 +23,7 @@ from portgrad.autodiff.subgraphs import Subgraph, captured, prune
 from portgrad.autodiff.sweep import Sweep
 from portgrad.autodiff.tensor import Tensor, may_carry
 from portgrad.autodiff.vocabulary import Vocabulary
+from portgrad.errors import Unsupported
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ def _forms(sweep: Sweep, it: Iterated) -> list[Form]:
     """What is known of the shapes of the states. Those of a Scan have to keep theirs."""
     for state in it.states:
         state.inside.type = state.inside.type or state.initial.type
+        if state.floating and state.after.type != state.inside.type:
+            raise Unsupported(f"its state {state.inside.name!r} changes its type on the way")
     if it.counts:
         return forms(it.body, it.states, sweep.opsets, sweep.op.fresh)
     return [Form(dims_of(s.inside) or dims_of(s.initial), True) for s in it.states]

@@ -65,6 +65,7 @@ class Subgraph:
         Returns:
             The cotangents of the targets; zeros where nothing arrives.
         """
+        bound = self._apart(bound)
         inputs = dict(zip(body.inputs, bound, strict=True))
         starts = {v: inputs[v].value if v in inputs else v for v in targets}
         nodes, results = self.op.inline(body, bound)
@@ -83,6 +84,15 @@ class Subgraph:
             target: sweep.cotangent(start) or self.op.zeros_like(self.op.wrap(start))
             for target, start in starts.items()
         }
+
+    def _apart(self, bound: Sequence[Tensor]) -> list[Tensor]:
+        """What inputs are bound to, each a value of its own: a cotangent belongs to one input."""
+        found: dict[ir.Value, Tensor] = {}
+        for tensor in bound:
+            again = tensor.value in found
+            mine = self.op.wrap(self.op.alias(tensor, self.op.fresh("again"))) if again else tensor
+            found[mine.value] = mine
+        return list(found.values())
 
 
 def captured(bodies: Iterable[ir.Node], wanted: set[ir.Value]) -> list[ir.Value]:

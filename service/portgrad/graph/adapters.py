@@ -242,16 +242,11 @@ def _batch_normalization(old: Old) -> Nodes:
     return [epsilon, *steps, old.final("Add", [steps[-1].output[0], b])]
 
 
-def _scan(old: Old) -> Nodes:
-    raise old.refused("its batch axis and sequence lengths are gone since opset 9")
-
-
 # The newest opset at which the converter needs help, and the help.
 _ADAPTERS: Mapping[str, tuple[int, Callable[[Old], Nodes]]] = {
     **dict.fromkeys(["Softmax", "LogSoftmax", "Hardmax"], (12, _softmax)),
     "Resize": (10, _resize),
     "Upsample": (9, _upsample),
-    "Scan": (8, _scan),
     "PRelu": (6, _prelu),
     "Cast": (5, _cast),
     **dict.fromkeys(["RNN", "GRU", "LSTM"], (6, _recurrent)),

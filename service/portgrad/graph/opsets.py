@@ -11,7 +11,7 @@ import re
 import onnx
 
 from portgrad.errors import InvalidNet
-from portgrad.graph import adapters, old, repairs, vocabulary, walk
+from portgrad.graph import adapters, old, repairs, scans, vocabulary, walk
 from portgrad.graph.check import tidy
 from portgrad.graph.known import Known
 
@@ -31,6 +31,7 @@ def convert(model: onnx.ModelProto) -> onnx.ModelProto:
     if version is None or version >= WORKING_OPSET:
         return model
     _refuse_hopeless(model, version)
+    model = scans.unbatched(model) if version == scans.BATCHED else model
     try:
         typed = onnx.shape_inference.infer_shapes(model, data_prop=True)
         known = Known(typed)
