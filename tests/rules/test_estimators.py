@@ -48,9 +48,15 @@ class Fake:
 
 
 def _pair(
-    x: np.ndarray, s: np.ndarray, z: np.ndarray, opset: int = 21, **attributes: Any
+    x: np.ndarray,
+    s: np.ndarray,
+    z: np.ndarray,
+    opset: int = 21,
+    symbolic: bool = False,
+    **attributes: Any,
 ) -> portgrad.Net:
     """x quantised and dequantised, times a constant that makes cotangents differ."""
+    shape = [f"n{axis}" for axis in range(x.ndim)] if symbolic else x.shape
     kind = helper.np_dtype_to_tensor_dtype(x.dtype)
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], "quantise", **attributes),
@@ -61,8 +67,8 @@ def _pair(
     graph = helper.make_graph(
         nodes,
         "pair",
-        [helper.make_tensor_value_info("x", kind, x.shape)],
-        [helper.make_tensor_value_info("y", kind, x.shape)],
+        [helper.make_tensor_value_info("x", kind, shape)],
+        [helper.make_tensor_value_info("y", kind, shape)],
         [numpy_helper.from_array(array, name) for name, array in held.items()],
     )
     imports = [helper.make_opsetid("", opset)]
@@ -123,11 +129,13 @@ PAIRS = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("symbolic", [False, True])
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
-def test_a_pair_has_the_gradients_of_fake_quantisation(pair: Any) -> None:
+def test_a_pair_has_the_gradients_of_fake_quantisation(pair: Any, symbolic: bool) -> None:
     x, s, z, given = pair
     layout = {name: value for name, value in given.items() if name != "opset"}
-    found = _pair(x, s, z, **given).gradient(x, wrt=["x", "s"], outputs=True, **STRAIGHT)
+    net = _pair(x, s, z, symbolic=symbolic, **given)
+    found = net.gradient(x, wrt=["x", "s"], outputs=True, **STRAIGHT)
     limits = np.iinfo(z.dtype) if z.dtype.kind in "iu" else ml_dtypes.iinfo(z.dtype)
     fake = Fake(x, _spread(s, x, **layout), _spread(z, x, **layout), limits.min, limits.max)
     assert 0 < fake.inside.sum() < x.size, "the data should meet both sides of the clamp"

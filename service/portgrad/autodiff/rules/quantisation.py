@@ -103,15 +103,16 @@ def dequantize_linear(
     axis: int,
     block_size: int,
 ) -> tuple[Tensor, Tensor | None, None]:
-    wide, scale = op.single(ct), op.single(x_scale)
-    ct_x = op.shaped_as(wide * op.spread_scale(scale, x, axis, block_size), x)
+    # Sizes are asked of the cotangent: the runtime has no Shape of codes of fewer than 8 bits.
+    wide, scale = op.shaped_as(op.single(ct), x), op.single(x_scale)
+    ct_x = op.shaped_as(wide * op.spread_scale(scale, wide, axis, block_size), x)
     if not x_scale.floating:
         return ct_x, None, None
     # Scales of 1 give the codes less their zero points.
     steps = op.DequantizeLinear(
         x, op.ones_like(scale), x_zero_point, axis=axis, block_size=block_size
     )
-    total = op.sum_to_scale(wide * op.shaped_as(steps, x), x_scale, x, axis, block_size)
+    total = op.sum_to_scale(wide * op.shaped_as(steps, x), x_scale, wide, axis, block_size)
     return ct_x, op.cast_like(total, x_scale), None
 
 
