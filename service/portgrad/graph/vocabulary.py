@@ -15,6 +15,10 @@ Imports = Iterable[onnx.OperatorSetIdProto]
 DEFAULT = ""
 # Domains whose operators the runtime knows. A node of the latter two may have no derivative.
 DOMAINS = frozenset({DEFAULT, "ai.onnx.ml", "com.microsoft"})
+# Where the runtime's optimizer puts operators of a layout that suits one machine.
+_LAYOUTS = {
+    "com.microsoft.nchwc": "Save the optimised net again with ORT_ENABLE_EXTENDED or less.",
+}
 NEWEST = {
     domain: newest
     for domain, (_, newest) in onnx.defs.C.schema_version_map().items()
@@ -111,7 +115,10 @@ def _unknown_domain(node: onnx.NodeProto) -> InvalidNet:
         where=_where(node),
         expected="an operator of ai.onnx, ai.onnx.ml or com.microsoft, or a model-local function",
         found=f"{node.domain}.{node.op_type}",
-        remedy="Export the net with standard operators, or with this operator as a function.",
+        remedy=_LAYOUTS.get(
+            node.domain,
+            "Export the net with standard operators, or with this operator as a function.",
+        ),
     )
 
 

@@ -64,7 +64,11 @@ def gated_delta_net(
     if beta is not None and retrieving:
         b = op.unsqueeze(layout.apart(op.widen(beta)[0], 1), 3, 4)
         b = op.Sigmoid(b) if beta_activation == "sigmoid" else b
-    state = no_state(op, q, v) if initial_state is None else op.swap_last_two(initial_state)
+    state = (
+        no_state(op, q, v)
+        if initial_state is None
+        else op.swap_last_two(op.widen(initial_state)[0])
+    )
     last, out = recurrence(op, state, Heads(q, repeated(op, k, heads), v, g, b))
     y = op.reshape(op.Transpose(out, perm=[1, 0, 2, 3, 4]), [*tokens, heads, op.dims(v)[4]])
     captured = Unsupported("what it captures of each step has no gradient built")
@@ -135,9 +139,10 @@ def _activated(
         return op.unsqueeze(g, 4)
     if a_log is None or dt_bias is None:
         raise Unsupported(f"gate_activation {name!r} needs a_log and dt_bias")
-    rows = op.product(*op.dims(dt_bias))
-    shifted = g + op.reshape(dt_bias, [heads, op.quotient(rows, heads)])
-    rate = op.unsqueeze(op.Exp(a_log), 1)
+    log, bias = op.widen(a_log, dt_bias)
+    rows = op.product(*op.dims(bias))
+    shifted = g + op.reshape(bias, [heads, op.quotient(rows, heads)])
+    rate = op.unsqueeze(op.Exp(log), 1)
     if name in ("softplus", "qwen"):
         return op.unsqueeze(-rate * op.Softplus(shifted), 4)
     return op.unsqueeze(op.Sigmoid(rate * shifted) * bound, 4)

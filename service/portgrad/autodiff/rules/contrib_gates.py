@@ -34,7 +34,8 @@ def gated_add(op: Op, x: Tensor, y: Tensor, gate: Tensor, gate_weight: Tensor | 
 def linear_attention_gate(
     op: Op, a: Tensor, dt_bias: Tensor, decay_scale: Tensor, b: Tensor | None
 ) -> tuple[Tensor | None, ...]:
-    decay = op.Softplus(op.widen(a)[0] + dt_bias) * decay_scale
+    wide, bias, factor = op.widen(a, dt_bias, decay_scale)
+    decay = op.Softplus(wide + bias) * factor
     return op.cast_like(decay, a), None if b is None else op.Sigmoid(b)
 
 
@@ -81,13 +82,13 @@ def moe_group_router(
     top_k: int,
     topk_group: int,
 ) -> tuple[Tensor, ...]:
-    [rows] = op.widen(logits)
+    rows, bias = op.widen(logits, expert_bias)
     *lead, width = op.dims(rows)
     rows = op.reshape(rows, [op.product(*lead), width])
     if projection_weight is not None:
         rows = op.Gemm(rows, op.widen(projection_weight)[0], transB=1)
     s = op.Sigmoid(rows)
-    biased = s + expert_bias
+    biased = s + bias
     tokens, experts = op.dims(rows)
     size = op.quotient(experts, n_group)
     groups = op.reshape(biased, [tokens, n_group, size])

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import onnx_ir as ir
+
 from portgrad.autodiff.registry import body
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
@@ -66,13 +69,21 @@ def embed_layer_normalization(
     position_ids: Tensor | None,
     *,
     epsilon: float,
-) -> tuple[Tensor | None, ...]:
+) -> tuple[Tensor, ...]:
     words = op.Gather(word_embedding, input_ids)
     total = words + _of_positions(op, position_embedding, position_ids, input_ids)
     if segment_ids is not None and segment_embedding is not None:
         total = total + op.Gather(segment_embedding, segment_ids)
-    # mask_index counts a mask of integers, which the node itself goes on doing.
-    return op.LayerNormalization(total, gamma, beta, epsilon=epsilon), None, total
+    y = op.LayerNormalization(total, gamma, beta, epsilon=epsilon)
+    return y, _counted(op, mask, input_ids), total
+
+
+def _counted(op: Op, mask: Tensor | None, words: Tensor) -> Tensor:
+    """How many words of each example a mask lets through; 0 without a mask."""
+    if mask is None:
+        zeros = op.ConstantOfShape(op.size(words, 0), value=np.zeros(1, np.int32))
+        return op.reshape(zeros, op.dims(words)[:1])
+    return op.reduce_sum(op.Cast(op.Equal(mask, 1), to=ir.DataType.INT32), [1], keepdims=False)
 
 
 def _of_positions(op: Op, table: Tensor, ids: Tensor | None, words: Tensor) -> Tensor:
@@ -103,7 +114,7 @@ def qembed_layer_normalization(
     beta_zero_point: Tensor,
     *,
     epsilon: float,
-) -> tuple[Tensor | None, ...]:
+) -> tuple[Tensor, ...]:
     def numbers(code: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:
         return op.DequantizeLinear(code, op.reshape(scale, []), _scalar(op, zero_point))
 
@@ -121,7 +132,8 @@ def qembed_layer_normalization(
         total = total + numbers(segments, segment_embedding_scale, segment_embedding_zero_point)
     gamma = numbers(gamma_quant, gamma_scale, gamma_zero_point)
     beta = numbers(beta_quant, beta_scale, beta_zero_point)
-    return op.LayerNormalization(total, gamma, beta, epsilon=epsilon), None
+    y = op.LayerNormalization(total, gamma, beta, epsilon=epsilon)
+    return y, _counted(op, mask, input_ids)
 
 
 def _scalar(op: Op, x: Tensor | None) -> Tensor | None:

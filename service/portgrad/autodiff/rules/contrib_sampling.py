@@ -44,23 +44,24 @@ def crop_and_resize(
     extrapolation_value: float,
     mode: str,
 ) -> Tensor:
-    near = mode == "nearest"
+    # In float32, since halves of places name other pixels.
+    near, (image, regions) = mode == "nearest", op.widen(x, rois)
     (rows, above), (columns, left) = (
-        _places(op, x, rois, crop_size, axis, near=near) for axis in (0, 1)
+        _places(op, image, regions, crop_size, axis, near=near) for axis in (0, 1)
     )
     rows, above = (op.unsqueeze(t, 2) for t in (rows, above))
     columns, left = (op.unsqueeze(t, 1) for t in (columns, left))
     both = (columns + rows * 0.0, rows + columns * 0.0)
     grid = op.Concat(*(op.unsqueeze(t, 3) for t in both), axis=3)
     sampled = op.GridSample(
-        op.Gather(x, batch_indices),
-        op.cast_like(grid, x),
+        op.Gather(image, batch_indices),
+        grid,
         align_corners=1,
         mode="nearest" if near else "linear",
         padding_mode="border",
     )
     inside = op.unsqueeze(op.And(above, left), 1)
-    return op.Where(inside, sampled, op.scalar(extrapolation_value, x))
+    return op.cast_like(op.Where(inside, sampled, op.scalar(extrapolation_value, image)), x)
 
 
 def _places(
