@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from portgrad.autodiff.registry import refuse, zero
+import numpy as np
+import onnx_ir as ir
+
+from portgrad.autodiff.registry import refuse, shaped, zero
+from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.vocabulary import Vocabulary as Op
 
 _DOMAIN = "com.microsoft"
 
@@ -36,3 +41,18 @@ refuse(
     domain=_DOMAIN,
     because="not built: decompose it when exporting, into LSTM and products",
 )
+
+
+@shaped("MurmurHash3", domain=_DOMAIN)
+def murmur_hash3_shape(op: Op, x: Tensor, *, positive: int) -> Tensor:
+    return op.Cast(x, to=ir.DataType.UINT32 if positive else ir.DataType.INT32)
+
+
+@shaped("GatherPacked", domain=_DOMAIN)
+def gather_packed_shape(
+    op: Op, data: Tensor, indices: Tensor, *, k: int, output_dtype: int
+) -> Tensor:
+    shape = op.Concat(op.shape(indices), op.ints(k), axis=0)
+    return op.Cast(
+        op.Expand(op.constant(np.zeros((), np.float32)), shape), to=ir.DataType(output_dtype)
+    )
