@@ -2,9 +2,10 @@
 
 A rule is `(op, ct, <operands in the schema's order>, *, <outputs, attributes>)`. `ct` is the
 cotangent of the first output, zeros where nothing arrived; a keyword `ct_<output>` is that of
-another output, None where nothing arrived. A variadic operand or output is a list. An output that
-a rule names is computed even if the net leaves it out. An absent optional operand is None; an
-absent attribute has the schema's default, or None.
+another output, None where nothing arrived; `chosen` says whether a Where may leave elements out.
+A variadic operand or output is a list. An output that a rule names is computed even if the net
+leaves it out. An absent optional operand is None; an absent attribute has the schema's default, or
+None.
 """
 
 from __future__ import annotations
@@ -73,12 +74,15 @@ class Signature:
         return cls(function.__name__, tuple(positional[len(leading) :]), tuple(keywords), loose)
 
     @staticmethod
-    def with_cotangent(function: Callable[..., Any]) -> inspect.Signature:
-        """The signature of a slope `(op, x, …)` as that of a vjp `(op, ct, x, …)`."""
+    def with_cotangent(
+        function: Callable[..., Any], keywords: Sequence[str] = ()
+    ) -> inspect.Signature:
+        """The signature of a slope `(op, x, …)` as that of a vjp `(op, ct, x, …, keywords)`."""
         signature = inspect.signature(function)
         op, *rest = signature.parameters.values()
         ct = inspect.Parameter("ct", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        return signature.replace(parameters=[op, ct, *rest])
+        more = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in keywords]
+        return signature.replace(parameters=[op, ct, *rest, *more])
 
     def check(self, schema: Schema) -> None:
         """Raise TypeError where the rule does not fit a version of its operator."""
@@ -105,6 +109,7 @@ def _keyword_sources(schema: Schema, loose: bool) -> dict[str, tuple[str, int | 
             raise TypeError(f"{schema.name}: attribute and output are both called {name!r}")
         sources[name.lower()] = ("attribute", name)
     sources["node"] = ("node", 0)
+    sources["chosen"] = ("chosen", 0)
     return sources
 
 
@@ -116,6 +121,7 @@ class Call:
     node: ir.Node
     schema: Schema
     cotangents: Sequence[Tensor | None]
+    chosen: bool = False
 
     def positional(self, signature: Signature) -> list[Any]:
         """`op`, `ct` and the operands."""
@@ -152,8 +158,8 @@ class Call:
         return flat[: len(self.node.inputs)]
 
     def _resolve(self, kind: str, key: int | str) -> Any:
-        if kind == "node":
-            return self.node
+        if kind in {"node", "chosen"}:
+            return self.node if kind == "node" else self.chosen
         if kind == "attribute":
             return self._attribute(str(key))
         if kind == "cotangent":

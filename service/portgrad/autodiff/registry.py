@@ -220,16 +220,24 @@ def shaped(op_type: str, *, domain: str) -> Callable[[Function], Function]:
     return register
 
 
-def elementwise(op_type: str, **options: Any) -> Callable[[Function], Function]:
-    """Register a unary rule `(op, x, *, y, **attributes) -> dy/dx`."""
+def elementwise(
+    op_type: str, *, singular: bool = False, **options: Any
+) -> Callable[[Function], Function]:
+    """Register a unary rule `(op, x, *, y, **attributes) -> dy/dx`.
+
+    With `singular`, the slope may be infinite, or no number where the operator has no value.
+    """
 
     def register(function: Function) -> Function:
         @functools.wraps(function)
         def rule(op: Any, ct: Tensor, x: Tensor, *rest: Any, **named: Any) -> Cotangents:
+            chosen = named.pop("chosen", False)
             slope = function(op, x, *rest, **named)
-            return (ct * slope, *(None for _ in rest))
+            product = op.times_slope(ct, slope) if chosen else ct * slope
+            return (product, *(None for _ in rest))
 
-        rule.__signature__ = Signature.with_cotangent(function)  # type: ignore[attr-defined]
+        more = ("chosen",) if singular else ()
+        rule.__signature__ = Signature.with_cotangent(function, more)  # type: ignore[attr-defined]
         vjp(op_type, **options)(rule)
         return function
 

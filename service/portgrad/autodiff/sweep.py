@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 # What is noted of a node that its body has replaced, but for some outputs: why not, by position.
 UNSAID = "portgrad/unsaid"
+# What takes zeros to zeros without working element by element.
+_MOVING = frozenset(
+    "Cast CastLike Concat Dropout Expand Flatten Gather Identity ReduceMean ReduceSum Reshape "
+    "Slice Split Squeeze Transpose Unsqueeze".split()
+)
 _TYPELESS = "no rule is registered for it, and the type of what it computes is not known"
 
 
@@ -53,6 +58,7 @@ class Sweep:
         self.warnings: list[str] = []
         self._arrived: dict[ir.Value, list[Tensor]] = defaultdict(list)
         self._elements: dict[ir.Value, list[Element]] = defaultdict(list)
+        self._chosen: set[ir.Value] = set()
 
     def accumulate(self, value: ir.Value, ct: Tensor) -> None:
         """Add a contribution to a value's cotangent, which lives in the value's own space.
@@ -93,6 +99,7 @@ class Sweep:
     def _visit(self, node: ir.Node, cotangents: list[Tensor | None], wanted: set[ir.Value]) -> None:
         schema = schema_of_node(node, self.opsets)
         rule = self._rule(node, schema, cotangents)
+        chosen = self._choose(node, rule)
         if rule is None or schema is None:
             return
         try:
@@ -101,12 +108,24 @@ class Sweep:
                     self.codes.check_subgraphs(node, wanted)
                 found = rule.function(self, node, cotangents, wanted)
             else:
-                call = Call(self.op, node, schema, cotangents)
+                call = Call(self.op, node, schema, cotangents, chosen)
                 results = rule(call if self.codes is None else self.codes.prepared(call, wanted))
                 found = zip(node.inputs, results, strict=True)
             self._spread(found, wanted)
         except Unsupported as error:
             raise explained(error, node, schema) from error
+
+    def _choose(self, node: ir.Node, rule: Rule | Control | None) -> bool:
+        """Whether a Where may leave elements of what a node computes out.
+
+        Their cotangent is an exact 0 then. It stays one through operators that work element by
+        element or move elements, so the operands of these are chosen from too.
+        """
+        chosen = any(value in self._chosen for value in node.outputs)
+        pointwise = isinstance(rule, Rule) and rule.signature.loose
+        if node.op_type == "Where" or (chosen and (pointwise or node.op_type in _MOVING)):
+            self._chosen.update(value for value in node.inputs if value is not None)
+        return chosen
 
     def _spread(
         self, found: Iterable[tuple[ir.Value | None, Cotangent]], wanted: set[ir.Value]

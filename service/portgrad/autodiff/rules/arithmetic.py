@@ -25,9 +25,9 @@ def mul(op: Op, ct: Tensor, a: Tensor, b: Tensor) -> Pair:
 
 
 @broadcasting("Div")
-def div(op: Op, ct: Tensor, a: Tensor, b: Tensor, *, y: Tensor) -> Pair:
-    ct_a = ct / b
-    return ct_a, -(ct_a * y)
+def div(op: Op, ct: Tensor, a: Tensor, b: Tensor, *, y: Tensor, chosen: bool) -> Pair:
+    ct_a = op.times_slope(ct, op.Reciprocal(b)) if chosen else ct / b
+    return ct_a, -(op.times_slope(ct_a, y) if chosen else ct_a * y)
 
 
 @broadcasting("Mod", kink="as between the jumps")

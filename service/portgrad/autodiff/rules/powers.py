@@ -8,10 +8,15 @@ from portgrad.autodiff.vocabulary import Vocabulary as Op
 
 
 @broadcasting("Pow", kink="0 where base and exponent are 0; NaN by the exponent below base 0")
-def power(op: Op, ct: Tensor, x: Tensor, y: Tensor, *, z: Tensor) -> tuple[Tensor, Tensor | None]:
+def power(
+    op: Op, ct: Tensor, x: Tensor, y: Tensor, *, z: Tensor, chosen: bool
+) -> tuple[Tensor, Tensor | None]:
+    times = op.times_slope if chosen else op.Mul
     number = _one_number(y)
-    ct_x = ct * (_slope(op, x, y, z) if number is None else _slope_at(op, x, z, number))
-    return ct_x, _by_exponent(op, ct, x, y, z) if y.floating else None
+    ct_x = times(ct, _slope(op, x, y, z) if number is None else _slope_at(op, x, z, number))
+    if not y.floating:
+        return ct_x, None
+    return ct_x, op.cast_like(times(ct, _slope_by_exponent(op, x, y, z)), y)
 
 
 def _one_number(y: Tensor) -> float | None:
@@ -44,7 +49,7 @@ def _slope(op: Op, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     return factor * op.Pow(op.Where(corner, 1, x), less)
 
 
-def _by_exponent(op: Op, ct: Tensor, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+def _slope_by_exponent(op: Op, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     """xʸ log x, which is 0 at x = 0 for y > 0, and by torch's convention at y = 0."""
     flat = op.And(op.Equal(x, 0), op.GreaterOrEqual(op.cast_like(y, x), 0))
-    return op.cast_like(ct * z * op.Log(op.Where(flat, 1, x)), y)
+    return z * op.Log(op.Where(flat, 1, x))

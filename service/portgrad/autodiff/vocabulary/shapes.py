@@ -117,6 +117,14 @@ class ShapeWords(Emitter):
         """Ones of x's shape and dtype."""
         return self.full_like(x, 1)
 
+    def times_slope(self, ct: Tensor, slope: Tensor) -> Tensor:
+        """Ct · slope for a slope that may be infinite or no number: 0 where ct is 0 all the same.
+
+        Linear in ct elsewhere, at 0 too, so that it can be differentiated by ct.
+        """
+        nothing = self.And(self.Equal(ct, 0.0), self.IsNaN(ct * slope))
+        return ct * self.Where(nothing, self.scalar(0.0, slope), slope)
+
     def cast_like(self, x: Tensor, like: Tensor) -> Tensor:
         """X in another tensor's dtype."""
         return x if x.dtype == like.dtype else self.Cast(x, to=like.dtype)
