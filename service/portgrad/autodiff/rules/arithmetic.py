@@ -24,7 +24,7 @@ def mul(op: Op, ct: Tensor, a: Tensor, b: Tensor) -> Pair:
     return ct * b, ct * a
 
 
-@broadcasting("Div")
+@broadcasting("Div", kink="infinite where the divisor is 0; NaN by a divisor of 0 under 0")
 def div(op: Op, ct: Tensor, a: Tensor, b: Tensor, *, y: Tensor, chosen: bool) -> Pair:
     ct_a = op.times_slope(ct, op.Reciprocal(b)) if chosen else ct / b
     return ct_a, -(op.times_slope(ct_a, y) if chosen else ct_a * y)

@@ -104,7 +104,7 @@ def reduce_sum_square(op: Op, call: Reduction) -> Tensor:
     return call.data * (call.ct * 2.0)
 
 
-@reduction("ReduceLogSum")
+@reduction("ReduceLogSum", kink="infinite where the sum is 0")
 def reduce_log_sum(op: Op, call: Reduction) -> Tensor:
     return op.expand_like(call.ct * op.Exp(-call.y), call.data)
 

@@ -35,12 +35,12 @@ def tan(op: Op, x: Tensor, *, y: Tensor) -> Tensor:
     return y * y + 1.0
 
 
-@elementwise("Asin", singular=True)
+@elementwise("Asin", singular=True, kink="infinite at both ends")
 def asin(op: Op, x: Tensor) -> Tensor:
     return op.Reciprocal(op.Sqrt((1.0 - x) * (x + 1.0)))
 
 
-@elementwise("Acos", singular=True)
+@elementwise("Acos", singular=True, kink="infinite at both ends")
 def acos(op: Op, x: Tensor) -> Tensor:
     return -op.Reciprocal(op.Sqrt((1.0 - x) * (x + 1.0)))
 
@@ -70,13 +70,13 @@ def asinh(op: Op, x: Tensor) -> Tensor:
     return op.Reciprocal(op.Sqrt(x * x + 1.0))
 
 
-@elementwise("Acosh", singular=True)
+@elementwise("Acosh", singular=True, kink="infinite at 1")
 def acosh(op: Op, x: Tensor) -> Tensor:
     # x² - 1 would cancel near 1.
     return op.Reciprocal(op.Sqrt(x - 1.0) * op.Sqrt(x + 1.0))
 
 
-@elementwise("Atanh", singular=True)
+@elementwise("Atanh", singular=True, kink="infinite at both ends")
 def atanh(op: Op, x: Tensor) -> Tensor:
     return op.Reciprocal((1.0 - x) * (x + 1.0))
 
@@ -94,7 +94,7 @@ def exp(op: Op, x: Tensor, *, y: Tensor) -> Tensor:
     return y
 
 
-@elementwise("Log", singular=True)
+@elementwise("Log", singular=True, kink="infinite at 0")
 def log(op: Op, x: Tensor) -> Tensor:
     return op.Reciprocal(x)
 
@@ -104,7 +104,7 @@ def sqrt(op: Op, x: Tensor, *, y: Tensor) -> Tensor:
     return 0.5 / y
 
 
-@elementwise("Reciprocal", singular=True)
+@elementwise("Reciprocal", singular=True, kink="infinite at 0")
 def reciprocal(op: Op, x: Tensor, *, y: Tensor) -> Tensor:
     return -(y * y)
 
