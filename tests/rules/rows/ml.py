@@ -99,6 +99,10 @@ _LINEAR = [
         for kind in _TRANSFORMS
     ),
     _row("LinearRegressor", _x(2, 4), id="PROBIT", targets=3, post_transform="PROBIT", **_PROBABLE),
+    _row(
+        "LinearRegressor", np.array([[0.0], [1.0]]), id="PROBIT-ends", coefficients=[1.0],
+        post_transform="PROBIT", expected={0: [[np.inf], [np.inf]]},
+    ),
     _row("LinearClassifier", _x(2, 4), classlabels_ints=[1, 2, 3], **_THREE),
     _row("LinearClassifier", _x(4), id="vector", classlabels_ints=[1, 2, 3], **_THREE),
     _row(

@@ -17,9 +17,10 @@ from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
 
 Floats = Sequence[float] | None
+_KINK = "PROBIT: infinite at 0 and 1"
 
 
-@body("LinearRegressor", domain=DOMAIN)
+@body("LinearRegressor", domain=DOMAIN, kink=_KINK)
 def linear_regressor(
     op: Op,
     x: Tensor,
@@ -35,7 +36,7 @@ def linear_regressor(
     return transformed(op, linear(op, x, weights, used), post_transform, targets)
 
 
-@body("LinearClassifier", domain=DOMAIN)
+@body("LinearClassifier", domain=DOMAIN, kink=_KINK)
 def linear_classifier(
     op: Op,
     x: Tensor,

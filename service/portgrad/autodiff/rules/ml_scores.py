@@ -91,16 +91,19 @@ def _probit(op: Op, scores: Tensor) -> Tensor:
 
     With x = 2 v - 1, l = -log(1 - x²), a = 2 / (π 0.147) - l / 2, s = √(a² + l / 0.147) it is
     √2 sign(x) √(s - a). Here √(s - a) is |x| √(l / x² / 0.147 / (s + a)), which does not cancel;
-    near x = 0, l / x² is 1 + x² / 2, so that the slope is finite there.
+    near x = 0, l / x² is 1 + x² / 2, so that the slope is finite. It is infinite at both ends.
     """
     share = 0.147
     x = scores * 2.0 - 1.0
+    one = op.scalar(1.0, x)
+    rest = (1.0 - x) * (x + 1.0)  # 1 - x² may not be exact
+    end = op.Equal(rest, op.scalar(0.0, x))
+    log = -op.Log(op.Where(end, op.scalar(0.5, x), rest))
     square = x * x
     small = square < 1e-4
-    one = op.scalar(1.0, x)
-    # 1 - x² may not be exact, (1 - x) (1 + x) is.
-    log = -op.Log((1.0 - x) * (x + 1.0))
     ratio = op.Where(small, square * 0.5 + 1.0, log / op.Where(small, one, square))
     a = 2.0 / (3.14159 * share) - log * 0.5
     root = op.Sqrt(a * a + log / share) + a
-    return x * op.Sqrt(ratio / (root * share)) * math.sqrt(2.0)
+    between = x * op.Sqrt(ratio / (root * share)) * math.sqrt(2.0)
+    # Not x · ∞ where it is chosen: ∞ times the cotangent 0 of what is not chosen would be NaN.
+    return op.Where(end, x, between) * op.Where(end, op.scalar(math.inf, x), one)

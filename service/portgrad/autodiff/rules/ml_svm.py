@@ -24,6 +24,7 @@ from portgrad.errors import Unsupported
 
 Floats = Sequence[float] | None
 _COST = "RBF holds a difference for each example, support vector and feature"
+_KINK = "probabilities: between the jumps of the number of steps; PROBIT: infinite at 0 and 1"
 _OUTLIER = Zero("it says 1 or -1 (one_class), which is piecewise constant, so its gradient is zero")
 
 
@@ -50,7 +51,7 @@ def svm_regressor(
     return product(op, similar, weights, _offsets(rho, 1))
 
 
-@body("SVMClassifier", domain=DOMAIN, cost=_COST, kink="between the jumps of the pairwise coupling")
+@body("SVMClassifier", domain=DOMAIN, cost=_COST, kink=_KINK)
 def svm_classifier(
     op: Op,
     x: Tensor,
