@@ -129,6 +129,18 @@ STAYS = """
     }>
     y = Mul(last, all)
 """
+HANDED_ON = """
+    last, same, all = Loop(n, , x, w) <body = step
+        (int64 i, bool c, double[] h, double[] v) => (bool d, double[] g, double[] v, double[] o) {
+        d = Identity(c)
+        m = MatMul(v, h)
+        g = Tanh(m)
+        o = Mul(g, h)
+    }>
+    s = ReduceSum(all)
+    r = MatMul(same, last)
+    y = Mul(r, s)
+"""
 NESTED = f"""
     none = SequenceEmpty<dtype = 11>()
     last, list = Loop(n, , x, none) <body = outer
@@ -225,6 +237,7 @@ NETS = [
     *(Net("grows until", GROWS_UNTIL, trips, kept=1) for trips in (0, 1, 5)),
     *(Net("rank grows", RANK_GROWS, trips, kept=1) for trips in (0, 2)),
     Net("stays", STAYS),
+    Net("handed on", HANDED_ON),  # as tf2onnx writes a cell's weights
     Net("nested", NESTED, kept=1),  # the inner loop is run again, and carries the list
     Net("branches", BRANCHES, 4, kept=1),
     Net("scanned", SCANNED),

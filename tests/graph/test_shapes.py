@@ -34,6 +34,8 @@ ROWS = [
      "{ axis = Mod(last, rank) end = Reshape(axis, flat) all = Shape(x)"
      " before = Slice(all, start, end) sizes = Concat<axis = 0>(before, into)"
      " [g] y = Reshape(x, sizes) z = Relu(y) }", ["N", 5, 3, 8]),
+    ("behind an input that is an output too", 21, "(float[N, 4] x) => (float[] z, float[] x)"
+     "{ [g] y = Relu(x) z = Neg(y) }", ["N", 4]),
     ("a constant that cannot be computed", 21, "(float[N, 4] x) => (float[] z)"
      "<int64[1] one = {1}, int64[1] zero = {0}>"
      "{ k = Mod(one, zero) two = Concat<axis = 0>(one, k) t = Reshape(x, two) [g] y = Relu(x)"

@@ -206,11 +206,13 @@ def _infer(graph: ir.Graph, given: Shapes, around: Shapes, opsets: Mapping[str, 
     constants = {v: c for v in read if (c := constant_value(v)) is not None and c.size <= _SMALL}
     assumed = {**around, **given}
     computed = {str(v.name): v for node in graph for v in node.outputs}
+    # What onnx is told of an output replaces what it knows of an input that is handed on as it is.
+    through = {v: assumed.get(str(v.name), dims_of(v)) for v in graph.inputs}
     proto = helper.make_graph(
         [ir.to_proto(node) for node in graph],
         "graph",
         [_info(v, assumed.get(str(v.name), dims_of(v))) for v in read if v not in constants],
-        [_info(v, None) for v in graph.outputs],
+        [_info(v, through.get(v)) for v in graph.outputs],
         [numpy_helper.from_array(c, v.name) for v, c in constants.items()],
     )
     for inner in walk.graphs(proto):
