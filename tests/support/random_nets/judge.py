@@ -109,7 +109,12 @@ class Point:
         return (4.0 * near - far) / 3.0 if smooth else None
 
     def _change(self, name: str, by: np.ndarray) -> float:
-        pairs = zip(self._seeds, self._net.run(name, by), self._outputs, strict=True)
+        """What the seeds make of the change of the outputs, NaN where a size changes."""
+        try:
+            moved = self._net.run(name, by)
+        except (IndexError, ValueError, RuntimeError):  # it does not fit what it is used for
+            return math.nan
+        pairs = zip(self._seeds, moved, self._outputs, strict=True)
         return sum(
             float(np.vdot(s, y - b)) if y.shape == b.shape else math.nan for s, y, b in pairs
         )

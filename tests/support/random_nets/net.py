@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,7 +16,7 @@ from support.random_nets.calls import Kind
 from support.random_nets.steps import Called, Step, port_like, steps_inside
 
 
-@dataclass(repr=False)
+@dataclass
 class Net:
     """A net, its point, its targets and outputs.
 
@@ -75,13 +76,13 @@ class Net:
         return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
     def _typed(self, array: np.ndarray) -> np.ndarray:
-        return array.astype(self.kind.dtype) if array.dtype.kind == "f" else array
+        return array.astype(self.kind.dtype) if array.dtype == np.float64 else array
 
     def operators(self) -> set[str]:
         """The operators that the net was written with, those of its subgraphs among them."""
         return {op for step in steps_inside(self.steps) for op in step.operators}
 
-    def __repr__(self) -> str:
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What hypothesis prints of a net that fails."""
         asked = f"wrt {self.wrt} of {self.of}, seeds for {self.seeds}, {self.kind.name}"
-        return f"{asked}\n{onnx.printer.to_text(self._written())}"
+        printer.text(f"{asked}\n{onnx.printer.to_text(self._written())}")

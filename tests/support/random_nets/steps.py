@@ -152,7 +152,7 @@ def port_like(
     name: str, array: np.ndarray, dtype: type, *, symbolic: bool = False
 ) -> onnx.ValueInfoProto:
     """A port that an array fits, of a floating dtype of the net's."""
-    return port(name, array.astype(dtype) if array.dtype.kind == "f" else array, symbolic)
+    return port(name, array.astype(dtype) if array.dtype == np.float64 else array, symbolic)
 
 
 @dataclass(frozen=True)
