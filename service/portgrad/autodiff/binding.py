@@ -207,8 +207,12 @@ def has_function_body(schema: Schema) -> bool:
 
 
 def schema_of_node(node: ir.Node, opset_imports: dict[str, int]) -> Schema | None:
-    """The schema of a node in a graph, None for operators without one."""
+    """The schema of a node in a graph, None for operators without one.
+
+    A node that says its version has that one, whatever the graph's opset.
+    """
     try:
-        return schema_of(node.op_type, opset_imports.get(node.domain, 1), node.domain)
+        version = node.version or opset_imports.get(node.domain, 1)
+        return schema_of(node.op_type, version, node.domain)
     except KeyError:
         return None

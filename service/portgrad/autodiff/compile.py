@@ -13,6 +13,7 @@ from portgrad.autodiff.codes import EXACT, STRAIGHT_THROUGH, Codes, Quantized
 from portgrad.autodiff.cuts import integer_cuts
 from portgrad.autodiff.infer import complete
 from portgrad.autodiff.nesting import with_inner
+from portgrad.autodiff.recognise import StandIn, recognise
 from portgrad.autodiff.steady import settle
 from portgrad.autodiff.sweep import Sweep, active
 from portgrad.autodiff.tensor import Tensor
@@ -75,6 +76,10 @@ def gradient_graph(
     values = values_by_name(graph)
     starts, ends = ([values[name] for name in names] for names in (wrt, of))
     cuts = list(integer_cuts(graph, starts, ends, codes))  # the sweep rebuilds loops
+    stand_ins = recognise(op, nodes, {values[name] for name in (*wrt, *of, *outputs)})
+    if stand_ins:
+        nodes, wanted = _path(twin, wrt, of, codes)
+        values = values_by_name(graph)
     sweep = Sweep(op, opsets, codes)
     for name in of:
         seed = _seed(op, values[name], imposed=name in seeds)
@@ -84,7 +89,7 @@ def gradient_graph(
     warnings = dict.fromkeys([*sweep.warnings, *cuts])
     gradients = [_result(op, sweep, values[name]) for name in wrt]
     unpack(graph, op.fresh)
-    _finish(twin, [values[name] for name in outputs], gradients)
+    _finish(twin, [values[name] for name in outputs], gradients, stand_ins)
     return GradientGraph(twin, tuple(warnings))
 
 
@@ -140,9 +145,16 @@ def _result(op: Vocabulary, sweep: Sweep, target: ir.Value) -> ir.Value:
     return op.shaped_as(op.wrap(result), like).value
 
 
-def _finish(model: ir.Model, outputs: list[ir.Value], gradients: list[ir.Value]) -> None:
+def _finish(
+    model: ir.Model,
+    outputs: list[ir.Value],
+    gradients: list[ir.Value],
+    stand_ins: Iterable[StandIn],
+) -> None:
     graph = model.graph
     graph.outputs.clear()
     graph.outputs.extend([*outputs, *gradients])
+    for stand_in in stand_ins:
+        stand_in.withdraw()
     RemoveUnusedNodesPass()(model)
     pads.spread(graph)
