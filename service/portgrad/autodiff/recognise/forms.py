@@ -30,7 +30,7 @@ class Form:
         op_type: the operator.
         version: its version, which has a rule.
         patterns: each way.
-        attributes: attributes beside axis and epsilon, which patterns find.
+        attributes: attributes beside the axis and the numbers that patterns find.
         kept: whether the operator stays in place of what was written, where the runtime computes
             it: in float32. Else its rule alone is used.
     """
@@ -86,5 +86,5 @@ FORMS = (
     Form("RMSNormalization", 23, _rms_normalizations()),
     Form("Gelu", 20, (_erf_gelus(),), kept=True),
     Form("Gelu", 20, (_tanh_gelus(),), (("approximate", "tanh"),), kept=True),
-    Form("Swish", 24, (_X * Node("Sigmoid", _X),)),
+    Form("Swish", 24, (_X * Node("Sigmoid", _X), _X * Node("Sigmoid", _X * Number("alpha")))),
 )

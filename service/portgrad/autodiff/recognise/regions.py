@@ -57,6 +57,7 @@ def recognise(
             if operands is not None:
                 taken |= found.nodes
                 made.append(_stand_in(op, form, found, root, operands))
+                _divide(op, found)
                 break
     return made
 
@@ -115,9 +116,9 @@ def _fits(parameter: ir.Value, size: list[int], rank: int) -> bool:
 def _stand_in(
     op: Vocabulary, form: Form, found: Found, root: ir.Node, operands: list[ir.Value]
 ) -> StandIn:
-    attributes: dict[str, str | int | float] = dict(form.attributes)
+    attributes: dict[str, str | int | float] = {**dict(form.attributes), **found.numbers}
     if found.axes is not None:
-        attributes |= {"axis": -len(found.axes), "epsilon": found.numbers["epsilon"]}
+        attributes["axis"] = -len(found.axes)
     node = ir.Node(
         "",
         form.op_type,
@@ -132,6 +133,19 @@ def _stand_in(
     op.graph.insert_after(root, node)
     _replace(old, new)
     return StandIn(node, root, form.kept and old.dtype == ir.DataType.FLOAT)
+
+
+def _divide(op: Vocabulary, found: Found) -> None:
+    """Write 1 / x for the reciprocal of x: the same number, and the runtime fuses only that."""
+    for node in found.nodes:
+        if node.op_type == "Reciprocal":
+            old = node.outputs[0]
+            one = op.constant(np.ones((), old.dtype.numpy() if old.dtype else np.float32))
+            division = ir.Node("", "Div", [one.value, node.inputs[0]], num_outputs=1)
+            new = division.outputs[0]
+            new.name, new.type, new.shape = old.name, old.type, old.shape
+            op.graph.insert_after(node, division)
+            _replace(old, new)
 
 
 def _replace(old: ir.Value, new: ir.Value) -> None:

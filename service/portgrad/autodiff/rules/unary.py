@@ -193,9 +193,9 @@ def mish(op: Op, x: Tensor) -> Tensor:
 
 
 @elementwise("Swish", since=24)
-def swish(op: Op, x: Tensor, *, alpha: float) -> Tensor:
+def swish(op: Op, x: Tensor, *, y: Tensor, alpha: float) -> Tensor:
     s = op.Sigmoid(x * alpha)
-    return s + x * s * (1.0 - s) * alpha
+    return s + y * (1.0 - s) * alpha
 
 
 @elementwise("Gelu")
