@@ -29,6 +29,7 @@ class Form:
     Attributes:
         op_type: the operator.
         version: its version, which has a rule.
+        signs: an operator that each pattern has one of, at most `REACH` nodes before its last.
         patterns: each way.
         attributes: attributes beside the axis and the numbers that patterns find.
         kept: whether the operator stays in place of what was written, where the runtime computes
@@ -37,6 +38,7 @@ class Form:
 
     op_type: str
     version: int
+    signs: frozenset[str]
     patterns: tuple[Pattern, ...]
     attributes: tuple[tuple[str, str], ...] = ()
     kept: bool = False
@@ -81,10 +83,18 @@ def _tanh_gelus() -> Pattern:
     return product(_X, 0.5, Node("Tanh", inner) + 1.0)
 
 
+def _swishes() -> tuple[Pattern, ...]:
+    return _X * Node("Sigmoid", _X), _X * Node("Sigmoid", _X * Number("alpha"))
+
+
+_ROOTS = frozenset({"Sqrt", "Pow"})
+REACH = 5  # from a root over its reciprocal, the slope, the mean and the bias to the sum
+
 FORMS = (
-    Form("LayerNormalization", 17, _layer_normalizations(), kept=True),
-    Form("RMSNormalization", 23, _rms_normalizations()),
-    Form("Gelu", 20, (_erf_gelus(),), kept=True),
-    Form("Gelu", 20, (_tanh_gelus(),), (("approximate", "tanh"),), kept=True),
-    Form("Swish", 24, (_X * Node("Sigmoid", _X), _X * Node("Sigmoid", _X * Number("alpha")))),
+    Form("LayerNormalization", 17, _ROOTS, _layer_normalizations(), kept=True),
+    Form("RMSNormalization", 23, _ROOTS, _rms_normalizations()),
+    Form("Gelu", 20, frozenset({"Erf"}), (_erf_gelus(),), kept=True),
+    Form("Gelu", 20, frozenset({"Tanh"}), (_tanh_gelus(),), (("approximate", "tanh"),), kept=True),
+    Form("Swish", 24, frozenset({"Sigmoid"}), _swishes()),
 )
+SIGNS = frozenset().union(*(form.signs for form in FORMS))

@@ -9,12 +9,11 @@ import numpy as np
 import onnx_ir as ir
 
 from portgrad.autodiff.infer import dims_of
-from portgrad.autodiff.recognise.forms import FORMS, Form
+from portgrad.autodiff.recognise.forms import FORMS, REACH, SIGNS, Form
 from portgrad.autodiff.recognise.patterns import Found
 from portgrad.autodiff.vocabulary import Vocabulary
 
 _DTYPES = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE})
-_ROOTS = frozenset({"Add", "Div", "Mul"})  # what patterns end with
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,11 @@ def recognise(
     """
     made: list[StandIn] = []
     taken: set[ir.Node] = set()
+    signs = _signs(op.graph)
     for root in nodes:
-        if root.op_type not in _ROOTS or root in taken:
+        if root in taken or root not in signs:
             continue
-        for form, found in _matches(root, asked):
+        for form, found in _matches(root, signs[root], asked):
             operands = _operands(op, found)
             if operands is not None:
                 taken |= found.nodes
@@ -62,8 +62,30 @@ def recognise(
     return made
 
 
-def _matches(root: ir.Node, asked: Collection[ir.Value]) -> Iterator[tuple[Form, Found]]:
+def _signs(graph: ir.Graph) -> dict[ir.Node, dict[str, int]]:
+    """The operators that forms are known by, and how many nodes before a node they lie.
+
+    Most nodes have none near them, and need not be compared with anything.
+    """
+    near: dict[ir.Node, dict[str, int]] = {}
+    for node in graph:
+        steps = {node.op_type: 0} if node.op_type in SIGNS else {}
+        for value in node.inputs:
+            producer = None if value is None else value.producer()
+            for sign, count in ({} if producer is None else near.get(producer, {})).items():
+                if count < steps.get(sign, REACH + 1) - 1:
+                    steps[sign] = count + 1
+        if steps:
+            near[node] = steps
+    return near
+
+
+def _matches(
+    root: ir.Node, signs: Collection[str], asked: Collection[ir.Value]
+) -> Iterator[tuple[Form, Found]]:
     for form in FORMS:
+        if form.signs.isdisjoint(signs):
+            continue
         for pattern in form.patterns:
             for found in pattern.at(root.outputs[0], Found()):
                 if _same_shape(found) and _closed(found, root, asked):
