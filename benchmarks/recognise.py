@@ -1,5 +1,6 @@
 """What recognising norms and activations gains: gradients of transformer layers, written out as
-exporters write them, with the stage and without it, in turn in one process.
+exporters write them, with the stage and without it, in turn in one process. Memory is what a run in
+a process of its own adds to it.
 
     python benchmarks/recognise.py --layers 2 --hidden 256 --batch 4 --length 128
 """
@@ -7,6 +8,7 @@ exporters write them, with the stage and without it, in turn in one process.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import tempfile
 import time
 from collections import Counter
@@ -109,46 +111,69 @@ def _weights(layers: int, hidden: int) -> list[onnx.TensorProto]:
     return made
 
 
-def session(model: ir.Model, threads: int) -> tuple[ort.InferenceSession, Counter[str]]:
+def session(model: bytes, threads: int) -> tuple[ort.InferenceSession, Counter[str]]:
     """A session, and the operators that the runtime runs."""
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     with tempfile.TemporaryDirectory() as folder:
         options.optimized_model_filepath = str(Path(folder, "optimised.onnx"))
-        made = ort.InferenceSession(
-            ir.to_proto(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        made = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         kept = onnx.load(options.optimized_model_filepath)
     return made, Counter(node.op_type for node in kept.graph.node)
 
 
-def compiled(model: ir.Model, wrt: list[str], *, stage: bool) -> tuple[ir.Model, float]:
-    """The gradient graph with the stage or without it, and the milliseconds that it took."""
-    start = time.perf_counter()
+def run(runner: ort.InferenceSession, feeds: dict[str, Any]) -> float:
+    """The milliseconds of the processor in one run, which a busy machine changes least."""
+    given = {port.name: feeds[port.name] for port in runner.get_inputs()}
+    start = time.process_time()
+    runner.run(None, given)
+    return (time.process_time() - start) * 1e3
+
+
+def growth(model: bytes, feeds: dict[str, Any]) -> int:
+    """The MiB that one run adds to a process that has run a tiny batch (Linux alone tells)."""
+    runner, _ = session(model, 1)
+    tiny = {
+        name: np.zeros((1, *array.shape[1:-2], 2, array.shape[-1]), np.float32)
+        for name, array in feeds.items()
+    }
+    run(runner, tiny | {"mask": np.zeros((1, 1, 1, 2), np.float32)})
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = resident("VmRSS")
+    run(runner, feeds)
+    return (resident("VmHWM") - before) // 1024
+
+
+def resident(which: str) -> int:
+    """The KiB of this process that are in memory, or were at the peak."""
+    [line] = [x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(which)]
+    return int(line.split()[1])
+
+
+def compiled(model: ir.Model, wrt: list[str], *, stage: bool) -> tuple[bytes, float]:
+    """The gradient graph with the stage or without it, and the best milliseconds of three."""
+    spent = []
     nothing: Any = lambda *_: []  # noqa: E731
     with mock.patch.object(compiling, "recognise", compiling.recognise if stage else nothing):
-        graph = gradient_graph(model, wrt=wrt, of=["y"], seeds=["y"])
-    return graph.model, (time.perf_counter() - start) * 1e3
+        for _ in range(3):
+            start = time.process_time()
+            graph = gradient_graph(model, wrt=wrt, of=["y"], seeds=["y"])
+            spent.append((time.process_time() - start) * 1e3)
+    return ir.to_proto(graph.model).SerializeToString(), min(spent)
 
 
 def compare(model: ir.Model, wrt: list[str], feeds: dict[str, Any], given: Any) -> list[str]:
-    """A row of the report: with the stage against without it."""
-    made = {}
-    for stage in (False, True):
-        graph, spent = compiled(model, wrt, stage=stage)
-        made[stage] = (*session(graph, given.threads), spent)
-    spent = {False: [], True: []}  # type: dict[bool, list[float]]
-    for _ in range(given.runs + 3):
-        for stage, (runner, _, _) in made.items():
-            start = time.perf_counter()
-            runner.run(None, {port.name: feeds[port.name] for port in runner.get_inputs()})
-            spent[stage].append((time.perf_counter() - start) * 1e3)
-    without, with_it = (np.array(spent[stage][3:]) for stage in (False, True))
-    nodes = [str(made[stage][1].total()) for stage in (False, True)]
-    times = [f"{np.median(values):.2f}" for values in (without, with_it)]
-    ratio = f"{np.median(with_it / without):.2f}"
-    return [*times, ratio, *nodes, *(f"{made[stage][2]:.0f}" for stage in (False, True))]
+    """A row of the report: without the stage, then with it."""
+    graphs = [compiled(model, wrt, stage=stage) for stage in (False, True)]
+    sessions = [session(graph, given.threads) for graph, _ in graphs]
+    times = np.array([[run(runner, feeds) for runner, _ in sessions] for _ in range(given.runs)])
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        memory = [pool.apply(growth, (graph, feeds)) for graph, _ in graphs]
+    columns = [np.median(times, axis=0), [np.median(times[:, 1] / times[:, 0])]]
+    figures = [f"{number:.2f}" for column in columns for number in column]
+    figures += [str(operators.total()) for _, operators in sessions]
+    return [*figures, *map(str, memory), *(f"{spent:.0f}" for _, spent in graphs)]
 
 
 def main() -> None:
@@ -163,9 +188,7 @@ def main() -> None:
     feeds: dict[str, Any] = {k: rng.standard_normal(shape, np.float32) for k in ("x", "seed/y")}
     feeds["mask"] = np.zeros((given.batch, 1, 1, given.length), np.float32)
     table = Table(title=f"{given.layers} layers, {shape}, {given.threads} threads")
-    for column in "net|wrt|ms without|ms with|ratio|nodes without|nodes with|compile|with".split(
-        "|"
-    ):
+    for column in "net|wrt|CPU ms|with|ratio|nodes|with|MiB|with|compile ms|with".split("|"):
         table.add_column(column)
     for norm, activation in (("LayerNorm", "erf"), ("LayerNorm", "tanh"), ("RMSNorm", "silu")):
         proto = net(given.layers, given.hidden, given.heads, norm, activation)

@@ -110,7 +110,7 @@ def test_second_order_in_single_precision(form: Written) -> None:
 
 
 # Of a norm these leave a smaller one: of the same without its parameters, or of what is centred.
-SMALLER = {"m", "d", "n", "nw", "y0"}
+SMALLER = {"m", "d", "n", "nw", "t", "y0"}
 
 
 def inner(form: Written, net: onnx.ModelProto) -> list[str]:

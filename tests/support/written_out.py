@@ -71,7 +71,8 @@ class Written:
         text = f'<ir_version: 10, opset_import: ["": 21]> net ({ports}) => ({kind} y) {{ '
         text += "last = Constant<value_ints = [-1]>() two_last = Constant<value_ints = [-2, -1]>() "
         text += "middle = Constant<value_ints = [1]>() "
-        net = parser.parse_model(text + self.text + " }")
+        code = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        net = parser.parse_model(text + self.text.replace("KIND", str(code)) + " }")
         constants = [
             helper.make_node("Constant", [], [name], value=onnx.numpy_helper.from_array(array))
             for name, array in ((k, np.array(v, dtype)) for k, v in _NUMBERS.items())
@@ -170,6 +171,10 @@ FORMS = [
     _rms("torchscript", _RMS + "r = Div(one, s) n = Mul(x, r) y = Mul(w, n)"),
     # What is left of a LayerNorm whose mean somebody reads.
     _rms("centred", _VARIANCE + _DIVIDED + "nw = Mul(n, w) y0 = Add(nw, b) y = Add(y0, m)"),
+    _rms(
+        "casts to its own type",
+        _RMS + "r = Reciprocal(s) n = Mul(x, r) t = Cast<to = KIND>(n) y = Mul(w, t)",
+    ),
     _rms("divided", _RMS + "n = Div(x, s) y = Mul(n, w)"),
     # These the runtime does not fuse, and their rule alone is a gain.
     _rms("without weight", _RMS + "r = Reciprocal(s) y = Mul(x, r)", ()),

@@ -121,14 +121,29 @@ class Node(Pattern):
 
     def at(self, value: ir.Value | None, found: Found) -> Iterator[Found]:
         """The node that computes the value, if it is one of these."""
-        node = None if value is None else value.producer()
-        if node is None or node.op_type != self.op_type or node.domain != "":
+        node, found = _producer(value, found)
+        if node is None or node.op_type != self.op_type:
             return
         if len(node.inputs) != len(self.orders[0]):
             return
         for order in self.orders:
             for whole in _all(order, node.inputs, found):
                 yield replace(whole, nodes=whole.nodes | {node})
+
+
+def _producer(value: ir.Value | None, found: Found) -> tuple[ir.Node | None, Found]:
+    """The standard operator that computes a value, and with what is found the casts behind it.
+
+    Exporters leave casts to the type that a value has already.
+    """
+    node = None if value is None else value.producer()
+    while node is not None and node.op_type == "Cast" and node.domain == "":
+        operand = node.inputs[0]
+        if operand is None or operand.dtype is None or operand.dtype != node.outputs[0].dtype:
+            break
+        found = replace(found, nodes=found.nodes | {node})
+        node = operand.producer()
+    return (None if node is None or node.domain != "" else node), found
 
 
 def _all(
@@ -149,8 +164,8 @@ class Mean(Pattern):
 
     def at(self, value: ir.Value | None, found: Found) -> Iterator[Found]:
         """The mean that the value is, if it is one."""
-        node = None if value is None else value.producer()
-        axes = None if node is None or node.domain != "" else _mean_axes(node)
+        node, found = _producer(value, found)
+        axes = None if node is None else _mean_axes(node)
         if node is not None and axes is not None and found.axes in {None, axes}:
             for one in self.data.at(node.inputs[0], replace(found, axes=axes)):
                 yield replace(one, nodes=one.nodes | {node})
