@@ -185,6 +185,23 @@ class Looping(nn.Module):
         return x * 2 if bool(x.sum() > 0) else x - self.step.weight[0]
 
 
+class Growing(nn.Module):
+    """Loops that grow a list, read it, and grow a tensor; parts of fixed sizes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.step = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor, count: Tensor) -> Tensor:
+        states = [x]
+        long = x[0]
+        for i in range(int(count)):
+            states.append(torch.tanh(self.step(states[-1]) + states[i]))
+            long = torch.cat([torch.sin(long), x[1]])
+        first, rest = torch.split(x, [1, 3], dim=1)
+        return torch.stack(states, 1) * first.unsqueeze(1) * long.sum() + rest.mean()
+
+
 class Choosing(nn.Module):
     """A branch that the data choose, traced by the newer exporter."""
 
@@ -272,6 +289,13 @@ SOURCES = {
     "moving": Source(Moving, lambda: _x(6)),
     "scripted": Source(
         Looping,
+        _counted,
+        axes={"x": {0: "batch"}},
+        exporters=("torch_script",),
+        scripted=True,
+    ),
+    "growing": Source(
+        Growing,
         _counted,
         axes={"x": {0: "batch"}},
         exporters=("torch_script",),
