@@ -230,7 +230,7 @@ NETS = [
     Net("append", APPEND, 1),
     Net("reads itself", READS_ITSELF, kept=1),
     Net("reads itself", READS_ITSELF, 0, kept=1),
-    Net("queue", QUEUE, kept=2),  # what comes out of a sequence may have any shape
+    Net("queue", QUEUE, kept=1),
     Net("captured", CAPTURED),
     Net("captured", CAPTURED, 0),
     *(Net("grows", GROWS, trips, kept=1) for trips in (1, 4)),

@@ -2,7 +2,9 @@
 
 onnx infers nothing of a state inside a body, since a trip may change its shape. Here the shape
 that a state starts with is assumed, the body's shapes are inferred, and what the body does not
-keep is dropped from the assumption, until it is true of each trip by induction.
+keep is dropped from the assumption, until it is true of each trip by induction. The same holds
+for the elements of a sequence that is a state; of an empty one, the shape of what is put in is
+assumed.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ class Form:
     """What is known of a state inside the body, whatever the trip.
 
     Attributes:
-        shape: its sizes; None where a size changes, and for an unknown rank.
+        shape: its sizes, those of all elements for a sequence; None where a size changes, and for
+            an unknown rank.
         steady: whether it has the same shape on each trip.
     """
 
@@ -64,7 +67,7 @@ def forms(
         fresh: gives names that nothing else has.
     """
     if all(_declared(state) for state in states):
-        return [Form(_shape(state.inside), True) for state in states]
+        return [Form(dims_of(state.inside), True) for state in states]
     assumed, shapes = _Search(opsets, fresh).loop(body, states, {})
     found = [_form(shape) for shape in assumed]
     pairs = zip(states, found, strict=True)
@@ -74,6 +77,8 @@ def forms(
 
 def _true(state: Carried, form: Form) -> bool:
     """Whether what is written down of a state may be believed."""
+    if not isinstance(state.inside.type, ir.TensorType):
+        return dims_of(state.inside) in (None, form.shape)
     return form.steady and _shape(state.inside) in (None, form.shape)
 
 
@@ -101,16 +106,31 @@ class _Search:
     ) -> tuple[list[Dims | None], Shapes]:
         """The shapes of states that hold on each trip, and those of the body's values."""
         assumed = [self._first_guess(state, around) for state in states]
+        if any(_is_empty(state.initial) for state in states):
+            shapes = self._given(body, states, assumed, around)
+            pairs = zip(states, assumed, strict=True)
+            assumed = [
+                shapes.get(_inserted(s)) if _is_empty(s.initial) else shape for s, shape in pairs
+            ]
         while True:
-            given = {str(s.inside.name): shape for s, shape in zip(states, assumed, strict=True)}
-            shapes = self.graph(body, given, around)
+            shapes = self._given(body, states, assumed, around)
             kept = [
-                self._kept(shape, shapes.get(str(state.after.name)))
+                self._kept(state, shape, shapes.get(str(state.after.name)))
                 for shape, state in zip(assumed, states, strict=True)
             ]
             if kept == assumed:
                 return assumed, shapes
             assumed = kept
+
+    def _given(
+        self,
+        body: ir.Graph,
+        states: Sequence[Carried],
+        assumed: Sequence[Dims | None],
+        around: Shapes,
+    ) -> Shapes:
+        pairs = zip(states, assumed, strict=True)
+        return self.graph(body, {str(s.inside.name): shape for s, shape in pairs}, around)
 
     def graph(self, graph: ir.Graph, given: Shapes, around: Shapes) -> Shapes:
         """The shapes of a graph's values.
@@ -135,8 +155,10 @@ class _Search:
         return {**shapes, **inside}
 
     def _first_guess(self, state: Carried, around: Shapes) -> Dims | None:
-        """The shape that a state starts with, symbols for what is not known of it."""
-        first = around.get(str(state.initial.name)) or _shape(state.initial)
+        """The shape that a state starts with, symbols for what is not known of a tensor's."""
+        if isinstance(state.initial.type, ir.SequenceType):
+            return around.get(str(state.initial.name), dims_of(state.initial))
+        first = around.get(str(state.initial.name), _shape(state.initial))
         inside = _shape(state.inside)
         known = first if first is not None else inside
         if known is None or not isinstance(state.initial.type, ir.TensorType):
@@ -149,14 +171,14 @@ class _Search:
         ]
         return [self._fresh("size") if size is None else size for size in sizes]
 
-    def _kept(self, before: Dims | None, after: Dims | None) -> Dims | None:
+    def _kept(self, state: Carried, before: Dims | None, after: Dims | None) -> Dims | None:
         """What an iteration keeps of a shape."""
         if before is None or after is None or len(before) != len(after):
             return None
-        return [
-            old if old == new or _varies(old) else self._fresh(_VARIES)
-            for old, new in zip(before, after, strict=True)
-        ]
+        pairs = zip(before, after, strict=True)
+        if isinstance(state.initial.type, ir.SequenceType):  # no symbol stands for many sizes
+            return [old if old == new else None for old, new in pairs]
+        return [old if old == new or _varies(old) else self._fresh(_VARIES) for old, new in pairs]
 
 
 def _carried(node: ir.Node) -> Iterator[Carried]:
@@ -173,8 +195,22 @@ def _shape(value: ir.Value) -> Dims | None:
     return dims_of(value) if isinstance(value.type, ir.TensorType) else None
 
 
+def _is_empty(sequence: ir.Value) -> bool:
+    node = sequence.producer()
+    return node is not None and node.op_type == "SequenceEmpty"
+
+
+def _inserted(state: Carried) -> str:
+    """The name of what a body puts into a sequence, where that is the last that it does."""
+    node = state.after.producer()
+    inserts = node is not None and node.op_type == "SequenceInsert"
+    return str(node.inputs[1].name) if node is not None and inserts and node.inputs[1] else ""
+
+
 def _declared(state: Carried) -> bool:
-    """Whether the shapes that are written down say that it stays, or it is no tensor."""
+    """Whether the shapes that are written down say that it stays, or that elements have a rank."""
+    if isinstance(state.initial.type, ir.SequenceType):
+        return dims_of(state.inside) is not None and dims_of(state.after) is not None
     if not isinstance(state.initial.type, ir.TensorType):
         return True
     first, inside, after = (_shape(v) for v in (state.initial, state.inside, state.after))
@@ -222,12 +258,12 @@ def _infer(graph: ir.Graph, given: Shapes, around: Shapes, opsets: Mapping[str, 
     model = helper.make_model(proto, opset_imports=imports, ir_version=10)
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     # onnx makes up symbols, which could mean other sizes elsewhere.
-    symbols = {d.dim_param for v in proto.input for d in _dimensions(v)} - {""}
+    symbols = {d.dim_param for v in proto.input for d in v.type.tensor_type.shape.dim} - {""}
     return {
         info.name: [_size(dim, symbols) for dim in _dimensions(info)]
         for part in walk.graphs(inferred)
         for info in (*part.input, *part.output, *part.value_info)
-        if info.type.tensor_type.HasField("shape")
+        if _tensor(info).HasField("shape")
     }
 
 
@@ -247,7 +283,17 @@ def _info(value: ir.Value, shape: Dims | None) -> onnx.ValueInfoProto:
 
 
 def _dimensions(info: onnx.ValueInfoProto) -> list[onnx.TensorShapeProto.Dimension]:
-    return list(info.type.tensor_type.shape.dim)
+    return list(_tensor(info).shape.dim)
+
+
+def _tensor(info: onnx.ValueInfoProto) -> onnx.TypeProto.Tensor:
+    """The type of a tensor, or of a sequence's elements."""
+    kind = info.type
+    return (
+        kind.sequence_type.elem_type.tensor_type
+        if kind.HasField("sequence_type")
+        else kind.tensor_type
+    )
 
 
 def _size(dim: onnx.TensorShapeProto.Dimension, symbols: set[str]) -> int | str | None:
@@ -260,7 +306,7 @@ def _write_down(graph: ir.Graph, shapes: Shapes, *, anew: bool) -> None:
     """Give a graph's values the sizes that they lack, or all of them anew."""
     inner = itertools.chain.from_iterable(node.outputs for node in with_inner(graph))
     for value in (*graph.inputs, *inner):
-        if isinstance(value.type, ir.TensorType):
+        if isinstance(value.type, ir.TensorType | ir.SequenceType):
             shape, old = shapes.get(str(value.name)), None if anew else dims_of(value)
             if shape is None or old is None:
                 value.shape = _as_shape(old if shape is None else shape)

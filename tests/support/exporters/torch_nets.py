@@ -197,7 +197,7 @@ class Growing(nn.Module):
         long = x[0]
         for i in range(int(count)):
             states.append(torch.tanh(self.step(states[-1]) + states[i]))
-            long = torch.cat([torch.sin(long), x[1]])
+            long = torch.cat([torch.sin(long), x[-1]])
         first, rest = torch.split(x, [1, 3], dim=1)
         return torch.stack(states, 1) * first.unsqueeze(1) * long.sum() + rest.mean()
 
