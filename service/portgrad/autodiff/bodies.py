@@ -24,6 +24,10 @@ from portgrad.errors import Unsupported
 from portgrad.graph import walk
 from portgrad.graph.constants import constant_value
 
+# Elements of a constant that a body can read: axes, sizes and the like, not packed weights, which
+# onnx's inference would copy.
+MOST_READ = 4096
+
 
 def has_body(node: ir.Node, opsets: dict[str, int]) -> bool:
     """Whether a node is to be replaced by its body before it can be swept."""
@@ -134,11 +138,12 @@ def _stand_in(graph: ir.Graph, value: ir.Value) -> ir.Value:
     constant = constant_value(value)
     shape = None if value.shape is None else ir.Shape(value.shape.dims)
     inside = ir.Value(name=value.name, type=value.type, shape=shape)
-    if constant is None:
+    if constant is not None:
+        inside.shape = ir.Shape(constant.shape)
+    if constant is None or constant.size > MOST_READ:
         graph.inputs.append(inside)
     else:
         inside.const_value = ir.Tensor(constant, name=value.name)
-        inside.shape = ir.Shape(constant.shape)
         graph.register_initializer(inside)
     return inside
 

@@ -6,13 +6,14 @@ in place of a body has the shape of an operand.
 
 from __future__ import annotations
 
+import math
 from contextvars import ContextVar
 
 import onnx
 import onnx_ir as ir
 
 from portgrad.autodiff.binding import WORKING_OPSET
-from portgrad.autodiff.bodies import registered
+from portgrad.autodiff.bodies import MOST_READ, registered
 from portgrad.autodiff.emitter import schema_of
 from portgrad.autodiff.registry import Body, entries, shapes
 from portgrad.errors import Unsupported
@@ -83,7 +84,8 @@ def _operand(context: onnx.shape_inference.InferenceContext, index: int) -> ir.V
         return None
     info = onnx.ValueInfoProto(name=f"operand{index}", type=kind)
     value = ir.serde.deserialize_value_info_proto(info, None)
-    data = context.get_input_data(index)
+    sizes = [dim.dim_value for dim in kind.tensor_type.shape.dim]
+    data = context.get_input_data(index) if math.prod(sizes) <= MOST_READ else None
     if data is not None:
         value.const_value = ir.serde.deserialize_tensor(data)
         ir.Graph((), (), nodes=(), initializers=(value,))

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from portgrad.autodiff.registry import body
-from portgrad.autodiff.rules.packing import LARGE, cut, repeated, unpacked
+from portgrad.autodiff.rules.packing import LARGE, cut, dequantised, unpacked
 from portgrad.autodiff.rules.routing import chosen
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
@@ -213,17 +213,14 @@ def _floats(
     """
     if scales is None or bits not in (2, 4, 8):
         raise Unsupported("weights without scales, or of other than 2, 4 or 8 bits, are not built")
+    bytes_ = unpacked(op, codes, bits)
+    width = op.known_size(bytes_, 2)
+    if width is None:
+        raise Unsupported("the sizes of its weights are not known before the net runs")
     [scale] = op.widen(scales)
-    floats = op.cast_like(unpacked(op, codes, bits), scale)
-    zero: Tensor | float = 2.0 ** (bits - 1)
     if zeros is not None:
         last = op.rank(scales) - 1
-        zero = op.cast_like(cut(op, unpacked(op, zeros, bits), last, op.dims(scale)[last]), scale)
-        zero = _along_rows(op, zero, floats, block)
-    return (floats - zero) * _along_rows(op, scale, floats, block)
-
-
-def _along_rows(op: Op, x: Tensor, like: Tensor, block: int) -> Tensor:
+        zeros = cut(op, unpacked(op, zeros, bits), last, op.dims(scale)[last])
     if not block:
-        return op.unsqueeze(x, 2)
-    return repeated(op, x, 2, block, op.dims(like)[2])
+        scale, zeros = op.unsqueeze(scale, 2), None if zeros is None else op.unsqueeze(zeros, 2)
+    return dequantised(op, bytes_, scale, zeros, bits, block or width)

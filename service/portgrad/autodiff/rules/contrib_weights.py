@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from portgrad.autodiff.registry import body
-from portgrad.autodiff.rules.packing import LARGE, cut, repeated, unpacked
+from portgrad.autodiff.rules.packing import LARGE, cut, dequantised, repeated, unpacked
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
@@ -48,21 +48,39 @@ def mat_mul_n_bits(
     if b.static_shape is not None and 0 in b.static_shape:
         return _nothing(op, a, bias, n)
     blocks = -(-k // block_size)
-    # The zero points and scales of a block lie beside each of its weights.
     packed = op.reshape(b, [n, blocks * block_size * bits // 8])
-    codes = op.cast_like(unpacked(op, packed, bits), a)
-    spread = op.reshape(scales, [n, blocks]), _zero_points(op, zero_points, a, n, blocks, bits)
-    if g_idx is None:
-        codes = op.reshape(codes, [n, blocks, block_size])
-        scale, zero = (None if x is None else op.unsqueeze(x, 2) for x in spread)
+    codes = unpacked(op, packed, bits)
+    scale = op.reshape(scales, [n, blocks])
+    if zero_points is not None and not zero_points.floating:
+        width = -(-blocks * bits // 8)
+        zeros = cut(op, unpacked(op, op.reshape(zero_points, [n, width]), bits), 1, blocks)
+        weight = dequantised(op, codes, scale, zeros, bits, block_size)
+    elif zero_points is None and g_idx is None:
+        weight = dequantised(op, codes, scale, None, bits, block_size)
     else:
-        codes = cut(op, codes, 1, k)
-        scale, zero = (None if x is None else op.Gather(x, g_idx, axis=1) for x in spread)
-    assert scale is not None
-    weight = (codes - (2.0 ** (bits - 1) if zero is None else zero)) * scale
-    if g_idx is None:
-        weight = cut(op, op.reshape(weight, [n, blocks * block_size]), 1, k)
-    return _times(op, a, weight, bias)
+        weight = _by_group(op, cut(op, codes, 1, k), scale, zero_points, g_idx, bits, block_size)
+    return _times(op, a, cut(op, weight, 1, k), bias)
+
+
+def _by_group(
+    op: Op,
+    codes: Tensor,
+    scale: Tensor,
+    zero_points: Tensor | None,
+    g_idx: Tensor | None,
+    bits: int,
+    block: int,
+) -> Tensor:
+    """Codes (n, k) as numbers, by zero points that are floats, or by the block that g_idx names."""
+    k = op.dims(codes)[1]
+
+    def spread(x: Tensor) -> Tensor:
+        return repeated(op, x, 1, block, k) if g_idx is None else op.Gather(x, g_idx, axis=1)
+
+    zero: Tensor | float = 2.0 ** (bits - 1)
+    if zero_points is not None:
+        zero = spread(op.cast_like(op.reshape_like(zero_points, scale), scale))
+    return (op.cast_like(codes, scale) - zero) * spread(scale)
 
 
 def _check_layout(
@@ -80,18 +98,6 @@ def _check_layout(
             "alone",
             remedy="Quantise the weights again without g_idx.",
         )
-
-
-def _zero_points(
-    op: Op, given: Tensor | None, a: Tensor, n: int, blocks: int, bits: int
-) -> Tensor | None:
-    """Zero points (n, blocks), which are packed like the weights unless they are floats."""
-    if given is None:
-        return None
-    if given.floating:
-        return op.cast_like(op.reshape(given, [n, blocks]), a)
-    packed = op.reshape(given, [n, -(-blocks * bits // 8)])
-    return op.cast_like(cut(op, unpacked(op, packed, bits), 1, blocks), a)
 
 
 def _times(op: Op, a: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
