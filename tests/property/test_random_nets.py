@@ -20,6 +20,8 @@ from support.random_nets.net import Net
 from support.random_nets.write import CONTROL
 
 ALL = (*operators(), *CONTROL)
+# Minus infinities, which it is there to give, cannot be told from other nets' overflows.
+LEFT_OUT = {"com.microsoft.NGramRepeatBlock"}
 SHARE = max(2, -(-int(os.environ.get("PORTGRAD_RANDOM_NETS", "200")) // len(ALL)))
 
 
@@ -29,7 +31,7 @@ def test_every_operator_with_a_rule_is_drawn() -> None:
         for (domain, op), found in entries().items()
         if any(isinstance(entry, Rule | Control) for entry in found)
     }
-    assert ruled <= set(ALL)
+    assert ruled - set(ALL) == LEFT_OUT
 
 
 @pytest.mark.parametrize("op", ALL)
