@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 
 import pytest
@@ -19,6 +20,15 @@ def test_gradients_are_the_slopes_of_scikit_learn(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # both packages warn of what they are about to change
         made = exported(NETS[name])
+    check(Pipeline(made.model, made.sample))
+
+
+@pytest.mark.parametrize("opset", [9, 11, 13, 17, 22])
+@pytest.mark.parametrize("name", ["logistic_three", "svc_probable", "gaussian_process", "forest"])
+def test_whatever_the_opset(name: str, opset: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = exported(dataclasses.replace(NETS[name], opset=opset))
     check(Pipeline(made.model, made.sample))
 
 

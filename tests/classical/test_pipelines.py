@@ -88,6 +88,9 @@ def test_logistic_regression_is_its_formula() -> None:
         ("trees_and_line", "TreeEnsembleClassifier"),
         ("neighbours", "TopK"),
         ("bins", "ArgMax"),
+        ("threshold", "Binarizer"),
+        ("ada_boost", "ArgMax"),
+        ("isolation", "Cast"),
     ],
 )
 def test_where_the_gradient_is_zero_the_answer_and_the_description_say_so(

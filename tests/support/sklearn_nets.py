@@ -1,8 +1,8 @@
 """Small pipelines of scikit-learn as skl2onnx converts them, with scikit-learn's own slopes.
 
-`PYTHONPATH=service:clients/python/src:tests python -m support.sklearn_nets` makes the files of
-`tests/data/sklearn` again; it needs scikit-learn and skl2onnx. The gradients beside a net are
-differences of what scikit-learn itself predicts in float64.
+`PYTHONHASHSEED=0 PYTHONPATH=tests python -m support.sklearn_nets` makes the files of
+`tests/data/sklearn` again; it needs scikit-learn and skl2onnx, whose order of nodes depends on
+hashes. The gradients beside a net are differences of what scikit-learn itself predicts in float64.
 """
 
 from __future__ import annotations

@@ -5,31 +5,50 @@ from __future__ import annotations
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, KernelPCA
+from sklearn.discriminant_analysis import (
+    LinearDiscriminantAnalysis,
+    QuadraticDiscriminantAnalysis,
+)
 from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
     GradientBoostingClassifier,
     HistGradientBoostingRegressor,
+    IsolationForest,
     RandomForestClassifier,
     RandomForestRegressor,
     StackingClassifier,
+    StackingRegressor,
     VotingClassifier,
+    VotingRegressor,
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+from sklearn.gaussian_process.kernels import RBF, Matern, WhiteKernel
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier
-from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsRegressor
+from sklearn.linear_model import (
+    LinearRegression,
+    LogisticRegression,
+    Ridge,
+    RidgeClassifier,
+    SGDClassifier,
+    TweedieRegressor,
+)
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.naive_bayes import GaussianNB, MultinomialNB
+from sklearn.neighbors import KNeighborsRegressor, LocalOutlierFactor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import (
+    Binarizer,
     KBinsDiscretizer,
     MaxAbsScaler,
     MinMaxScaler,
     Normalizer,
     OneHotEncoder,
     PolynomialFeatures,
+    PowerTransformer,
     RobustScaler,
     StandardScaler,
 )
@@ -68,6 +87,8 @@ NETS: dict[str, Source] = {
     "linear": Source(LinearRegression, **NUMBER),
     "linear_pairs": Source(LinearRegression, **NUMBER | {"data": "numbers"}),
     "ridge_double": Source(Ridge, **NUMBER, double=True),
+    "ridge_scores": Source(RidgeClassifier, **SCORES),
+    "tweedie": Source(lambda: TweedieRegressor(power=0, link="log"), **NUMBER),
     "sgd_log": Source(
         lambda: make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0))
     ),
@@ -132,6 +153,9 @@ NETS: dict[str, Source] = {
         **NUMBER,
         double=True,
     ),
+    "power": Source(lambda: make_pipeline(PowerTransformer(), _logistic())),
+    "kernel_pca": Source(lambda: make_pipeline(KernelPCA(2, kernel="rbf"), _logistic())),
+    "threshold": Source(lambda: make_pipeline(Binarizer(threshold=2.0), _logistic())),
     "bins": Source(lambda: make_pipeline(KBinsDiscretizer(4, encode="onehot-dense"), _logistic())),
     "union": Source(
         lambda: make_pipeline(
@@ -162,7 +186,31 @@ NETS: dict[str, Source] = {
         lambda: KMeans(3, n_init=1, random_state=0), method="transform", output="scores"
     ),
     "naive_bayes": Source(GaussianNB),
+    "discriminant": Source(LinearDiscriminantAnalysis),
+    "discriminant_squares": Source(QuadraticDiscriminantAnalysis),
+    "counts": Source(MultinomialNB),
+    "outliers": Source(
+        lambda: LocalOutlierFactor(5, novelty=True),
+        **NUMBER | {"method": "decision_function", "output": "scores"},
+    ),
+    "process_matern": Source(
+        lambda: GaussianProcessRegressor(Matern(nu=1.5) + WhiteKernel()),
+        **NUMBER | {"output": "GPmean"},
+        double=True,
+        opset=9,
+    ),
+    "process_single": Source(
+        lambda: GaussianProcessRegressor(RBF() + WhiteKernel()), **NUMBER | {"output": "GPmean"}
+    ),
     # several models
+    "one_to_rest": Source(lambda: OneVsRestClassifier(_logistic())),
+    "bagging": Source(lambda: BaggingClassifier(_logistic(), 3, random_state=0)),
+    "voting_number": Source(
+        lambda: VotingRegressor([("a", Ridge()), ("b", LinearRegression())]), **NUMBER
+    ),
+    "stacking_number": Source(
+        lambda: StackingRegressor([("a", Ridge()), ("b", SVR())], cv=2), **NUMBER
+    ),
     "voting": Source(
         lambda: VotingClassifier(
             [("a", _logistic()), ("b", GaussianNB())], voting="soft", flatten_transform=False
@@ -179,6 +227,11 @@ NETS: dict[str, Source] = {
     ),
     "boosting": Source(
         lambda: GradientBoostingClassifier(n_estimators=3, max_depth=2, random_state=0)
+    ),
+    "ada_boost": Source(lambda: AdaBoostClassifier(n_estimators=3, random_state=0)),
+    "isolation": Source(
+        lambda: IsolationForest(n_estimators=3, random_state=0),
+        **NUMBER | {"method": "decision_function", "output": "scores"},
     ),
     "hist_boosting": Source(
         lambda: HistGradientBoostingRegressor(max_iter=3, max_leaf_nodes=4),
