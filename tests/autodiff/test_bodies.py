@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,9 @@ import onnx_ir as ir
 import pytest
 
 import portgrad
-from portgrad.autodiff import registry
+from portgrad.autodiff import gradient_graph, registry
 from portgrad.autodiff.bodies import expand
 from portgrad.errors import Unsupported
-from portgrad.graph.files import NetFiles
-from portgrad.graph.load import load
 
 HEAD = '<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>'
 X = np.array([[0.1, -0.2], [0.3, 0.5]], np.float32)
@@ -24,14 +23,38 @@ def proto(text: str) -> bytes:
     return onnx.parser.parse_model(HEAD + text).SerializeToString()
 
 
-@pytest.fixture
-def halves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unique of the runtime, with a body that gives one output, refuses one and leaves one."""
-    monkeypatch.setitem(registry._ENTRIES, ("com.microsoft", "Unique"), [])
+def _made_up(outputs: dict[str, str], function: Any) -> Iterator[None]:
+    """An operator of the tests' own, with a body."""
+    formal = onnx.defs.OpSchema.FormalParameter
+    schema = onnx.defs.OpSchema(
+        "MadeUp",
+        "com.microsoft",
+        1,
+        inputs=[formal("X", "tensor(float)")],
+        outputs=[formal(name, kind) for name, kind in outputs.items()],
+    )
+    onnx.defs.register_schema(schema)
+    registry.body("MadeUp", domain="com.microsoft")(function)
+    yield
+    del registry._ENTRIES["com.microsoft", "MadeUp"]
+    onnx.defs.deregister_schema("MadeUp", 1, "com.microsoft")
 
-    @registry.body("Unique", domain="com.microsoft")
-    def unique(op: Any, x: Any) -> Any:
-        return op.Mul(x, 2.0), None, Unsupported("counts are counted")
+
+@pytest.fixture
+def halves() -> Iterator[None]:
+    """An operator whose body gives one output, leaves one, and refuses one."""
+
+    def body(op: Any, x: Any) -> Any:
+        return op.Mul(x, 2.0), None, Unsupported("its noise has no slope")
+
+    outputs = {"Y": "tensor(float)", "I": "tensor(int64)", "C": "tensor(float)"}
+    yield from _made_up(outputs, body)
+
+
+@pytest.fixture
+def finite() -> Iterator[None]:
+    """An operator whose output has a size that only the run can tell."""
+    yield from _made_up({"Y": "tensor(float)"}, lambda op, x: op.Compress(x, op.Not(op.IsNaN(x))))
 
 
 def test_a_net_of_the_runtimes_operators_has_shapes_and_a_gradient() -> None:
@@ -64,43 +87,44 @@ def test_a_body_is_expanded_inside_a_branch() -> None:
 
 
 def test_outputs_that_a_body_leaves_are_computed_by_the_node_itself(halves: None) -> None:
-    text = "net (float[4] x) => (float[M] y, int64[M] i) { y, i, c = com.microsoft.Unique(x) }"
-    net = ir.from_proto(onnx.parser.parse_model(HEAD + text))
-    [node] = list(net.graph)
-    expand(net, [node])
-    assert [n.op_type for n in net.graph] == ["Mul", "Identity", "Unique"]
-    assert [(v.name, v.producer().op_type) for v in net.graph.outputs] == [
-        ("y", "Identity"),
-        ("i", "Unique"),
-    ]
+    text = "net (float[4] x) => (float[4] y, int64[M] i) { y, i, c = com.microsoft.MadeUp(x) }"
+    net = ir.from_proto(onnx.shape_inference.infer_shapes(onnx.parser.parse_model(HEAD + text)))
+    net.graph[0].outputs[2].type = ir.TensorType(ir.DataType.FLOAT)
+    expand(net, list(net.graph))
+    assert [n.op_type for n in net.graph] == ["Mul", "Identity", "MadeUp"]
+    made = {value.name: value.producer().op_type for value in net.graph.outputs}  # type: ignore[union-attr]
+    assert made == {"y": "Identity", "i": "MadeUp"}
 
 
 def test_an_output_that_a_body_refuses_has_the_reason(halves: None) -> None:
-    text = """net (float[4] x) => (float[M] z) {
-        y, i, c = com.microsoft.Unique(x) d = Cast<to = 1>(c) z = Mul(y, d) }"""
-    assert portgrad.load(proto(text)).description.inputs[0].differentiable
+    text = """net (float[4] x) => (float[4] z) {
+        [odd] y, i, c = com.microsoft.MadeUp(x) z = Mul(y, c) }"""
+    net = ir.from_proto(onnx.parser.parse_model(HEAD + text))
+    for value in net.graph.all_nodes():
+        for output in value.outputs:
+            output.type = ir.TensorType(
+                ir.DataType.INT64 if output.name == "i" else ir.DataType.FLOAT
+            )
+    with pytest.raises(Unsupported, match="its noise has no slope"):
+        gradient_graph(net, wrt=["x"], of=["z"])
+    assert gradient_graph(net, wrt=["x"], of=["y"]).warnings == ()
 
 
-def test_symbols_that_inference_makes_up_inside_a_body_mean_nothing_outside(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(registry._ENTRIES, ("com.microsoft", "ExpandDims"), [])
+def test_symbols_that_inference_makes_up_inside_a_body_mean_nothing_outside(finite: None) -> None:
+    text = "net (float[N] x) => (float[A] y) { y = com.microsoft.MadeUp(x) }"
+    net = ir.from_proto(onnx.parser.parse_model(HEAD + text))
+    expand(net, list(net.graph))
+    [made] = [v for node in net.graph for v in node.outputs if node.op_type == "Compress"]
+    assert made.shape is None or all(dim.value is None for dim in made.shape)  # type: ignore[union-attr]
 
-    @registry.body("ExpandDims", domain="com.microsoft")
-    def cut(op: Any, x: Any, axis: Any) -> Any:
-        return op.Compress(x, op.Not(op.IsNaN(x)))
 
-    text = """net (float[N] x, float[M] z) => (float[A] y) {
-        a = Compress(z, b) c = com.microsoft.ExpandDims(x, axis) y = Add(a, c) }"""
+def test_a_node_that_does_not_fit_its_operator_is_named() -> None:
+    text = """net (float[N, 4] x) => (float[N, M] y) {
+        [off] y = com.microsoft.FusedMatMul <transA = 1> (x, w) }"""
     model = onnx.parser.parse_model(HEAD + text)
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([True]), "b"))
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(0, np.int32), "axis"))
-    net = load(NetFiles(model.SerializeToString()))
-    expand(net, [node for node in net.graph if node.op_type == "ExpandDims"])
-    made = next(
-        v
-        for node in net.graph
-        for v in node.outputs
-        if node.op_type == "Compress" and v.name != "a"
-    )
-    assert made.shape is None or [d.value for d in made.shape] == [None]
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((3, 2), np.float32), "w"))
+    net = ir.from_proto(model)
+    net.graph.inputs[0].shape = ir.Shape([3, 4, 5, 6])
+    with pytest.raises(Unsupported, match="do not fit together") as refused:
+        expand(net, list(net.graph))
+    assert refused.value.where == "off"

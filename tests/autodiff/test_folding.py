@@ -59,3 +59,8 @@ def test_floats_are_left_to_the_runtime() -> None:
     op = _vocabulary()
     one = op.constant(np.ones(2))
     assert op.Add(one, one).value.producer() is not None
+
+
+def test_a_division_by_zero_is_left_to_the_runtime() -> None:
+    op = _vocabulary()
+    assert op.Div(op.ints(4), op.ints(0)).value.producer() is not None

@@ -17,7 +17,7 @@ from portgrad.autodiff.binding import Call, has_function_body, schema_of_node
 from portgrad.autodiff.emitter import schema_of
 from portgrad.autodiff.nesting import captures, with_inner
 from portgrad.autodiff.registry import Body, Result, Zero, lookup
-from portgrad.autodiff.sweep import UNSAID, explained, label
+from portgrad.autodiff.sweep import MALFORMED, UNSAID, explained, label
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import Unsupported
@@ -43,8 +43,9 @@ def expand(model: ir.Model, nodes: Iterable[ir.Node]) -> None:
     for count, node in enumerate(nodes):
         try:
             body = _body(node, model)
-        except Unsupported as error:
-            raise explained(error, node, None) from error
+        except (*MALFORMED, onnx.shape_inference.InferenceError) as error:
+            schema = schema_of_node(node, dict(model.graph.opset_imports))
+            raise explained(error, node, schema) from error
         prefix = f"{node.name or node.outputs[0].name}/body{count}/"
         graph, inner = node.graph or model.graph, list(body.graph)
         outer, ends = {str(v.name): v for v in _operands(node)}, list(body.graph.outputs)

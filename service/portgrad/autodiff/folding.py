@@ -25,4 +25,8 @@ def fold(
     known = [x.constant for x in operands if x is not None]
     if len(known) != len(operands) or any(x is None or x.dtype.kind not in "bi" for x in known):
         return None
-    return np.asarray(function(*known, **attributes))
+    try:
+        with np.errstate(all="raise"):
+            return np.asarray(function(*known, **attributes))
+    except ArithmeticError:  # a division by zero is the run's to refuse
+        return None

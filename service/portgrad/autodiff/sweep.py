@@ -26,6 +26,7 @@ from portgrad.autodiff.registry import (
 from portgrad.autodiff.tensor import Tensor, may_carry
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import Unsupported
+from portgrad.graph.check import tidy
 
 if TYPE_CHECKING:
     from portgrad.autodiff.codes import Codes
@@ -37,6 +38,9 @@ _MOVING = frozenset(
     "Cast CastLike Concat Dropout Expand Flatten Gather Identity ReduceMean ReduceSum Reshape "
     "Slice Split Squeeze Transpose Unsqueeze".split()
 )
+# What a rule or a body raises of a node that it refuses, or that no checker found to be malformed.
+# A TypeError is a rule's own fault and stays one.
+MALFORMED = (Unsupported, ArithmeticError, LookupError, RuntimeError, ValueError)
 _TYPELESS = "no rule is registered for it, and the type of what it computes is not known"
 
 
@@ -112,7 +116,7 @@ class Sweep:
                 results = rule(call if self.codes is None else self.codes.prepared(call, wanted))
                 found = zip(node.inputs, results, strict=True)
             self._spread(found, wanted)
-        except Unsupported as error:
+        except MALFORMED as error:
             raise explained(error, node, schema) from error
 
     def _choose(self, node: ir.Node, rule: Rule | Control | None) -> bool:
@@ -182,8 +186,11 @@ def label(node: ir.Node) -> str:
     return str(node.name or node.outputs[0].name)
 
 
-def explained(error: Unsupported, node: ir.Node, schema: Schema | None) -> Unsupported:
+def explained(error: Exception, node: ir.Node, schema: Schema | None) -> Unsupported:
     """The error with the node, the operator and its version in front of the reason."""
+    if not isinstance(error, Unsupported):
+        text = f"its operands and attributes do not fit together: {tidy(str(error))}"
+        error = Unsupported(text, remedy="Check the node against its operator.")
     if error.where is not None:
         return error
     version = f" (version {schema.since_version})" if schema is not None else ""
