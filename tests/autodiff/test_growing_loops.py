@@ -201,6 +201,56 @@ SCANNED = """
 """
 
 
+OPTIONAL = """
+    first = Optional(x)
+    last, kept = Loop(n, , x, first) <body = step
+        (int64 i, bool c, double[k] h, optional(double[k]) p)
+        => (bool d, double[k] g, optional(double[k]) q) {
+        d = Identity(c)
+        m = MatMul(w, h)
+        g = Tanh(m)
+        q = Optional(m)
+    }>
+    there = OptionalGetElement(kept)
+    y = Mul(there, last)
+"""
+
+
+OPTIONAL_LIST = f"""
+    one = SequenceConstruct(x)
+    first = Optional(one)
+    kept = Loop(n, , first) <body = step
+        (int64 i, bool c, optional(seq(double[k])) p) => (bool d, optional(seq(double[k])) q) {{
+        d = Identity(c)
+        l = OptionalGetElement(p)
+        h = SequenceAt(l, i)
+        m = Mul(h, x)
+        g = Tanh(m)
+        o = SequenceInsert(l, g)
+        q = Optional(o)
+    }}>
+    list = OptionalGetElement(kept)
+    {JOIN}
+"""
+NOTHING_AT_FIRST = """
+    v = MatMul(x, w)
+    first = Optional<type = double[k]>()
+    last, kept = Loop(n, , x, first) <body = step
+        (int64 i, bool c, double[k] h, optional(double[k]) p)
+        => (bool d, double[k] g, optional(double[k]) q) {
+        d = Identity(c)
+        m = Mul(v, h)
+        there = OptionalHasElement(p)
+        g = If(there) <
+            then_branch = yes () => (double[k] a) { e = OptionalGetElement(p) a = Mul(e, m) },
+            else_branch = no () => (double[k] b) { b = Tanh(m) }
+        >
+        q = Optional(g)
+    }>
+    y = Mul(last, last)
+"""
+
+
 @dataclass(frozen=True)
 class Net:
     """A net from x and w to y.
@@ -241,6 +291,10 @@ NETS = [
     Net("nested", NESTED, kept=1),  # the inner loop is run again, and carries the list
     Net("branches", BRANCHES, 4, kept=1),
     Net("scanned", SCANNED),
+    *(Net("optional", OPTIONAL, trips, kept=1) for trips in (0, 3)),
+    Net("optional of a list", OPTIONAL_LIST, kept=1),
+    # What is in an optional may have any shape, and so may the tensor that is made of it.
+    *(Net("nothing at first", NOTHING_AT_FIRST, trips, kept=2) for trips in (0, 3)),
 ]
 
 

@@ -3,7 +3,8 @@
     a stack      of a tensor that keeps its shape: one more slice on each iteration
     a list       of a tensor that may change it: a sequence that grows by one on each iteration
     a long list  of a sequence: the elements of all iterations in one sequence, with the place
-                 where those of each iteration begin, and their number
+                 where those of each iteration begin, and their number; likewise what an
+                 optional holds
 
 The reverse body is written first, with values that nothing computes yet. The forward node is then
 rebuilt to compute those that it reads.
@@ -179,22 +180,67 @@ class LongList(Kept):
 
 
 class Optional(Kept):
-    """An optional inside a body, which nothing keeps."""
+    """An optional inside a body: a long list of what is there, and whether anything is."""
 
-    def __init__(self, inside: ir.Value) -> None:
-        self._placeholder = ir.Value(name=inside.name, type=inside.type)
+    def __init__(self, op: Vocabulary, inside: ir.Value, kind: ir.OptionalType) -> None:
+        self._inside, self._kind = inside, kind
+        element = kind.elem_type
+        self._of_tensors = isinstance(element, ir.TensorType)
+        listed = ir.SequenceType(element) if self._of_tensors else element
+        self._list = ir.Value(name=op.fresh("starts"), type=listed)
+        count = ir.Value(type=ir.TensorType(ir.DataType.INT64))
+        self._begin, self._count = Stack(op, count, []), Stack(op, count, [])
+        self._there = Stack(op, ir.Value(type=ir.TensorType(ir.DataType.BOOL)), [])
 
-    def read(self, op: Vocabulary, _at: Tensor) -> Tensor:
-        """A value that nothing computes, right if nobody looks at it."""
-        return op.wrap(self._placeholder)
+    def read(self, op: Vocabulary, at: Tensor) -> Tensor:
+        """The optional of an iteration."""
+        begin, count = self._begin.read(op, at), self._count.read(op, at)
+        everything = op.wrap(self._list)
 
-    def write(self, _forward: Rebuilt) -> None:
-        """Refuse, where it is looked at."""
-        if _is_read(self._placeholder):
-            raise Unsupported(
-                f"its state {self._placeholder.name!r} is an optional that the body reads",
-                remedy="Give the loop a tensor and a boolean in place of the optional.",
-            )
+        def present(op: Vocabulary) -> list[Tensor]:
+            if self._of_tensors:
+                return [op.Optional(op.SequenceAt(everything, begin))]
+            return [op.Optional(op.stretch(everything, begin, count))]
+
+        return op.branch(self._there.read(op, at), present, self._absent)[0]
+
+    def _absent(self, op: Vocabulary) -> list[Tensor]:
+        kind = ir.AttrTypeProto("type", ir.TypeAndShape(self._kind.elem_type, None))
+        return op.call("Optional", [], {"type": kind}, [ir.Value(type=self._kind)])
+
+    def write(self, forward: Rebuilt) -> None:
+        """One more state, which grows by what is there, and three numbers."""
+        if not _is_read(self._list):
+            return
+        grown = forward.grow(self._list, self._grown)
+        forward.stack(lambda inner: inner.SequenceLength(grown), self._begin.stacked)
+        forward.stack(self._counted, self._count.stacked)
+        forward.stack(
+            lambda inner: inner.OptionalHasElement(inner.wrap(self._inside)), self._there.stacked
+        )
+
+    def _grown(self, op: Vocabulary, made: Tensor) -> Tensor:
+        inside = op.wrap(self._inside)
+
+        def longer(op: Vocabulary) -> list[Tensor]:
+            element = op.OptionalGetElement(inside)
+            if self._of_tensors:
+                return [op.SequenceInsert(made, element)]
+            return [op.extend(made, element)]
+
+        return op.branch(op.OptionalHasElement(inside), longer, lambda op: [op.Identity(made)])[0]
+
+    def _counted(self, op: Vocabulary) -> Tensor:
+        inside = op.wrap(self._inside)
+
+        def length(op: Vocabulary) -> list[Tensor]:
+            if self._of_tensors:
+                return [op.Identity(op.index(1))]
+            return [op.SequenceLength(op.OptionalGetElement(inside))]
+
+        there = op.OptionalHasElement(inside)
+        [count] = op.branch(there, length, lambda op: [op.Identity(op.index(0))])
+        return count
 
 
 def keep(op: Vocabulary, inside: ir.Value, shape: Dims | None, *, steady: bool) -> Kept:
@@ -202,7 +248,7 @@ def keep(op: Vocabulary, inside: ir.Value, shape: Dims | None, *, steady: bool) 
     if isinstance(inside.type, ir.SequenceType):
         return LongList(op, inside)
     if isinstance(inside.type, ir.OptionalType):
-        return Optional(inside)
+        return Optional(op, inside, inside.type)
     return Stack(op, inside, shape) if steady else List(op, inside, shape)
 
 
