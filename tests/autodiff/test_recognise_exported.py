@@ -26,6 +26,7 @@ _KERAS = {"LayerNormalization": 1, "RMSNormalization": 1, "Gelu": 1}
 FOUND = {
     "torch_dynamo/norms": _NORMS,
     "torch_script/norms": _NORMS,
+    "torch_script/norms_16": _NORMS | {"LayerNormalization": 1, "Gelu": 2},
     "torch_dynamo/llama": _LLAMA,
     "torch_script/llama": _LLAMA,
     "torch_dynamo/llama_eager": _LLAMA,

@@ -276,6 +276,12 @@ SOURCES = {
         exporters=("torch_dynamo",),
         opset=23,
     ),
+    "norms_16": Source(
+        lambda: Norms(WrittenOut()),
+        lambda: _x(5, 8),
+        exporters=("torch_script",),
+        opset=16,
+    ),
     "modules": Source(
         lambda: nn.Sequential(nn.Linear(8, 8), WrittenOut(), Attention(), WrittenOut()),
         lambda: _x(5, 8),

@@ -26,8 +26,14 @@ def mul(op: Op, ct: Tensor, a: Tensor, b: Tensor) -> Pair:
 
 @broadcasting("Div", kink="infinite where the divisor is 0; NaN by a divisor of 0 under 0")
 def div(op: Op, ct: Tensor, a: Tensor, b: Tensor, *, y: Tensor, chosen: bool) -> Pair:
-    ct_a = op.times_slope(ct, op.Reciprocal(b)) if chosen else ct / b
+    ct_a = op.times_slope(ct, op.Reciprocal(b)) if chosen and _may_be_zero(op, b) else ct / b
     return ct_a, -(op.times_slope(ct_a, y) if chosen else ct_a * y)
+
+
+def _may_be_zero(op: Op, b: Tensor) -> bool:
+    """Not the depth that the scores of attention are divided by before a mask chooses from them."""
+    known = op.fixed(b)
+    return known is None or not known.all()
 
 
 @broadcasting("Mod", kink="as between the jumps")
