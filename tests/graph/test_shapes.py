@@ -81,6 +81,14 @@ def test_the_operand_is_still_checked_against_the_declared_output() -> None:
     assert "`g`" in (caught.value.where or "")
 
 
+def test_what_a_converter_of_classical_models_declares_is_not_believed() -> None:
+    text = """<ir_version: 10, opset_import: ["" : 21, "ai.onnx.ml" : 3]>
+    net (float[N, 4] x) => (float[N, 4] y) {
+        y = ai.onnx.ml.LinearRegressor<coefficients = [1.0, 2.0, 3.0, 4.0]>(x) }"""
+    net = load(NetFiles(onnx.parser.parse_model(text).SerializeToString()))
+    assert [str(size) for size in net.graph.outputs[0].shape or ()] == ["N", "1"]
+
+
 def test_groups_run_as_one_batch() -> None:
     net = loaded(
         "(float[1, 4, 5] x, float[4] s) => (float[1, 4, 5] z) { " + GROUPS + " z = Relu(y) }", 21

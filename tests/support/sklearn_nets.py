@@ -137,7 +137,7 @@ TOWNS = ["oslo", "bern", "riga"]
 def _fitting_data(name: str) -> tuple[Any, np.ndarray]:
     """Features and targets.
 
-    `two` or `three` classes, `named` ones, `holes` in the features; a `number` or a pair of
+    `two`, `three` or `four` classes, `named` ones, `holes` in the features; a `number` or a pair of
     `numbers` to predict; a `table` with a column of text; `texts` alone.
     """
     if name == "texts":
@@ -156,6 +156,8 @@ def _fitting_data(name: str) -> tuple[Any, np.ndarray]:
     x, y = datasets.load_iris(return_X_y=True)
     if name == "two":
         x, y = x[50:], y[50:] - 1
+    if name == "four":
+        y = y + (x[:, 0] > 6)
     if name == "holes":
         x[::7, 1] = np.nan
     return (x, np.array(["setosa", "versicolor", "virginica"])[y]) if name == "named" else (x, y)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
+from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA, KernelPCA
 from sklearn.discriminant_analysis import (
     LinearDiscriminantAnalysis,
@@ -88,6 +89,7 @@ NETS: dict[str, Source] = {
     "linear_pairs": Source(LinearRegression, **NUMBER | {"data": "numbers"}),
     "ridge_double": Source(Ridge, **NUMBER, double=True),
     "ridge_scores": Source(RidgeClassifier, **SCORES),
+    "partial_squares": Source(PLSRegression, **NUMBER),  # its output is declared too wide
     "tweedie": Source(lambda: TweedieRegressor(power=0, link="log"), **NUMBER),
     "sgd_log": Source(
         lambda: make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0))
@@ -101,6 +103,7 @@ NETS: dict[str, Source] = {
     "howto": Source(lambda: make_pipeline(StandardScaler(), LogisticRegression())),
     # support vectors
     "svc_rbf": Source(lambda: SVC(random_state=0), **SCORES),
+    "svc_pairs": Source(lambda: SVC(decision_function_shape="ovo", C=3.0), "four", **SCORES),
     "svc_two": Source(lambda: SVC(random_state=0), "two", **SCORES, both=True),
     "svc_poly": Source(lambda: SVC(kernel="poly", coef0=1.0), "two", **SCORES, both=True),
     "svc_sigmoid": Source(lambda: SVC(kernel="sigmoid", gamma=0.01), "two", **SCORES, both=True),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 import onnx
 from onnx import helper
 
-from portgrad.graph import arithmetic, elements, walk
+from portgrad.graph import arithmetic, classical, elements, walk
 from portgrad.graph.check import guarded
 
 
@@ -70,16 +70,33 @@ def infer(model: onnx.ModelProto) -> onnx.ModelProto:
         InvalidNet: `shape_inference_failed`, naming the node where onnx does.
     """
     forget(model)
-    if "STFT" in _spell_out_defaults(model):
-        _forget_promises(model)  # exporters write down what onnx's inference got wrong
+    spelled = _spell_out_defaults(model)
+    checked = _unpromising(model) if "STFT" in spelled or _of_classical_models(model) else model
     guarded(
-        lambda: inferred(model),
-        model,
+        lambda: inferred(checked),
+        checked,
         code="shape_inference_failed",
         what="The types or shapes of the net contradict each other.",
         remedy="Check the named node's operands against its operator, and export the net again.",
     )
     return _without_promises(model)
+
+
+def _of_classical_models(model: onnx.ModelProto) -> bool:
+    """Whether skl2onnx or the like wrote it, which import the domain even where it is not used."""
+    return any(entry.domain == classical.DOMAIN for entry in model.opset_import)
+
+
+def _unpromising(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy that declares no shapes of outputs.
+
+    Exporters write down what onnx's inference got wrong, or guess: skl2onnx gives what a
+    PLSRegression predicts as many columns as it has features.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    _forget_promises(copy)
+    return copy
 
 
 def promised(model: onnx.ModelProto) -> dict[str, tuple[int | str | None, ...]]:
