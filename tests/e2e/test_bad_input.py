@@ -44,9 +44,12 @@ twins (float[2] x) => (float[2] y) <float[2] "a.b" = {1,2}, float[2] "a/b" = {3,
   y = Add(z, "a/b")
 }""")
 RULELESS = net("""
-ruleless (float[2,2] x) => (float[2,2] y) {
+ruleless (float[2,2] x) => (float[2,2] y)
+  <int64[2] axes = {0,1}, int32[1,1,2,2] mask = {1,1,1,1}> {
   before = Tanh(x)
-  [inverse] between = com.microsoft.Inverse(before)
+  image = Unsqueeze(before, axes)
+  [masked] pooled = com.microsoft.MaxpoolWithMask<kernel_shape = [1, 1]>(image, mask)
+  between = Squeeze(pooled, axes)
   y = Tanh(between)
 }""", domain=', "com.microsoft" : 1')  # fmt: skip
 NAMES = ("layers", "twins", "ruleless")
@@ -177,8 +180,9 @@ ROWS = {
         "application/octet-stream", JSON, "application/octet-stream",
         headers={"Content-Type": JSON}),
     # Operators without a rule.
-    "no rule": call({"data": [[1, 2], [3, 4]]}, 422, "unsupported_operator", "inverse",
-        "an operator with a derivative", "com.microsoft.Inverse", "before it", on="ruleless"),
+    "no rule": call({"data": [[1, 2], [3, 4]]}, 422, "unsupported_operator", "masked",
+        "an operator with a derivative", "com.microsoft.MaxpoolWithMask", "before it",
+        on="ruleless"),
     # Data.
     "wrong dtype": data({"input": float32([1, 2], "AACAPwAAAEA=") | {"dtype": "float16"},
         "label": [1]}, 400, "invalid_array", "input", "4 bytes for float16", "8 bytes", "Send"),
