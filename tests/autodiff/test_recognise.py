@@ -181,3 +181,26 @@ def test_near_misses(miss: Written) -> None:
         check_adjoint(miss.case(), step=STEP, tolerance=ADJOINT)
         assert found == []
         assert compiled(miss.model(np.float32), miss.operands)[1] == []
+
+
+@pytest.mark.parametrize("before", ["l = Sqrt(x)", "l = Log(x)"])
+@pytest.mark.parametrize("slope", ["d", "l"])
+def test_rows_of_a_norm_that_a_where_leaves_out(before: str, slope: str) -> None:
+    """They are infinite, or have an infinite slope before the norm: their gradient is 0."""
+    net = onnx.parser.parse_model(
+        '<ir_version: 10, opset_import: ["": 21]> net (float[2, 3] x, bool[2, 1] keep) => '
+        "(float[2, 3] y) { two = Constant<value = float {2.0}>() "
+        "last = Constant<value_ints = [-1]>() "
+        "zero = Constant<value = float {0.0}>() eps = Constant<value = float {0.01}>() "
+        f"{before} m = ReduceMean(l, last) d = Sub(l, m) p = Pow({slope}, two) "
+        f"v = ReduceMean(p, last) e = Add(v, eps) s = Sqrt(e) n = Div({slope}, s) "
+        "y = Where(keep, n, zero) }"
+    )
+    net = onnx.shape_inference.infer_shapes(net, strict_mode=True, data_prop=True)
+    graph, found = compiled(net, ["x"])
+    assert found == []
+    x = np.array([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]], np.float32)
+    feeds = {"x": x, "keep": np.array([[False], [True]]), "seed/y": np.ones_like(x) * x}
+    [gradient] = runner(graph)(feeds)
+    assert not gradient[0].any()
+    assert np.isfinite(gradient).all()

@@ -125,11 +125,7 @@ class Sweep:
         Their cotangent is an exact 0 then. It stays one through operators that work element by
         element or move elements, so the operands of these are chosen from too.
         """
-        chosen = any(value in self._chosen for value in node.outputs)
-        pointwise = isinstance(rule, Rule) and rule.signature.loose
-        if node.op_type == "Where" or (chosen and (pointwise or node.op_type in _MOVING)):
-            self._chosen.update(value for value in node.inputs if value is not None)
-        return chosen
+        return chosen_from(node, rule, self._chosen)
 
     def _spread(
         self, found: Iterable[tuple[ir.Value | None, Cotangent]], wanted: set[ir.Value]
@@ -173,6 +169,21 @@ def _unsaid(node: ir.Node, cotangents: list[Tensor | None]) -> Zero | Refused:
         return found
     default = f"no derivative is built through its output {node.outputs[index].name!r}"
     return Refused(found or default)
+
+
+def chosen_from(node: ir.Node, entry: object, chosen: set[ir.Value]) -> bool:
+    """Whether some of a node's outputs are chosen from; if that passes on, its operands are too.
+
+    Args:
+        node: the node.
+        entry: what is registered of its operator.
+        chosen: the values that are chosen from, which grows.
+    """
+    some = any(value in chosen for value in node.outputs)
+    pointwise = isinstance(entry, Rule) and entry.signature.loose
+    if node.op_type == "Where" or (some and (pointwise or node.op_type in _MOVING)):
+        chosen.update(value for value in node.inputs if value is not None)
+    return some
 
 
 def described(node: ir.Node) -> str:

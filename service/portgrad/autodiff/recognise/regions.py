@@ -8,9 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from portgrad.autodiff.binding import schema_of_node
 from portgrad.autodiff.infer import dims_of
 from portgrad.autodiff.recognise.forms import FORMS, REACH, SIGNS, Form
 from portgrad.autodiff.recognise.patterns import Found
+from portgrad.autodiff.registry import Entry, lookup
+from portgrad.autodiff.sweep import chosen_from
 from portgrad.autodiff.vocabulary import Vocabulary
 
 _DTYPES = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE})
@@ -49,10 +52,14 @@ def recognise(
     made: list[StandIn] = []
     taken: set[ir.Node] = set()
     signs = _signs(op.graph)
+    left_out: set[ir.Value] = set()
     for root in nodes:
+        chosen = chosen_from(root, _registered(op, root), left_out)
         if root in taken or root not in signs:
             continue
         for form, found in _matches(root, signs[root], asked):
+            if chosen and found.axes is not None:
+                continue  # a norm's rule has no number for infinite rows, which may be left out
             operands = _operands(op, found)
             if operands is not None:
                 taken |= found.nodes
@@ -60,6 +67,11 @@ def recognise(
                 _divide(op, found)
                 break
     return made
+
+
+def _registered(op: Vocabulary, node: ir.Node) -> Entry | None:
+    schema = schema_of_node(node, {"": op.opset})
+    return None if schema is None else lookup(node.domain, node.op_type, schema.since_version)
 
 
 def _signs(graph: ir.Graph) -> dict[ir.Node, dict[str, int]]:
