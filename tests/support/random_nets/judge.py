@@ -10,6 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from portgrad.autodiff import gradient_graph
+from portgrad.graph import walk
 from support.double import runner
 from support.random_nets.calls import typed
 from support.random_nets.net import Net
@@ -92,6 +93,10 @@ class Point:
         net = self._net
         model = gradient_graph(net.model(), wrt=net.wrt, of=net.of, seeds=net.seeds).model
         graph = ir.to_proto(model)
+        for node in walk.all_nodes(graph):
+            node.ClearField(
+                "name"
+            )  # onnxruntime wants them to be unique, as the service makes them
         given = zip(net.of, self._seeds, strict=True)
         feeds = {**net.ports, **{f"seed/{n}": x for n, x in given if n in net.seeds}}
         return runner(graph, engine=net.kind.engine)(typed(graph, feeds))
