@@ -16,7 +16,7 @@ from onnx.backend.test.case.node import collect_testcases
 from portgrad.graph import NetFiles, load
 from portgrad.graph.nothing import HYPER_PARAMETERS
 from support.double import Arrays
-from support.operators import DIFFERENTIABLE
+from support.operators import DIFFERENTIABLE, OTHERS
 
 T = onnx.TensorProto
 NARROW = {T.FLOAT, T.FLOAT16, T.BFLOAT16}
@@ -74,7 +74,7 @@ class NodeCase:
 
 @functools.cache
 def node_cases() -> dict[str, list[NodeCase]]:
-    """All cases of one differentiable operator with floats in and out, by operator.
+    """All cases of one operator with floats in and out, by operator.
 
     Left out are what ONNX calls `_expanded`, function bodies in place of the operator, and values
     that are not tensors.
@@ -82,7 +82,7 @@ def node_cases() -> dict[str, list[NodeCase]]:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # ONNX makes its data anew, overflows included
         collected = collect_testcases(None)
-    found: dict[str, list[NodeCase]] = {op: [] for op in DIFFERENTIABLE}
+    found: dict[str, list[NodeCase]] = {op: [] for op in (*DIFFERENTIABLE, *OTHERS)}
     for case in collected:
         node = case.model.graph.node[0]
         if node.op_type in found and _plain(case.name, case.model.graph):
@@ -94,8 +94,8 @@ def node_cases() -> dict[str, list[NodeCase]]:
 
 def _plain(name: str, graph: onnx.GraphProto) -> bool:
     tensors = all(v.type.HasField("tensor_type") for v in (*graph.input, *graph.output))
-    default = len(graph.node) == 1 and graph.node[0].domain in ("", "ai.onnx")
-    return tensors and default and not name.endswith("_expanded")
+    alone = len(graph.node) == 1 and graph.node[0].domain in ("", "ai.onnx", "ai.onnx.ml")
+    return tensors and alone and not name.endswith("_expanded")
 
 
 def elem_types(values: Iterable[onnx.ValueInfoProto]) -> dict[str, int]:
@@ -159,7 +159,7 @@ def _widen_attributes(node: onnx.NodeProto, to: int) -> None:
     for attribute in node.attribute:
         if attribute.name in _DTYPES and attribute.i in NARROW:
             attribute.i = to
-        if attribute.name == "value" and attribute.t.data_type in NARROW:
+        if attribute.type == onnx.AttributeProto.TENSOR and attribute.t.data_type in NARROW:
             attribute.t.CopyFrom(_in_dtype(attribute.t, to))
 
 

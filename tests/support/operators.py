@@ -27,6 +27,8 @@ DIFFERENTIABLE = tuple(
     Where
     """.split()
 )
+# Whose gradient is zero, or comes through a body, and of which ONNX has node cases between floats.
+OTHERS = tuple("ArrayFeatureExtractor Binarizer Ceil Floor Hardmax Round Sign TreeEnsemble".split())
 _SUCCESSORS = {"Scatter": "ScatterElements", "Upsample": "Resize"}
 _NEWEST = 28
 
