@@ -68,6 +68,9 @@ def exported(source: Source) -> Exported:
             options=inside | ({id(pipeline): named} if named else {}),
             target_opset={"": source.opset, "ai.onnx.ml": 3},
         )
+    imports = sorted(model.opset_import, key=lambda entry: entry.domain)
+    del model.opset_import[:]  # in an order of its own in each process
+    model.opset_import.extend(imports)
     return Exported(model, _sample(source, pipeline))
 
 
