@@ -131,6 +131,9 @@ REFUSED = [
         },
         "1 classes",
     ),
+    ("Normalizer", {"norm": "L3"}, "'L3' is not"),
+    ("LinearRegressor", {"coefficients": [1.0, 2.0], "targets": -2}, "no -2 rows"),
+    ("FeatureVectorizer", {"inputdimensions": [-2]}, "negative dimensions"),
     ("Scaler", {"scale": [1.0, 2.0]}, "2 scales and 0 offsets"),
     ("FeatureVectorizer", {"inputdimensions": [1, 2]}, "1 operands and 2"),
 ]  # fmt: skip

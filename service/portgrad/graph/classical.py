@@ -72,7 +72,9 @@ def _tensor(element: int, shape: Sequence[Dim] | None) -> onnx.TypeProto:
 
 
 def _rows(context: Context, columns: Dim) -> onnx.TypeProto:
-    """Floats, a row for each example; a vector is one example."""
+    """Floats, a row for each example; a vector is one example. An absurd size is not known."""
+    if isinstance(columns, int) and columns < 0:
+        columns = None
     return _tensor(TensorProto.FLOAT, [_examples(context), columns])
 
 

@@ -75,6 +75,8 @@ def _imputed(op: Op, x: Tensor, values: Sequence[float]) -> Tensor:
 def normalizer(op: Op, x: Tensor, *, norm: str) -> Tensor:
     if x.rank not in {None, 1, 2}:
         raise Unsupported(f"it takes a row or rows of features, not {x.shape}")
+    if norm not in {"MAX", "L1", "L2"}:
+        raise Unsupported(f"its norm {norm!r} is not known")
     rows = _to_float(op, x)
     if norm == "MAX":
         most = op.ReduceMax(rows, [-1])
