@@ -178,6 +178,11 @@ _SVM = [
         for kind in _KERNELS
     ),
     _row(
+        "SVMRegressor", _x(2, 3), id="RBF-narrow", coefficients=_floats(4), rho=[0.3],
+        n_supports=4, kernel_type="RBF", kernel_params=[4.0, 0.0, 3.0],
+        support_vectors=[*(_x(2, 3).ravel() + 0.3).tolist(), *[3.0] * 3, *[-3.0] * 3],
+    ),
+    _row(
         "SVMRegressor", _x(2, 3), id="square", coefficients=_floats(4), rho=[0.3], n_supports=4,
         kernel_type="POLY", kernel_params=[0.5, 1.0, 2.0], support_vectors=_floats(12, seed=8),
     ),

@@ -23,7 +23,8 @@ from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
 
 Floats = Sequence[float] | None
-_COST = "RBF holds a difference for each example, support vector and feature"
+_COST = "RBF far from the vectors' centre: a difference for each example, vector and feature"
+_NEAR = 30.0  # γ d², up to which a float32 keeps 1e-5 of a kernel's value
 _KINK = "probabilities: between the jumps of the number of steps; PROBIT: infinite at 0 and 1"
 _OUTLIER = Zero("it says 1 or -1 (one_class), which is piecewise constant, so its gradient is zero")
 
@@ -120,9 +121,7 @@ def _kernel(op: Op, x: Tensor, vectors: np.ndarray, kind: str, parameters: Float
     x = rows(op, x, vectors.shape[1])
     gamma, coef0, degree = (*(float(p) for p in parameters or (0.0, 0.0, 0.0)),)[:3]
     if kind == "RBF":
-        # As a difference, since |x|² - 2 x·v + |v|² cancels where x is near to v.
-        away = op.unsqueeze(x, 1) - op.constant(vectors[None])
-        return op.Exp(op.reduce_sum(away * away, [2], keepdims=False) * -gamma)
+        return op.Exp(_distances(op, x, vectors, gamma) * -gamma)
     if kind == "LINEAR":
         return product(op, x, vectors, ())
     inner = product(op, x, vectors, ()) * gamma + coef0
@@ -131,3 +130,21 @@ def _kernel(op: Op, x: Tensor, vectors: np.ndarray, kind: str, parameters: Float
     if kind != "POLY":
         raise Unsupported(f"its kernel_type {kind!r} is not known")
     return inner**degree
+
+
+def _distances(op: Op, x: Tensor, vectors: np.ndarray, gamma: float) -> Tensor:
+    """The square of the distance of each row to each support vector.
+
+    |x|² - 2 x·v + |v|² about the vectors' centre takes one product, and errs by a rounding of its
+    terms. These are small times gamma where the vectors are near to each other. Where they are not,
+    it would cancel, and the squares of all differences are added, as the runtime does.
+    """
+    centre = vectors.mean(axis=0)
+    around = vectors - centre
+    squares = (around * around).sum(axis=1)
+    if abs(gamma) * squares.max() < _NEAR:
+        moved = x - op.constant(centre)
+        own = op.reduce_sum(moved * moved, [1])
+        return product(op, moved, around * -2.0, squares.tolist()) + own
+    away = op.unsqueeze(x, 1) - op.constant(vectors[None])
+    return op.reduce_sum(away * away, [2], keepdims=False)
