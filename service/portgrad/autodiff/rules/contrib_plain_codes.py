@@ -8,18 +8,13 @@ from typing import Any
 import onnx_ir as ir
 
 from portgrad.autodiff.composed import pull_back
-from portgrad.autodiff.registry import Cotangents, refuse, shaped, straight_through, zero
+from portgrad.autodiff.registry import Cotangents, shaped, straight_through, zero
 from portgrad.autodiff.rules import quantised_products
 from portgrad.autodiff.rules.in_numbers import DOMAIN, WARNING
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 
 zero("MatMulInteger16", "NhwcMaxPool", domain=DOMAIN, warning=WARNING)
-refuse(
-    "DynamicQuantizeLSTM",
-    domain=DOMAIN,
-    because="not built: export an LSTM, with its weights behind DequantizeLinear",
-)
 
 
 @shaped("MatMulInteger16", domain=DOMAIN)
