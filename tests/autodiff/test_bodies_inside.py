@@ -7,9 +7,10 @@ import onnx
 import pytest
 
 import portgrad
-from portgrad.autodiff import registry
+from portgrad.autodiff import gradient_graph, registry
 from portgrad.autodiff.registry import Refused
 from portgrad.errors import Unsupported
+from portgrad.graph import NetFiles, load
 
 HEAD = '<ir_version: 11, opset_import: ["": 23]>'
 ROTATED = f"""{HEAD}
@@ -71,3 +72,21 @@ def test_an_obstacle_inside_a_branch_is_described(monkeypatch: pytest.MonkeyPatc
     np.testing.assert_array_equal(net.gradient(data, wrt="z")["z"], [1.0, 1.0])
     with pytest.raises(Unsupported, match=r"Relu .* it is made to have none"):
         net.gradient(data, wrt="x")
+
+
+def test_names_inside_the_subgraphs_of_a_body_occur_once() -> None:
+    text = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
+    net (float[1, 3, 4] q, float[1, 3, 4] k, float[1, 3, 4] v) => (float[1, 3, 4] y) {
+        p, s = com.microsoft.LinearAttention
+            <q_num_heads = 2, kv_num_heads = 2, update_rule = "linear">(q, k, v)
+        y, t = com.microsoft.LinearAttention
+            <q_num_heads = 2, kv_num_heads = 2, update_rule = "linear">(p, k, v)
+    }"""
+    net = load(NetFiles(onnx.parser.parse_model(text).SerializeToString()))
+    graph = gradient_graph(net, wrt=["q"], of=["y"]).model.graph
+    nodes = list(graph.all_nodes())
+    assert sum(node.op_type == "Scan" for node in nodes) >= 2
+    values = [v.name for node in nodes for v in node.outputs if v.name]
+    assert len(values) == len(set(values))
+    called = [(id(node.graph), node.name) for node in nodes if node.name]
+    assert len(called) == len(set(called))
