@@ -208,7 +208,16 @@ def _standard(node: ir.Node, model: ir.Model) -> ir.Model:
             remedy="Give the ports of the net fixed sizes where they do not vary.",
         )
     _carry_constants(inlined.graph)
-    return _inferred(inlined)
+    try:
+        return _inferred(inlined)
+    except onnx.shape_inference.InferenceError:
+        # What onnx infers of the operator itself can be wrong (the scores of an Attention some of
+        # whose sizes are symbolic): then the body alone is believed.
+        for value in node.outputs:
+            value.shape = None
+        for info in inlined.graph.output:
+            info.type.tensor_type.ClearField("shape")
+        return _inferred(inlined)
 
 
 def _inferred(body: onnx.ModelProto) -> ir.Model:
