@@ -48,8 +48,9 @@ class Obstacle:
     """A node that has no derivative here on a path from a target to an output.
 
     Attributes:
-        node: its name, or its first output where it has none.
-        operator: its domain and name.
+        node: its name, or its first output where it has none; "" where it is the ports, of which
+            none is floating.
+        operator: its domain and name, or "".
         reason: why, as a sentence.
         remedy: what to do.
         blocks: the targets whose gradient needs it.
@@ -108,7 +109,7 @@ def _obstacles(
     model: ir.Model, wrt: Sequence[str], of: Sequence[str], quantized: Quantized
 ) -> tuple[list[Obstacle], tuple[str, ...]]:
     """Compile; cut the net at the node that is refused; again, until nothing is refused."""
-    found: list[Obstacle] = []
+    found = list(_nothing(wrt, of))
     while wrt and of:
         try:
             return found, gradient_graph(model, wrt=wrt, of=of, quantized=quantized).warnings
@@ -119,6 +120,16 @@ def _obstacles(
                 break
             _cut(model.graph, node)
     return found, ()
+
+
+def _nothing(wrt: Sequence[str], of: Sequence[str]) -> Iterable[Obstacle]:
+    """What a net lacks for a gradient that nobody asked for in other words."""
+    if not of:
+        reason = "No output port is floating, so there is nothing to take the gradient of."
+        yield Obstacle("", "", reason, "Name an inner value that is (`of`).", tuple(wrt))
+    if not wrt:
+        reason = "No input port or parameter can have a gradient: none of them is floating data."
+        yield Obstacle("", "", reason, "Ask for an inner value that is (`wrt`).", ())
 
 
 def _culprit(graph: ir.Graph, where: str | None) -> ir.Node | None:

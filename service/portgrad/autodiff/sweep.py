@@ -211,7 +211,7 @@ def explained(error: Exception, node: ir.Node, schema: Schema | None) -> Unsuppo
         where=label(node),
         expected="an operator with a derivative on every path from wrt to the outputs",
         found=f"{node.domain or 'ai.onnx'}.{node.op_type}",
-        remedy=error.remedy or "Ask for targets after this node, or for values before it.",
+        remedy=error.remedy or "Ask for targets after it (`wrt`), or for values before it (`of`).",
     )
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from portgrad.autodiff.survey import Survey
+from portgrad.autodiff.survey import Survey, Used
 from portgrad.errors import PortgradError
 from portgrad_client import PortgradError as ServiceError
 
@@ -42,21 +42,27 @@ def gradients(console: Console, found: Mapping[str, Array], warnings: Sequence[s
 def survey(console: Console, title: str, found: Survey) -> None:
     """What a net is made of, what stands in the way of its gradient, what would surprise."""
     nodes = sum(used.count for used in found.operators)
-    console.print(f"[bold]{escape(title)}[/]  {nodes} nodes")
+    console.print(f"[bold]{escape(title)}[/]  {nodes} {'node' if nodes == 1 else 'nodes'}")
     table = Table(_names("operator"), "version", "nodes", "gradient", "note")
     for used in found.operators:
-        note = "; ".join(part for part in (used.note, used.cost) if part)
-        version = "" if used.version is None else str(used.version)
-        table.add_row(used.operator, version, str(used.count), used.gradient, escape(note))
+        table.add_row(
+            used.operator.removeprefix("ai.onnx."),
+            "" if used.version is None else str(used.version),
+            str(used.count),
+            used.gradient,
+            escape(_remark(used)),
+        )
     console.print(table)
     for obstacle in found.obstacles:
         console.print(f"[bold red]in the way[/] {escape(obstacle.reason)}")
-        console.print(f"  [dim]blocks[/]   {escape(', '.join(obstacle.blocks))}")
+        if obstacle.blocks:
+            console.print(f"  [dim]blocks[/]   {escape(', '.join(obstacle.blocks))}")
         console.print(f"  [dim]remedy[/]   {escape(obstacle.remedy)}")
     for warning in found.warnings:
         console.print(f"[yellow]warning[/] {escape(warning)}")
     if not found.obstacles:
-        console.print("Every floating input port and parameter has a gradient.")
+        zeros = "; the warnings say where it is zero" if found.warnings else ""
+        console.print(f"Nothing stands in the way of the gradient{zeros}.")
 
 
 def problem(console: Console, error: PortgradError | ServiceError) -> None:
@@ -65,6 +71,12 @@ def problem(console: Console, error: PortgradError | ServiceError) -> None:
     for field in ("where", "expected", "found", "remedy"):
         if sentence := getattr(error, field):
             console.print(f"  [dim]{field:<8}[/] {escape(sentence)}")
+
+
+def _remark(used: Used) -> str:
+    """What is to be known of an operator, without what is told of its nodes below the table."""
+    note = "" if used.gradient in ("zero", "refused") else used.note
+    return "; ".join(part for part in (note, used.cost) if part)
 
 
 def _names(heading: str) -> Column:

@@ -137,8 +137,10 @@ def _resolve_items(names: Names, given: Any, field: str) -> list[tuple[str, ir.V
     try:
         return [(where, names.resolve(item, where)) for item, where in items]
     except InvalidRequest as error:
-        if error.code == "unknown_name":
+        if error.code == "unknown_name" and field == "wrt":
             error.remedy = _misread(names, given) or error.remedy
+            if isinstance(given, str):
+                error.expected = f"{listed(GROUPS, 'or')}, or {error.expected}"
         raise
 
 

@@ -15,6 +15,7 @@ from portgrad.api.openapi.schemas import SCHEMAS
 TAGS = [
     {"name": "nets", "description": "Upload, list, describe, remove and download nets."},
     {"name": "calls", "description": "Run a net, or differentiate it."},
+    {"name": "operators", "description": "What has a gradient."},
     {"name": "probes", "description": "For load balancers."},
 ]
 _VERSION = "3.0.3"

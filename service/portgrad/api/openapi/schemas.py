@@ -188,11 +188,15 @@ SCHEMAS: Schema = {
             },
             "gradient": {
                 "type": "string",
-                "enum": ["rule", "body", "zero", "refused", "missing"],
-                "description": "A rule of its own, the operators that it is made of, zero or none, "
-                "refused for the reason in the note, or not known.",
+                "enum": ["rule", "body", "zero", "none", "refused", "missing"],
+                "description": "It has a rule of its own, is differentiated through the operators "
+                "that it is made of, is zero with a warning, has none, is refused, or not known.",
             },
-            "note": {**STRING, "description": "What holds at points without a derivative."},
+            "note": {
+                **STRING,
+                "description": "What holds at points without a derivative; of zero, the warning; "
+                "of refused, the reason.",
+            },
             "cost": {**STRING, "description": "What is dear about the gradient, if anything."},
         }
     ),

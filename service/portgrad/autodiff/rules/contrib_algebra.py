@@ -21,7 +21,7 @@ def inverse(op: Op, ct: Tensor, x: Tensor, *, y: Tensor) -> Tensor:
     "CDist",
     domain=_DOMAIN,
     kink="0 where a distance is 0",
-    cost="the difference of each pair is a tensor",
+    cost="the difference of each pair is held",
 )
 def cdist(op: Op, a: Tensor, b: Tensor, *, metric: str) -> Tensor:
     difference = op.unsqueeze(a, 1) - op.unsqueeze(b, 0)

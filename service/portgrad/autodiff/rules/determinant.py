@@ -14,7 +14,7 @@ from portgrad.errors import Unsupported
 MOST_ROWS = 64  # minors of 64 MiB for each matrix in float32
 
 
-@vjp("Det", cost="n⁵ products and n⁴ numbers for matrices of n rows, of which 64 are the most")
+@vjp("Det", cost="n⁵ products and n⁴ numbers for a matrix of n rows; 64 rows are the most")
 def det(op: Op, ct: Tensor, x: Tensor) -> Tensor:
     rank, known = op.rank(x), op.known_size(x, -1)
     if known is not None and known > MOST_ROWS:

@@ -7,7 +7,7 @@ from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 
 
-@broadcasting("Pow", kink="0 where base and exponent are 0; NaN by the exponent below base 0")
+@broadcasting("Pow", kink="by the base: 0 at 0⁰; by the exponent: NaN for a base below 0")
 def power(
     op: Op, ct: Tensor, x: Tensor, y: Tensor, *, z: Tensor, chosen: bool
 ) -> tuple[Tensor, Tensor | None]:

@@ -14,7 +14,7 @@ from portgrad.autodiff.vocabulary import Vocabulary as Op
 _END = 2**63 - 1
 
 
-@vjp("ReduceProd", cost="every pair of elements where the sizes of its axes are not known")
+@vjp("ReduceProd", cost="every pair of elements is held where the sizes of its axes are not known")
 def reduce_prod(
     op: Op,
     ct: Tensor,
@@ -79,7 +79,7 @@ def _others(op: Op, data: Tensor, axes: Tensor | None, noop: int) -> Tensor:
 # -- CumProd -------------------------------------------------------------------------------------
 
 
-@vjp("CumProd", cost="every pair of places along its axis where the size is not known")
+@vjp("CumProd", cost="every pair of places along its axis is held where its size is not known")
 def cum_prod(
     op: Op, ct: Tensor, x: Tensor, axis: Tensor, *, exclusive: int, reverse: int
 ) -> tuple[Tensor, None]:

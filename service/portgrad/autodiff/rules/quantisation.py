@@ -116,7 +116,7 @@ def dequantize_linear(
     return ct_x, op.cast_like(total, x_scale), None
 
 
-@vjp("DynamicQuantizeLinear", kink="y_scale: even among ties of the least and of the greatest")
+@vjp("DynamicQuantizeLinear", kink="by y_scale: even among ties of the least and of the greatest")
 def dynamic_quantize_linear(
     op: Op,
     ct: Tensor,

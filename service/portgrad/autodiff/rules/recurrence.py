@@ -20,7 +20,7 @@ from portgrad.autodiff.tensor import Tensor
 
 Tensors = Sequence[Tensor]
 KINK = "those of its activations; 0 at both ends of clip"
-COST = "a step of the reverse is a product and slopes; all else is done for all steps at once"
+COST = "each step backwards is one product; all else is done for all steps at once"
 
 
 @dataclass(frozen=True)

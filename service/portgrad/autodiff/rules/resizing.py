@@ -24,8 +24,8 @@ _HALF_PIXEL = ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric")
 
 @vjp(
     "Resize",
-    kink="by roi, at a pixel's centre, the slope towards larger coordinates",
-    cost="a matrix of output by input size for each axis",
+    kink="by roi: at a pixel's centre, the slope towards larger coordinates",
+    cost="a matrix of output size by input size for each axis",
 )
 def resize(
     op: Op,

@@ -35,12 +35,12 @@ def tan(op: Op, x: Tensor, *, y: Tensor) -> Tensor:
     return y * y + 1.0
 
 
-@elementwise("Asin", singular=True, kink="infinite at both ends")
+@elementwise("Asin", singular=True, kink="infinite at both ends of the domain")
 def asin(op: Op, x: Tensor) -> Tensor:
     return op.Reciprocal(op.Sqrt((1.0 - x) * (x + 1.0)))
 
 
-@elementwise("Acos", singular=True, kink="infinite at both ends")
+@elementwise("Acos", singular=True, kink="infinite at both ends of the domain")
 def acos(op: Op, x: Tensor) -> Tensor:
     return -op.Reciprocal(op.Sqrt((1.0 - x) * (x + 1.0)))
 
@@ -76,7 +76,7 @@ def acosh(op: Op, x: Tensor) -> Tensor:
     return op.Reciprocal(op.Sqrt(x - 1.0) * op.Sqrt(x + 1.0))
 
 
-@elementwise("Atanh", singular=True, kink="infinite at both ends")
+@elementwise("Atanh", singular=True, kink="infinite at both ends of the domain")
 def atanh(op: Op, x: Tensor) -> Tensor:
     return op.Reciprocal((1.0 - x) * (x + 1.0))
 
@@ -152,7 +152,7 @@ def celu(op: Op, x: Tensor, *, alpha: float) -> Tensor:
     return op.Exp(op.Min(x, 0.0) / alpha)
 
 
-@elementwise("Selu", kink="gamma * alpha at 0")
+@elementwise("Selu", kink="gamma · alpha at 0")
 def selu(op: Op, x: Tensor, *, alpha: float, gamma: float) -> Tensor:
     branch = op.Where(x > 0.0, op.scalar(gamma, x), op.scalar(alpha * gamma, x))
     return op.Exp(op.Min(x, 0.0)) * branch
