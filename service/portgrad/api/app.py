@@ -16,6 +16,12 @@ from portgrad.compute.jobs import Compute
 from portgrad.settings import Settings
 from portgrad.store import NetStore
 
+_ABOUT = """A gradient for every ONNX net, or the exact node that stands in the way.
+
+Upload a net, send data, and get back the gradient of its outputs with respect to input ports,
+learned parameters and inner values. Where `make run` started the service, the examples below can be
+tried as they are, with `chain` for `net`."""
+
 Application = FastAPI  # for those who may not import FastAPI
 
 
@@ -29,7 +35,7 @@ def create_app(store: NetStore, compute: Compute, settings: Settings) -> Applica
 
     app = FastAPI(
         title="Portgrad",
-        summary="The gradient of any ONNX net.",
+        summary=_ABOUT,
         openapi_tags=openapi.TAGS,
         docs_url=None,
         redoc_url=None,

@@ -43,7 +43,7 @@ def survey(console: Console, title: str, found: Survey) -> None:
     """What a net is made of, what stands in the way of its gradient, what would surprise."""
     nodes = sum(used.count for used in found.operators)
     console.print(f"[bold]{escape(title)}[/]  {nodes} {'node' if nodes == 1 else 'nodes'}")
-    table = Table(_names("operator"), "version", "nodes", "gradient", "note")
+    table = Table(_names("operator"), "version", "nodes", "gradient", _names("note"))
     for used in found.operators:
         table.add_row(
             used.operator.removeprefix("ai.onnx."),
@@ -80,7 +80,7 @@ def _remark(used: Used) -> str:
 
 
 def _names(heading: str) -> Column:
-    """A column that shows names whole."""
+    """A column that shows words whole."""
     return Column(heading, overflow="fold")
 
 

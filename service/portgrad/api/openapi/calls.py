@@ -17,21 +17,25 @@ _OPTIONS: Schema = {
     "example": '{"outputs": true}',
 }
 
-_EVALUATE_EXAMPLE = {"data": {"input": [[0.5, -1.0]]}}
+# Of the sample net `chain`, so that they can be tried where `make run` started the service.
+_EVALUATE_EXAMPLE = {"data": {"Input": [1, 2, 3, 4, 5]}}
 _GRADIENT_EXAMPLE = {
-    "data": {"input": [[0.5, -1.0]]},
-    "wrt": ["input", ["layer1", "weight"]],
-    "of": ["output"],
-    "output_gradients": {"output": [[0, 1]]},
+    "data": {"Input": [1, 2, 3, 4, 5]},
+    "wrt": ["Input", ["layer3", "bias"]],
+    "of": ["Output"],
+    "output_gradients": {"Output": [0, 1]},
     "outputs": True,
 }
-_EVALUATE_ANSWER = {"outputs": {"output": [[0.25, 0.75]]}, "warnings": []}
+_EVALUATE_ANSWER = {"warnings": [], "outputs": {"Output": [-0.16744623, 2.862266]}}
 _GRADIENT_ANSWER = {
-    "targets": ["input", "layer1.weight"],
-    "gradients": {"input": [[0.1, 0.2]], "layer1.weight": [[0.5, -1.0], [0, 0]]},
-    "outputs": {"output": [[0.25, 0.75]]},
+    "targets": ["Input", "layer3.bias"],
     "none": [],
     "warnings": [],
+    "gradients": {
+        "Input": [0.44008055, -0.91129726, 1.0671865, -0.5983226, 0.6762309],
+        "layer3.bias": [0.0, 1.0],
+    },
+    "outputs": {"Output": [-0.16744623, 2.862266]},
 }
 
 
@@ -43,9 +47,10 @@ def _content(schema: str, example: Schema) -> Schema:
     }
 
 
-def _call(request: str, example: Schema, reply: str, reply_example: Schema) -> Schema:
+def _call(summary: str, request: str, example: Schema, reply: str, reply_example: Schema) -> Schema:
     told = "Arrays and what belongs to them, in the format that Accept asks for."
     return {
+        "summary": summary,
         "responses": {
             200: answer(told, _content(reply, reply_example)),
             **problem_answers(400, 404, 406, 413, 415, 422, 503),
@@ -57,5 +62,9 @@ def _call(request: str, example: Schema, reply: str, reply_example: Schema) -> S
     }
 
 
-EVALUATE = _call("EvaluateRequest", _EVALUATE_EXAMPLE, "EvaluateAnswer", _EVALUATE_ANSWER)
-GRADIENT = _call("GradientRequest", _GRADIENT_EXAMPLE, "GradientAnswer", _GRADIENT_ANSWER)
+EVALUATE = _call(
+    "Run a net", "EvaluateRequest", _EVALUATE_EXAMPLE, "EvaluateAnswer", _EVALUATE_ANSWER
+)
+GRADIENT = _call(
+    "Differentiate a net", "GradientRequest", _GRADIENT_EXAMPLE, "GradientAnswer", _GRADIENT_ANSWER
+)

@@ -5,6 +5,12 @@ from __future__ import annotations
 from portgrad.api.openapi.answers import json_answer, problem_answers
 from portgrad.api.openapi.schemas import Schema
 
-HEALTHZ: Schema = {"responses": {200: json_answer("Alive.", "Status"), **problem_answers()}}
+HEALTHZ: Schema = {
+    "summary": "Whether the process runs",
+    "responses": {200: json_answer("Alive.", "Status"), **problem_answers()},
+}
 
-READYZ: Schema = {"responses": {200: json_answer("Ready.", "Status"), **problem_answers(503)}}
+READYZ: Schema = {
+    "summary": "Whether the store can be used",
+    "responses": {200: json_answer("Ready.", "Status"), **problem_answers(503)},
+}

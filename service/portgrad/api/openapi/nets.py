@@ -8,6 +8,7 @@ from portgrad.api.openapi.schemas import BINARY, Schema, ref
 _BYTES = {"application/octet-stream": {"schema": BINARY}}
 
 UPLOAD: Schema = {
+    "summary": "Upload a net",
     "status_code": 201,
     "responses": {
         200: json_answer("Those bytes are here already.", "Net", Location="The net's path."),
@@ -28,18 +29,22 @@ UPLOAD: Schema = {
 }
 
 LIST: Schema = {
+    "summary": "List nets",
     "responses": {200: json_answer("A page of nets.", "NetPage"), **problem_answers(422, 503)},
 }
 
 DESCRIBE: Schema = {
+    "summary": "Describe a net",
     "responses": {200: json_answer("The net.", "Net"), **problem_answers(404, 422, 503)},
 }
 
 DELETE: Schema = {
+    "summary": "Remove a name or a net",
     "status_code": 204,
     "responses": {204: answer("It is gone."), **problem_answers(404, 422, 503)},
 }
 
 DOWNLOAD: Schema = {
+    "summary": "Download what was uploaded",
     "responses": {200: answer("The file.", _BYTES), **problem_answers(404, 422, 503)},
 }

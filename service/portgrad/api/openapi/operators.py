@@ -6,5 +6,6 @@ from portgrad.api.openapi.answers import json_answer, problem_answers
 from portgrad.api.openapi.schemas import Schema
 
 OPERATORS: Schema = {
-    "responses": {200: json_answer("All of them.", "Operators"), **problem_answers()}
+    "summary": "List operators and their gradients",
+    "responses": {200: json_answer("All of them.", "Operators"), **problem_answers()},
 }

@@ -34,7 +34,7 @@ INLINE_BYTES = 64 * 1024
 
 @router.post("/nets/{net}/evaluate", **docs.EVALUATE)
 async def evaluate(request: Request, net: str) -> Response:
-    """The forward pass."""
+    """The forward pass: output ports and inner values."""
     return await _call(request, net, "evaluate")
 
 

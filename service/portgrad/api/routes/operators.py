@@ -15,6 +15,6 @@ router = APIRouter(tags=["operators"])
 
 @router.get("/operators", **docs.OPERATORS)
 async def operators(request: Request) -> Response:
-    """Every operator of ai.onnx, its versions, and what becomes of its gradient."""
+    """Every operator that is known, its versions, and what becomes of its gradient."""
     listed = await service_of(request).compute.operators()
     return Response(orjson.dumps({"operators": listed}), media_type="application/json")

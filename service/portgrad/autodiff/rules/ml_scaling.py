@@ -69,8 +69,8 @@ def _imputed(op: Op, x: Tensor, values: Sequence[float]) -> Tensor:
 @body(
     "Normalizer",
     domain=_DOMAIN,
-    kink="L1 and L2: 0 where a row is 0, L1 also at a 0; MAX: even among ties; where the largest "
-    "element is 0, as the runtime does: the row passes",
+    kink="L1 and L2: 0 where a row is 0, L1 also at a 0; MAX: even among ties, and the row "
+    "passes where its largest element is 0",
 )
 def normalizer(op: Op, x: Tensor, *, norm: str) -> Tensor:
     if x.rank not in {None, 1, 2}:
