@@ -204,3 +204,12 @@ def test_rows_of_a_norm_that_a_where_leaves_out(before: str, slope: str) -> None
     [gradient] = runner(graph)(feeds)
     assert not gradient[0].any()
     assert np.isfinite(gradient).all()
+
+
+def test_a_written_out_sigmoid_far_from_zero_has_a_slope_of_zero() -> None:
+    """Node by node it would be 0 times the infinite exponential."""
+    form = next(form for form in FORMS if form.op == "Sigmoid")
+    net, _ = compiled(form.model(np.float32), ["x"])
+    far = np.full((2, 3, 4), -200.0, np.float32)
+    [gradient] = runner(net)({"x": far, "seed/y": np.ones_like(far)})
+    np.testing.assert_array_equal(gradient, np.zeros_like(far))

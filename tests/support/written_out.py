@@ -22,6 +22,7 @@ _NUMBERS = {
     "inverse": 0.5**0.5,
     "scale": (2.0 / np.pi) ** 0.5,
     "minus_half": -0.5,
+    "negate": -1.0,
     "alpha": 1.702,
     "small": 0.9999,
     "off": 1.4142,
@@ -144,6 +145,8 @@ def _gelu(name: str, text: str) -> Written:
     return Written(name, text, "Gelu", _GELU)
 
 
+_EXP = "n = Neg(x) e = Exp(n) u = Add(e, one) "
+
 FORMS = [
     _layer("torchscript below 17", _VARIANCE + _DIVIDED + _PARAMETERS),
     _layer("weight first", _VARIANCE + _DIVIDED + "nw = Mul(w, n) y = Add(b, nw)"),
@@ -197,6 +200,11 @@ FORMS = [
     Written("torch", "s = Sigmoid(x) y = Mul(x, s)", "Swish", ("QuickGelu",)),
     # The rule has the same sigmoid, which the runtime then computes once for both.
     Written("quick gelu", "a = Mul(x, alpha) s = Sigmoid(a) y = Mul(x, s)", "Swish"),
+    Written("ratio", _EXP + "y = Div(one, u)", "Sigmoid"),
+    Written("reciprocal", _EXP + "y = Reciprocal(u)", "Sigmoid"),
+    Written(
+        "scikit-learn", _EXP.replace("Neg(x)", "Mul(x, negate)") + "y = Reciprocal(u)", "Sigmoid"
+    ),
 ]
 
 _ONE_SQUARE = _MEAN + "p = Pow(d, two) "
@@ -269,5 +277,8 @@ NEAR_MISSES = [
         _TANH.replace("Add(x, k)", "Sub(x, k)") + "xh = Mul(half, x) y = Mul(xh, e1)",
     ),
     Written("another gate", "h = Add(x, half) s = Sigmoid(h) y = Mul(x, s)"),
+    Written("growing", "e = Exp(x) u = Add(e, one) y = Div(one, u)"),
+    Written("two over", _EXP + "y = Div(two, u)"),
+    Written("less one", _EXP.replace("Add", "Sub") + "y = Reciprocal(u)"),
     Written("a looked at gate", "s = Sigmoid(x) z = Mul(x, s) y = Add(z, s)"),
 ]

@@ -87,6 +87,12 @@ def _swishes() -> tuple[Pattern, ...]:
     return _X * Node("Sigmoid", _X), _X * Node("Sigmoid", _X * Number("alpha"))
 
 
+def _sigmoids() -> Pattern:
+    """Node by node, an exponential that overflows would give 0 · infinity."""
+    grown = Node("Exp", Node("Neg", _X) | _X * -1.0) + 1.0
+    return 1.0 / grown | Node("Reciprocal", grown)
+
+
 _ROOTS = frozenset({"Sqrt", "Pow"})
 REACH = 5  # from a root over its reciprocal, the slope, the mean and the bias to the sum
 
@@ -96,5 +102,6 @@ FORMS = (
     Form("Gelu", 20, frozenset({"Erf"}), (_erf_gelus(),), kept=True),
     Form("Gelu", 20, frozenset({"Tanh"}), (_tanh_gelus(),), (("approximate", "tanh"),), kept=True),
     Form("Swish", 24, frozenset({"Sigmoid"}), _swishes()),
+    Form("Sigmoid", 13, frozenset({"Exp"}), (_sigmoids(),)),
 )
 SIGNS = frozenset().union(*(form.signs for form in FORMS))
