@@ -116,7 +116,10 @@ def qembed_layer_normalization(
     epsilon: float,
 ) -> tuple[Tensor, ...]:
     def numbers(code: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:
-        return op.DequantizeLinear(code, op.reshape(scale, []), _scalar(op, zero_point))
+        steps = op.single(code)
+        if zero_point is not None:
+            steps = steps - op.reshape(op.single(zero_point), [])
+        return steps * op.reshape(op.single(scale), [])
 
     words = op.Gather(word_embedding_quant, input_ids)
     places = _of_positions(op, position_embedding_quant, None, input_ids)
@@ -134,10 +137,6 @@ def qembed_layer_normalization(
     beta = numbers(beta_quant, beta_scale, beta_zero_point)
     y = op.LayerNormalization(total, gamma, beta, epsilon=epsilon)
     return y, _counted(op, mask, input_ids)
-
-
-def _scalar(op: Op, x: Tensor | None) -> Tensor | None:
-    return None if x is None else op.reshape(x, [])
 
 
 @body("GatedRMSNorm", domain=_DOMAIN)

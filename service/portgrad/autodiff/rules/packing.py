@@ -8,6 +8,7 @@ from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.autodiff.vocabulary.shapes import Size
 
+_NO_KERNEL = 28  # the first version of DequantizeLinear that onnxruntime does not have
 LARGE = "the weights are unpacked to floats, which take 2 to 16 times as much memory"
 
 
@@ -57,8 +58,13 @@ def dequantised(
         bits: of a code.
         block: its size.
     """
+    axis = op.rank(codes) - 1
     if zeros is None:
         middle = np.full(1, 2 ** (bits - 1), np.uint8)
         zeros = op.ConstantOfShape(op.shape(scales), value=middle)
-    numbers = op.DequantizeLinear(codes, scales, zeros, axis=op.rank(codes) - 1, block_size=block)
+    if op.opset >= _NO_KERNEL:
+        size = op.dims(codes)[axis]
+        zero, scale = (repeated(op, x, axis, block, size) for x in (zeros, scales))
+        return (op.cast_like(codes, scales) - op.cast_like(zero, scales)) * scale
+    numbers = op.DequantizeLinear(codes, scales, zeros, axis=axis, block_size=block)
     return op.shaped_as(numbers, codes)
