@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from portgrad.autodiff.registry import body
-from portgrad.autodiff.rules.ml_scores import (
+from portgrad.autodiff.rules.classical.scores import (
     DOMAIN,
     linear,
     matrix,

@@ -1,11 +1,11 @@
-"""com.microsoft: GatedDeltaNet, the recurrence of `contrib_linear_attention` on packed tokens."""
+"""com.microsoft: GatedDeltaNet, the recurrence of `linear_attention` on packed tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from portgrad.autodiff.registry import body
-from portgrad.autodiff.rules.contrib_linear_attention import (
+from portgrad.autodiff.rules.contrib.linear_attention import (
     COST,
     Heads,
     no_state,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from portgrad.autodiff.registry import body
-from portgrad.autodiff.rules.contrib_rotary import at_places
+from portgrad.autodiff.rules.contrib.rotary import at_places
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from portgrad.autodiff.registry import Result, Zero, body
-from portgrad.autodiff.rules.ml_coupling import coupled
-from portgrad.autodiff.rules.ml_scores import (
+from portgrad.autodiff.rules.classical.coupling import coupled
+from portgrad.autodiff.rules.classical.scores import (
     DOMAIN,
     linear,
     matrix,
