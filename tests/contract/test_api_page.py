@@ -76,9 +76,13 @@ def test_the_fields_of_requests(
     assert not told["properties"].keys() & NOT_BUILT.keys()
 
 
-def test_the_example_of_options_is_read(document: Any) -> None:
-    operation = document["paths"]["/nets/{net}/gradient"]["post"]
-    query = operation["parameters"][-1]["example"]
+@pytest.mark.parametrize("call", ["evaluate", "gradient"])
+def test_parameters_can_be_sent_with_the_example_of_a_body(document: Any, call: str) -> None:
+    """Swagger UI fills in the examples of parameters, and `options` goes with binary bodies."""
+    parameters = document["paths"][f"/nets/{{net}}/{call}"]["post"]["parameters"]
+    assert {p["name"]: p.get("example") for p in parameters} == {"net": "chain", "options": None}
+    told = next(p["description"] for p in parameters if p["name"] == "options")
+    query = re.findall(r"`(.+)`", told)[0]
     assert options.from_query(query, "gradient") == ({"outputs": True}, "lists")
 
 

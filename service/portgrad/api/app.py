@@ -20,7 +20,7 @@ _ABOUT = """A gradient for every ONNX net, or the exact node that stands in the 
 
 Upload a net, send data, and get back the gradient of its outputs with respect to input ports,
 learned parameters and inner values. Where `make run` started the service, the examples below can be
-tried as they are, with `chain` for `net`."""
+tried as they are."""
 
 Application = FastAPI  # for those who may not import FastAPI
 

@@ -36,7 +36,19 @@ def install(app: FastAPI) -> None:
                 tags=TAGS,
             )
             made.setdefault("components", {})["schemas"] = SCHEMAS
+            _tell_nets(made)
             app.openapi_schema = made
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
+
+
+def _tell_nets(document: dict[str, Any]) -> None:
+    """Say what `net` is; the page fills in the sample net where trying a call harms nothing."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                if parameter["name"] == "net":
+                    parameter["description"] = "The net's id, or one of its names."
+                    if "calls" in operation["tags"]:
+                        parameter["example"] = "chain"

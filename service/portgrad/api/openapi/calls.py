@@ -8,13 +8,14 @@ from portgrad.api.openapi.schemas import BINARY, STRING, Schema, ref
 _SAFETENSORS = "application/x-safetensors"
 _NPZ = "application/x-npz"
 
+# Without an `example`, which Swagger UI would send with a JSON body too.
 _OPTIONS: Schema = {
     "name": "options",
     "in": "query",
     "required": False,
     "schema": STRING,
-    "description": "With a binary body: the JSON request without its arrays, as text.",
-    "example": '{"outputs": true}',
+    "description": "With a binary body alone: the JSON request without its arrays, such as "
+    '`{"outputs": true}`.',
 }
 
 # Of the sample net `chain`, so that they can be tried where `make run` started the service.
