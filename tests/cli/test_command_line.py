@@ -131,6 +131,24 @@ def test_check_of_a_net_without_floating_ports(
     assert reason in capsys.readouterr().out
 
 
+def test_check_calls_operators_by_their_domain_unless_it_is_the_standard_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = onnx.parser.parse_model("""
+        <ir_version: 10, opset_import: ["" : 21, "ai.onnx.ml" : 1]>
+        net (float[N, 2] x) => (float[N, 2] y) {
+            z = Relu(x)
+            y = ai.onnx.ml.Binarizer(z)
+        }""")
+    Path("flat.onnx").write_bytes(model.SerializeToString())
+    assert _run(monkeypatch, "check", "flat.onnx") == 0
+    shown = capsys.readouterr().out
+    assert "ai.onnx.Relu" not in shown
+    assert shown.count("ai.onnx.ml.Binarizer") == 2  # in the table and in the warning
+    assert "it is piecewise constant, so its gradient is zero" in shown
+    assert "the warnings say where it is zero" in shown
+
+
 def test_check_names_what_stands_in_the_way(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

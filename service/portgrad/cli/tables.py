@@ -46,7 +46,7 @@ def survey(console: Console, title: str, found: Survey) -> None:
     table = Table(_names("operator"), "version", "nodes", "gradient", _names("note"))
     for used in found.operators:
         table.add_row(
-            used.operator.removeprefix("ai.onnx."),
+            _called(used.operator),
             "" if used.version is None else str(used.version),
             str(used.count),
             used.gradient,
@@ -71,6 +71,12 @@ def problem(console: Console, error: PortgradError | ServiceError) -> None:
     for field in ("where", "expected", "found", "remedy"):
         if sentence := getattr(error, field):
             console.print(f"  [dim]{field:<8}[/] {escape(sentence)}")
+
+
+def _called(operator: str) -> str:
+    """An operator as its users call it: without a domain where that is ai.onnx."""
+    domain, _, name = operator.rpartition(".")
+    return name if domain == "ai.onnx" else operator
 
 
 def _remark(used: Used) -> str:
