@@ -220,8 +220,8 @@ STOPPED = {
     "a narrowing cast": ("q = QuantizeLinear(x, s, z) i = Cast<to = 6>(q) j = Cast<to = 3>(i)"
                          " y = Cast<to = 1>(j)", "Cast node 'j'"),
     "a power": ("q = QuantizeLinear(x, s, z) y = Pow(x, q)", "Pow node 'y'"),
-    "a sequence": ("q = QuantizeLinear(x, s, z) l = SequenceConstruct(q)"
-                   " i = Constant<value = int64 {0}>() e = SequenceAt(l, i)"
+    "a sequence": ("q = QuantizeLinear(x, s, z) l = SequenceConstruct(q, q)"
+                   " i = Cast<to = 7>(c) e = SequenceAt(l, i)"
                    " y = DequantizeLinear(e, s, z)", "Sequence"),
     "a state": ("""o = Constant<value = int64 {2}>() k = QuantizeLinear(s, s, z)
       r = Loop<body = step (int64 n, bool g, int8 b) => (bool going, int8 a) { going = Identity(g)
@@ -240,6 +240,15 @@ def test_what_computes_with_codes_is_refused(body: str, node: str) -> None:
         net.gradient(data, **STRAIGHT)
     assert "odes" in caught.value.detail
     net.gradient(data)  # exactly, it is zero
+
+
+def test_codes_in_a_sequence_whose_places_are_known_pass() -> None:
+    """The sequence is taken apart before anything is differentiated."""
+    body = """q = QuantizeLinear(x, s, z) l = SequenceConstruct(q, q)
+    i = Constant<value = int64 {1}>() e = SequenceAt(l, i) y = DequantizeLinear(e, s, z)"""
+    found = _net(_SMALL, body).gradient({"x": X, "c": True}, **STRAIGHT)
+    inside = np.abs(np.round(X / np.float32(0.02)) + 3.5) < 128
+    np.testing.assert_array_equal(found["x"], inside.astype(np.float32))
 
 
 def test_a_pair_inside_a_branch_passes() -> None:
