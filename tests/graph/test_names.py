@@ -90,11 +90,12 @@ def test_the_name_of_a_running_mean_in_an_older_net() -> None:
     assert names.name(names.resolve(["bn", "mean"], "wrt")) == "running_mean"
 
 
+LISTED = "The net's description lists its names: `GET /nets/{net}`, or `portgrad describe`."
 UNKNOWN = [
     pytest.param(ACAS, "inputt", "Did you mean `input`?", id="nearest name"),
     pytest.param(ACAS, "INPUT", "Did you mean `input`?", id="names are exact"),
-    pytest.param(ACAS, "zzz", "The net's description lists its names.", id="nothing near"),
-    pytest.param(ACAS, "i" * 10**6, "The net's description lists its names.", id="endless name"),
+    pytest.param(ACAS, "zzz", LISTED, id="nothing near"),
+    pytest.param(ACAS, "i" * 10**6, LISTED, id="endless name"),
     pytest.param(TORCH, "gain", "Did you mean `gained` or `head.0/gain`?", id="part of a name"),
     pytest.param(
         TORCH,

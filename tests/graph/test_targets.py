@@ -32,6 +32,12 @@ TOKENS = """(int64[N] tokens, int64[N] mask) => (float[N] logits) <int64[1] axes
   logits = ReduceSum<keepdims = 0>(masked, axes)
 }"""
 
+# What is floating does not follow from the port.
+APART = """(int64[N] ids) => (int64[N] twice, float[2] y) <float[2] w> {
+  twice = Add(ids, ids)
+  y = Relu(w)
+}"""
+
 GROUPS = [
     pytest.param("inputs", ["inputs", "all"], ["ids"], id="inputs"),
     pytest.param("parameters", ["w", "table"], [], id="parameters"),
@@ -117,6 +123,13 @@ REMEDIES = [
         id="a text net offers its embedding first",
     ),
     pytest.param(NET, [], "The nearest values that have one: `rows`, `h` and `z`.", id="[]"),
+    pytest.param(APART, "inputs", 'Ask for "parameters".', id="parameters alone"),
+    pytest.param(
+        "(int64[N] ids) => (int64[N] y) { y = Add(ids, ids) }",
+        "all",
+        "Ask for values inside, by name, if any of them are floating.",
+        id="integers all along",
+    ),
     pytest.param(NET, "ids", "The nearest values that have one: `rows`.", id="integer input"),
     pytest.param(NET, "input", "Did you mean `inputs`?", id="a port is near"),
     pytest.param(NET, "parameter", "Did you mean `parameters`?", id="a group is near"),

@@ -20,7 +20,7 @@ _MAY_CUT = frozenset(
 _CUT = "it makes {} of numbers, so no gradient passes through it"
 _WHOLE, _NARROW = "integers or labels", "narrow floats"
 _CODED = (
-    "it makes codes of numbers, so no gradient passes through it exactly; "
+    "it makes codes of numbers, so its exact gradient is zero; "
     '`quantized: "straight_through"` asks for an estimate that passes'
 )
 

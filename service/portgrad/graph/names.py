@@ -22,6 +22,7 @@ from portgrad.graph.types import Shape, shape_of, type_reason
 
 Path = Sequence[str]
 SEPARATORS = (".", "/", "_")
+_LISTED = "The net's description lists its names: `GET /nets/{net}`, or `portgrad describe`."
 
 
 class Names:
@@ -143,7 +144,7 @@ class Names:
             where=where,
             expected="the name of a port, parameter or inner value",
             found=f"`{name}`",
-            remedy=offer(name, self._values) or "The net's description lists its names.",
+            remedy=offer(name, self._values) or _LISTED,
         )
 
     def _refuse_path(self, path: Path, where: str) -> NoReturn:
@@ -170,7 +171,7 @@ class Names:
         if port:
             return f"A port is named by a string: `{port}`."
         sentence = offer(path[0], self._nodes) if len(path) == 2 else None
-        return offer(joined, self._values) or sentence or "The net's description lists its names."
+        return offer(joined, self._values) or sentence or _LISTED
 
 
 def _checked_path(item: object, where: str) -> Path:

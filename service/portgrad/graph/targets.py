@@ -229,8 +229,17 @@ def _refuse_empty(names: Names, detail: str) -> NoReturn:
         code="empty_targets",
         where="wrt",
         expected="at least one tensor that has a gradient",
-        remedy=f"The nearest values that have one: {listed(near)}." if near else None,
+        remedy=_instead(names, near),
     )
+
+
+def _instead(names: Names, near: list[str]) -> str:
+    """What to ask for where nothing that was asked for has a gradient."""
+    if near:
+        return f"The nearest values that have one: {listed(near)}."
+    if any(names.none_reason(value) is None for value in names.parameters.values()):
+        return 'Ask for "parameters".'
+    return "Ask for values inside, by name, if any of them are floating."
 
 
 def _sources_first_integers(names: Names) -> list[ir.Value]:

@@ -89,7 +89,7 @@ def _refuse_taken(service: Service, name: str, net_id: str) -> None:
             f"The name {name!r} belongs to another net; nothing was stored.",
             where=name,
             found=f"the net {taken}",
-            remedy="Choose another name, or add ?replace=true to move it.",
+            remedy="Choose another name, or move this one: `?replace=true`, or `--replace`.",
         )
 
 
