@@ -17,6 +17,7 @@ import pytest
 
 from portgrad.errors import InvalidNet
 from portgrad.graph import NetFiles, load
+from portgrad.graph.opsets import WORKING_OPSET
 from rules.test_rule_table import ROWS as ALL_ROWS
 from support.double import Arrays, directional, runner
 from support.old_operators import CASES
@@ -24,7 +25,6 @@ from support.older import older, versions
 from support.operators import DIFFERENTIABLE
 from support.rig import SINGLE, Case, Row, case
 
-WORKING_OPSET = 21
 SAME, OTHERWISE, REFUSED, NO_FORM = "same", "otherwise", "refused", "no such form"
 Outputs = Sequence[np.ndarray]
 ROWS = [row for row in ALL_ROWS if not row.domain]

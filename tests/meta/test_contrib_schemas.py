@@ -9,5 +9,5 @@ from support.contrib_schemas import text
 
 
 def test_the_schemas_are_those_of_the_runtime() -> None:
-    data = Path(portgrad.graph.__file__).parent / "contrib" / "schemas.json"
+    data = Path(portgrad.graph.__file__).parent / "schemas" / "contrib.json"
     assert data.read_text() == text(), "python -m support.contrib_schemas > " + data.name

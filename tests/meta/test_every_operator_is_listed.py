@@ -11,7 +11,7 @@ from importlib import resources
 
 import onnx
 
-import portgrad.graph.contrib
+import portgrad.graph.schemas
 from portgrad.autodiff import rules
 from portgrad.autodiff.binding import has_function_body, versions_between
 from portgrad.autodiff.registry import lookup
@@ -23,7 +23,7 @@ def _operators() -> set[tuple[str, str]]:
         for schema in onnx.defs.get_all_schemas()
         if schema.domain in ("", "ai.onnx.ml") and not schema.deprecated
     }
-    text = resources.files(portgrad.graph.contrib).joinpath("schemas.json").read_text("utf-8")
+    text = resources.files(portgrad.graph.schemas).joinpath("contrib.json").read_text("utf-8")
     return standard | {(plain["domain"], name) for name, plain in json.loads(text).items()}
 
 

@@ -1,6 +1,6 @@
-"""The data file of `graph.contrib`: what onnxruntime says of its own operators with a CPU kernel.
+"""The data of `graph.schemas.contrib`: what onnxruntime says of its operators with a CPU kernel.
 
-`PYTHONPATH=tests python -m support.contrib_schemas > service/portgrad/graph/contrib/schemas.json`
+`PYTHONPATH=tests python -m support.contrib_schemas > service/portgrad/graph/schemas/contrib.json`
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import onnx
 from onnx import helper
 from onnx.backend.test.case.node import collect_testcases
 
-from portgrad.autodiff.binding import WORKING_OPSET
+from portgrad.graph.opsets import WORKING_OPSET
 from support.double import Arrays
 
 OPERATORS = frozenset(

@@ -22,12 +22,12 @@ import onnx_ir as ir
 from portgrad.autodiff.emitter import schema_of
 from portgrad.autodiff.tensor import Tensor
 from portgrad.errors import Unsupported
+from portgrad.graph.opsets import WORKING_OPSET
 
 if TYPE_CHECKING:
     from portgrad.autodiff.vocabulary import Vocabulary
 
 Schema = onnx.defs.OpSchema
-WORKING_OPSET = 21  # nets below it are converted up; rules need not know older versions
 _VARIADIC = Schema.FormalParameterOption.Variadic
 
 

@@ -12,12 +12,12 @@ from contextvars import ContextVar
 import onnx
 import onnx_ir as ir
 
-from portgrad.autodiff.binding import WORKING_OPSET
 from portgrad.autodiff.bodies import MOST_READ, registered
 from portgrad.autodiff.emitter import schema_of
 from portgrad.autodiff.registry import Body, entries, shapes
 from portgrad.errors import Unsupported
-from portgrad.graph import contrib
+from portgrad.graph.opsets import WORKING_OPSET
+from portgrad.graph.schemas import contrib
 
 # A body that leaves some outputs to the node itself contains it, so its inference asks once more.
 _ASKED: ContextVar[frozenset[str]] = ContextVar("_ASKED", default=frozenset())

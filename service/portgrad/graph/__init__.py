@@ -1,10 +1,9 @@
 """The ONNX graph in memory: load, check, normalise, ports and paths, builder vocabulary."""
 
-from portgrad.graph import classical, contrib
+from portgrad.graph import schemas
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load
 
-classical.register()
-contrib.register()
+schemas.register()
 
 __all__ = ["NetFiles", "load"]

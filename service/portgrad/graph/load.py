@@ -7,11 +7,9 @@ import onnx_ir as ir
 
 from portgrad.errors import InvalidNet
 from portgrad.graph import (
-    adapters,
     bulk,
     functions,
     maps,
-    opsets,
     pads,
     pools,
     shapes,
@@ -22,6 +20,7 @@ from portgrad.graph import (
 from portgrad.graph.check import check, check_text, read
 from portgrad.graph.external import ExternalData, locations
 from portgrad.graph.files import NetFiles
+from portgrad.graph.opsets import WORKING_OPSET, adapters, convert
 from portgrad.graph.parse import parse
 
 # What opset 21 needs; the runtime reads any newer version that onnx does.
@@ -60,7 +59,7 @@ def load(files: NetFiles) -> ir.Model:
     functions.check(model)
     check(model)
     promised = shapes.promised(model)
-    model = shapes.infer(pools.mend(opsets.convert(functions.inline(model))))
+    model = shapes.infer(pools.mend(convert.convert(functions.inline(model))))
     net = read(model)
     large.put_back(net)
     pads.spread(net.graph)
@@ -83,7 +82,7 @@ def _prepare(model: onnx.ModelProto) -> None:
     model.ClearField("training_info")
     if vocabulary.opset(model.opset_import) is None:
         # A net of another domain alone: what is added to it are standard operators.
-        model.opset_import.append(onnx.helper.make_opsetid("", opsets.WORKING_OPSET))
+        model.opset_import.append(onnx.helper.make_opsetid("", WORKING_OPSET))
     shapes.free_negative_dimensions(model)
     for graph in walk.graphs(model.graph):
         held = {tensor.name for tensor in graph.initializer}

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 import onnx
 from onnx import helper
 
-from portgrad.graph import arithmetic, classical, elements, walk
+from portgrad.graph import arithmetic, elements, walk
 from portgrad.graph.check import guarded
+from portgrad.graph.schemas import classical
 
 
 def forget(model: onnx.ModelProto) -> None:

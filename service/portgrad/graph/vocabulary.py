@@ -8,7 +8,7 @@ import onnx
 
 from portgrad.errors import InvalidNet
 from portgrad.graph import walk
-from portgrad.graph.removed import removed
+from portgrad.graph.opsets.removed import removed
 
 Imports = Iterable[onnx.OperatorSetIdProto]
 

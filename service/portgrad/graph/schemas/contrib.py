@@ -1,6 +1,6 @@
 """The operators that onnxruntime adds to the standard, made known to onnx.
 
-`schemas.json` holds what the runtime says of them: names, types and attributes. With these, onnx
+`contrib.json` holds what the runtime says of them: names, types and attributes. With these, onnx
 checks such nodes, rules bind to them by name, and types go through them. Shapes follow from the
 bodies of the operators, which a higher layer knows: it fills `SHAPES`.
 """
@@ -27,7 +27,7 @@ SHAPES: dict[tuple[str, str], Shapes] = {}
 
 def register() -> None:
     """Make every operator known to onnx that it does not know yet."""
-    text = resources.files(__package__).joinpath("schemas.json").read_text("utf-8")
+    text = resources.files(__package__).joinpath("contrib.json").read_text("utf-8")
     for name, plain in json.loads(text).items():
         if not onnx.defs.has(name, plain["since"], plain["domain"]):
             onnx.defs.register_schema(_schema(name, plain))

@@ -20,8 +20,8 @@ from onnx import helper
 
 from portgrad.graph import walk
 from portgrad.graph.known import Known, Shape
-from portgrad.graph.old import SHELTER, Nodes, Old
-from portgrad.graph.removed import REMOVED, removed
+from portgrad.graph.opsets.old import SHELTER, Nodes, Old
+from portgrad.graph.opsets.removed import REMOVED, removed
 
 
 def shelter_removed(model: onnx.ModelProto, version: int) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import onnx
 
-from portgrad.graph.old import Nodes, Old
+from portgrad.graph.opsets.old import Nodes, Old
 
 _END = np.iinfo(np.int64).max
 

@@ -11,12 +11,10 @@ import re
 import onnx
 
 from portgrad.errors import InvalidNet
-from portgrad.graph import adapters, old, repairs, scans, vocabulary, walk
+from portgrad.graph import vocabulary, walk
 from portgrad.graph.check import tidy
 from portgrad.graph.known import Known
-
-# Every operator has a kernel or a function body there; some lose theirs from 22 on.
-WORKING_OPSET = 21
+from portgrad.graph.opsets import WORKING_OPSET, adapters, old, repairs, scans
 
 _REFUSED_ATTRIBUTE = re.compile(r"Attribute (\w+) must")
 

@@ -13,7 +13,7 @@ import onnx
 from onnx import helper
 
 from portgrad.graph import walk
-from portgrad.graph.old import refused
+from portgrad.graph.opsets.old import refused
 
 BATCHED, _AFTER = 8, 9
 

@@ -1,0 +1,9 @@
+"""What onnx does not know of operators, or knows wrongly, put into its schemas."""
+
+from portgrad.graph.schemas import classical, contrib
+
+
+def register() -> None:
+    """Make onnx know it, once for the process."""
+    classical.register()
+    contrib.register()
