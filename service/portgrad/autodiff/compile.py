@@ -10,11 +10,11 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from portgrad.autodiff.bodies import expand, has_body
 from portgrad.autodiff.codes import EXACT, STRAIGHT_THROUGH, Codes, Quantized
+from portgrad.autodiff.control.steady import settle
 from portgrad.autodiff.cuts import integer_cuts
 from portgrad.autodiff.infer import complete
 from portgrad.autodiff.nesting import with_inner
 from portgrad.autodiff.recognise import StandIn, recognise
-from portgrad.autodiff.steady import settle
 from portgrad.autodiff.sweep import Sweep, active
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.unpacking import unpack

@@ -84,7 +84,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Control:
-    """How a node with subgraphs is differentiated: see `subgraphs`.
+    """How a node with subgraphs is differentiated: see `control`.
 
     The function takes the sweep, the node, the cotangents of its outputs and the wanted values; it
     gives the cotangents of operands and captured values.

@@ -1,5 +1,5 @@
 """If, Loop and Scan: a branch, or each iteration from the last to the first, is run again and
-swept (see `subgraphs` and `iteration`).
+swept (see `autodiff/control`).
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import onnx_ir as ir
 
-from portgrad.autodiff.iteration import Iterated, Scanned, State, reverse
+from portgrad.autodiff.control.iteration import Iterated, Scanned, State, reverse
+from portgrad.autodiff.control.subgraphs import Subgraph, captured
 from portgrad.autodiff.registry import control
-from portgrad.autodiff.subgraphs import Subgraph, captured
 from portgrad.autodiff.sweep import Sweep
 from portgrad.autodiff.tensor import Tensor
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from portgrad.autodiff.control.saving import Kept, Rebuilt, Stack, keep
+from portgrad.autodiff.control.steady import Carried, Form, forms
+from portgrad.autodiff.control.subgraphs import Subgraph, captured, prune
 from portgrad.autodiff.infer import Dims, dims_of
-from portgrad.autodiff.saving import Kept, Rebuilt, Stack, keep
-from portgrad.autodiff.steady import Carried, Form, forms
-from portgrad.autodiff.subgraphs import Subgraph, captured, prune
 from portgrad.autodiff.sweep import Sweep
 from portgrad.autodiff.tensor import Tensor, may_carry
 from portgrad.autodiff.vocabulary import Vocabulary
