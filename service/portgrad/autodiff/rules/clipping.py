@@ -10,7 +10,9 @@ from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 
 
-@broadcasting("Clip", kink="0 at a bound, which has the gradient; max wins where they cross")
+@broadcasting(
+    "Clip", kink="0 at a bound, which then has the gradient; max wins where the bounds cross"
+)
 def clip(
     op: Op,
     ct: Tensor,
