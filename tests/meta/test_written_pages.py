@@ -1,4 +1,4 @@
-"""Links of the documentation lead somewhere, and records of decisions have numbers of their own."""
+"""Pages that no generator writes: links lead somewhere, records have numbers, changes come once."""
 
 from __future__ import annotations
 
@@ -27,3 +27,10 @@ def test_every_link_of_the_documentation_leads_to_a_file() -> None:
         if "://" not in link and not (page.parent / link).exists()
     ]
     assert dead == []
+
+
+def test_the_changelog_says_nothing_twice() -> None:
+    """Merges of branches that each added a line may put whole lists in twice."""
+    text = (RECORDS.parents[1] / "CHANGELOG.md").read_text()
+    lines = [line for line in text.splitlines() if len(line) > 20]
+    assert [line for line in set(lines) if lines.count(line) > 1] == []
