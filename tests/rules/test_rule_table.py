@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-
 import numpy as np
 import pytest
 
-import rules.rows as families
+from rules.rows import families
 from support.double import runner
 from support.rig import Row, case, check_adjoint, second_order
 
-ROWS: list[Row] = [
-    row
-    for family in pkgutil.iter_modules(families.__path__)
-    for row in importlib.import_module(f"{families.__name__}.{family.name}").ROWS
-]
+ROWS = [row for rows in families().values() for row in rows]
 SMOOTH = [row for row in ROWS if row.expected is None]
 DOUBLE = [row for row in SMOOTH if row.dtype is np.float64]
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from support.rig import Row
+from support.rows import normal
 
-
-def _x(*shape: int, seed: int = 5) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape)
+_x = partial(normal, seed=5)
 
 
 def _attention(

@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from support.rig import Row
-
-
-def _x(*shape: int) -> np.ndarray:
-    return np.random.default_rng(3).standard_normal(shape)
+from support.rows import normal as _x
 
 
 def _i(*values: int) -> np.ndarray:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import numpy as np
 
 from support.rig import Row
+from support.rows import normal
 
-
-def _x(*shape: int, seed: int = 5) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape)
+_x = partial(normal, seed=5)
 
 
 def _grid(*shape: int, seed: int = 9) -> np.ndarray:

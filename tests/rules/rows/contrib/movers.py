@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from rules.rows.contrib import DOMAIN
+from rules.rows.contrib import row as _row
 from support.rig import Row
+from support.rows import normal as _x
+from support.rows import rows_of
 
-
-def _x(*shape: int, seed: int = 3) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape)
-
-
-def _double(op: str, id: str, *operands: np.ndarray | None, **attributes: Any) -> Row:
-    return Row(op, operands, attributes, id=id, domain="com.microsoft")
-
-
-def _row(op: str, id: str, *operands: np.ndarray | None, **more: Any) -> Row:
-    names = ("outputs", "of", "fixed", "wrt", "expected", "constants", "multilinear")
-    ours = {name: more.pop(name) for name in names if name in more}
-    ours = {"single_only": not ours.get("multilinear"), **ours}
-    return Row(op, operands, more, id=id, domain="com.microsoft", engine="onnxruntime", **ours)
-
-
-def _moving(op: str, id: str, *operands: np.ndarray | None, **more: Any) -> Row:
-    return _row(op, id, *operands, multilinear=True, **more)
+_double = rows_of(DOMAIN)
+_moving = partial(_row, multilinear=True)
 
 
 def _grid(mode: str, padding: str, aligned: int) -> Row:

@@ -7,11 +7,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from rules.rows.contrib import row
 from support.rig import Row
-
-
-def _x(*shape: int, seed: int = 3) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape)
+from support.rows import normal as _x
 
 
 def _codes(*shape: int, dtype: Any = np.uint8, seed: int = 3) -> np.ndarray:
@@ -21,8 +19,7 @@ def _codes(*shape: int, dtype: Any = np.uint8, seed: int = 3) -> np.ndarray:
 
 def _row(op: str, id: str, *operands: np.ndarray | None, **attributes: Any) -> Row:
     fixed = tuple(range(1, len(operands)))
-    return Row(op, operands, attributes, id=id, domain="com.microsoft", multilinear=True,
-               engine="onnxruntime", fixed=fixed)  # fmt: skip
+    return row(op, id, *operands, multilinear=True, fixed=fixed, **attributes)
 
 
 def _matmul(bits: int, id: str, *more: np.ndarray | None, k: int = 40, **attributes: Any) -> Row:
@@ -43,17 +40,13 @@ def _gather(
     id: str, data: np.ndarray, scales: np.ndarray, *more: np.ndarray, **attributes: Any
 ) -> Row:
     table = data.dtype == np.uint8
-    return Row(
-        "GatherBlockQuantized",
-        (data, _IDS, scales, *more),
-        {"block_size": 16, **attributes},
-        id=id,
-        domain="com.microsoft",
-        engine="onnxruntime",
+    return row(
+        "GatherBlockQuantized", id, data, _IDS, scales, *more,
         multilinear=True,
         constants=() if table else (0, *range(3, 3 + len(more))),
         fixed=(0, 2, *range(3, 3 + len(more))),
-    )
+        **{"block_size": 16, **attributes},
+    )  # fmt: skip
 
 
 _IDS = np.array([[1, 0], [2, -1]])

@@ -6,17 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from rules.rows.contrib import row as _row
 from support.rig import Row
-
-
-def _x(*shape: int, seed: int = 3) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape)
-
-
-def _row(op: str, id: str, *operands: np.ndarray | None, **more: Any) -> Row:
-    ours = {name: more.pop(name) for name in ("outputs", "of", "fixed") if name in more}
-    return Row(op, operands, more, id=id, domain="com.microsoft", single_only=True,
-               engine="onnxruntime", **ours)  # fmt: skip
+from support.rows import normal as _x
 
 
 def _simplified(id: str, *operands: np.ndarray, outputs: int = 1, **more: Any) -> Row:

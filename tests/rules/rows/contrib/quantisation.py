@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rules.rows.contrib import row
 from support.rig import Row
 
 _RNG = np.random.default_rng(37)
@@ -24,12 +25,8 @@ def _scale(*shape: int) -> np.ndarray:
 
 def _row(op: str, id: str, *operands: np.ndarray | None, **more: Any) -> Row:
     """Linear in each scale, so that steps of 1 are exact."""
-    wrt = more.pop("wrt")
     ones = tuple(i for i, x in enumerate(operands) if x is not None and x.shape == (1,))
-    return Row(
-        op, operands, more, id=id, domain="com.microsoft", wrt=wrt, multilinear=True,
-        engine="onnxruntime", fixed=ones,
-    )  # fmt: skip
+    return row(op, id, *operands, multilinear=True, fixed=ones, **more)
 
 
 _A, _B, _BT = _codes(np.uint8, 3, 4), _codes(np.int8, 4, 5), _codes(np.int8, 5, 4)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from rules.rows.contrib import row as _row
 from support.rig import Row
+from support.rows import normal
 
-
-def _x(*shape: int, seed: int = 5) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape)
-
-
-def _row(op: str, id: str, *operands: np.ndarray | None, **more: Any) -> Row:
-    known = {
-        key: more.pop(key) for key in ("outputs", "of", "wrt", "constants", "fixed") if key in more
-    }
-    return Row(op, operands, more, id=id, domain="com.microsoft", single_only=True, **known)
+_x = partial(normal, seed=5)
 
 
 def _ints(*values: Any) -> np.ndarray:

@@ -2,28 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
-from support.rig import Row
-
-
-def _x(*shape: int, seed: int = 3) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape)
-
-
-def _row(op: str, id: str, *operands: np.ndarray | None, **attributes: Any) -> Row:
-    return Row(
-        op,
-        operands,
-        attributes,
-        id=id,
-        domain="com.microsoft",
-        single_only=True,
-        engine="onnxruntime",
-    )
-
+from rules.rows.contrib import row as _row
+from support.rows import normal as _x
 
 _X, _FLAT = _x(2, 2, 3, 4), _x(2, 12, seed=4)
 _BLOCK = _x(2, 2, 4, seed=5)

@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-import numpy as np
-
+from rules.rows.contrib import DOMAIN
+from rules.rows.contrib import row as _row
 from support.rig import Row
+from support.rows import normal as _x
+from support.rows import rows_of
 
-
-def _x(*shape: int, seed: int = 3) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape)
-
-
-def _matmul(id: str, a: np.ndarray, b: np.ndarray, **attributes: Any) -> Row:
-    return Row("FusedMatMul", [a, b], attributes, id=id, domain="com.microsoft")
-
-
-def _single(op: str, id: str, *operands: np.ndarray | None, **more: Any) -> Row:
-    fixed = more.pop("fixed", ())
-    return Row(
-        op,
-        operands,
-        more,
-        id=id,
-        domain="com.microsoft",
-        fixed=fixed,
-        single_only=True,
-        engine="onnxruntime",
-    )
+_matmul = partial(rows_of(DOMAIN), "FusedMatMul")
 
 
 def _gemm(activation: str, **more: Any) -> Row:
     operands = _x(3, 4), _x(4, 5, seed=4), _x(5, seed=5)
-    return _single("FusedGemm", activation, *operands, activation=activation, **more)
+    return _row("FusedGemm", activation, *operands, activation=activation, **more)
 
 
 def _conv(activation: str, *parameters: float) -> Row:
     more = {"activation_params": list(parameters)} if parameters else {}
-    return _single("FusedConv", activation, *_FAR, activation=activation, fixed=(1,), **more)
+    return _row("FusedConv", activation, *_FAR, activation=activation, fixed=(1,), **more)
 
 
 _A, _B = _x(2, 3, 4, 5), _x(2, 3, 5, 6, seed=4)
@@ -60,9 +43,9 @@ ROWS = [
     _matmul("row", _x(5), _B, transA=1),
     _matmul("row-weight", _x(5), _x(6, 5, seed=4), transB=1),
     _matmul("column", _A, _x(5, seed=4), transB=1),
-    _single("TransposeMatMul", "", _x(5, 4), _x(6, 5, seed=4), transA=1, transB=1, alpha=0.3),
-    _single("FusedGemm", "bare", _x(3, 4), _x(4, 5, seed=4), activation="Tanh"),
-    _single("FusedGemm", "scaled", _x(4, 3), _x(5, 4, seed=4), _x(3, 1, seed=5), transA=1,
+    _row("TransposeMatMul", "", _x(5, 4), _x(6, 5, seed=4), transA=1, transB=1, alpha=0.3),
+    _row("FusedGemm", "bare", _x(3, 4), _x(4, 5, seed=4), activation="Tanh"),
+    _row("FusedGemm", "scaled", _x(4, 3), _x(5, 4, seed=4), _x(3, 1, seed=5), transA=1,
             transB=1, alpha=0.3, beta=0.5, activation="Sigmoid"),
     _gemm("Celu", activation_alpha=0.3),
     _gemm("Elu", activation_alpha=0.3),
@@ -75,12 +58,12 @@ ROWS = [
     _gemm("Softplus"),
     _gemm("Softsign"),
     _gemm("ThresholdedRelu", activation_alpha=0.3),
-    _single("FusedConv", "bare", *_IMAGE[:2], fixed=(1,)),
-    _single("FusedConv", "added", *_IMAGE, _x(1, 3, 3, 3, seed=6), fixed=(1,), activation="Tanh"),
-    _single("FusedConv", "geometry", _x(1, 4, 9), _x(2, 2, 3, seed=4), None, None, fixed=(1,),
+    _row("FusedConv", "bare", *_IMAGE[:2], fixed=(1,)),
+    _row("FusedConv", "added", *_IMAGE, _x(1, 3, 3, 3, seed=6), fixed=(1,), activation="Tanh"),
+    _row("FusedConv", "geometry", _x(1, 4, 9), _x(2, 2, 3, seed=4), None, None, fixed=(1,),
             group=2, pads=[1, 2], strides=[2], dilations=[2], kernel_shape=[3],
             activation="Sigmoid"),
-    _single("FusedConv", "same", *_IMAGE, fixed=(1,), auto_pad="SAME_UPPER", activation="Tanh"),
+    _row("FusedConv", "same", *_IMAGE, fixed=(1,), auto_pad="SAME_UPPER", activation="Tanh"),
     _conv("Clip", -1.5, 2.5),
     _conv("HardSigmoid", 0.1, 0.6),
     _conv("HardSwish"),

@@ -6,22 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from rules.rows.contrib import row as _row
 from support.rig import Row
-
-
-def _x(*shape: int, seed: int = 3) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape)
+from support.rows import normal as _x
 
 
 def _codes(*shape: int, seed: int = 3) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
-
-
-def _row(op: str, id: str, *operands: np.ndarray | None, **more: Any) -> Row:
-    names = ("outputs", "of", "fixed", "wrt", "constants", "second")
-    ours = {name: more.pop(name) for name in names if name in more}
-    return Row(op, operands, more, id=id, domain="com.microsoft", single_only=True,
-               engine="onnxruntime", **ours)  # fmt: skip
 
 
 _X, _Y = _x(2, 3, 4), _x(2, 3, 4, seed=4)
