@@ -98,7 +98,7 @@ _FREE = {"tokens": {0: "batch", 1: "length"}, "mask": {0: "batch", 1: "length"}}
 
 SOURCES = {
     "bert": Source(lambda: bert("sdpa"), _tokens, axes=_FREE),
-    "bert_eager": Source(lambda: bert("eager"), _tokens, axes=_FREE, exporters=("torch_dynamo",)),
+    "bert_eager": Source(lambda: bert("eager"), _tokens, axes=_FREE),
     "gpt2": Source(lambda: gpt2("sdpa"), _tokens, axes=_FREE),
     "llama": Source(lambda: llama("sdpa"), _tokens, axes=_FREE),
     "llama_eager": Source(lambda: llama("eager"), _tokens, axes=_FREE, exporters=("torch_dynamo",)),

@@ -33,9 +33,9 @@ _A, _B, _BT = _codes(np.uint8, 3, 4), _codes(np.int8, 4, 5), _codes(np.int8, 5, 
 _AZ, _BZ = np.array(5, np.uint8), np.array(-3, np.int8)
 
 ROWS = [
-    _row("DequantizeLinear", "tensor", _A, _scale(), _AZ, wrt=(1,)),
-    _row("DequantizeLinear", "axis", _A, _scale(4), _codes(np.uint8, 4), wrt=(1,), axis=1),
-    _row("DequantizeLinear", "int16", _codes(np.int16, 3, 4), _scale(), wrt=(1,)),
+    _row("DequantizeLinear", "ms-tensor", _A, _scale(), _AZ, wrt=(1,)),
+    _row("DequantizeLinear", "ms-axis", _A, _scale(4), _codes(np.uint8, 4), wrt=(1,), axis=1),
+    _row("DequantizeLinear", "ms-int16", _codes(np.int16, 3, 4), _scale(), wrt=(1,)),
     _row("MatMulIntegerToFloat", "bare", _A, _B, _scale(), _scale(), wrt=(2, 3)),
     _row("MatMulIntegerToFloat", "full", _A, _B, _scale(), _scale(5), _AZ, _codes(np.int8, 5),
          _scale(5), wrt=(2, 3, 6)),
