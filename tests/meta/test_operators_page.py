@@ -6,13 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from portgrad.autodiff.binding import versions_between
-from portgrad.autodiff.catalogue import MEANINGS, catalogue, page
+from portgrad.autodiff.catalogue import MEANINGS, catalogue, node_tests, page
+from support.node_case_report import shown
 
 PAGE = Path(__file__).parents[2] / "docs/reference/operators.md"
 
 
 def test_the_page_is_current() -> None:
     assert PAGE.read_text() == page(), "python -m portgrad.autodiff.catalogue > " + PAGE.name
+
+
+def test_the_node_tests_shown_are_those_that_are_run() -> None:
+    seen = {name: [tests.agree, tests.of] for name, tests in node_tests().items()}
+    assert seen == shown(), "python -m support.node_case_report --write"
 
 
 def test_every_operator_has_one_meaning() -> None:

@@ -2,7 +2,8 @@
 
 Run as `PYTHONPATH=tests python -m support.node_case_report [VERDICTS]`, where VERDICTS is a JSON
 file of {case: {"verdict": ..., "ort_runs": ...}}: cases that run and whose verdict begins with
-"reliable" are counted too.
+"reliable" are counted too. With `--write`, the counts that the page of operators shows are written
+to the service's data file instead; tests hold them to the cases.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from importlib import resources
 from pathlib import Path
 
 from support.node_cases import NodeCase, node_cases
+from support.node_exceptions import EXCEPTIONS
 from support.node_verdicts import AGREES, judge, served
 from support.operators import DIFFERENTIABLE, OTHERS, covered
 
@@ -26,6 +29,18 @@ def _counts(case: NodeCase, *, agrees: bool, reliable: bool) -> tuple[int, ...]:
 
 def _agrees(case: NodeCase) -> bool:
     return (case.op in OTHERS or covered(case.op)) and judge(case).outcome == AGREES
+
+
+def shown() -> dict[str, list[int]]:
+    """For each operator that has cases, how many agree, and how many there are.
+
+    That those agree which are no exceptions is what `rules/test_node_cases.py` shows.
+    """
+    counts = {
+        op: [sum(case.name not in EXCEPTIONS for case in cases), len(cases)]
+        for op, cases in node_cases().items()
+    }
+    return {op: count for op, count in sorted(counts.items()) if count[1]}
 
 
 def main(path: str | None = None) -> None:
@@ -49,4 +64,9 @@ def main(path: str | None = None) -> None:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    main(*sys.argv[1:2])
+    if sys.argv[1:] == ["--write"]:
+        target = resources.files("portgrad.autodiff").joinpath("node_tests.json")
+        lines = [f"{json.dumps(op)}: {counts}" for op, counts in shown().items()]
+        Path(str(target)).write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    else:
+        main(*sys.argv[1:2])

@@ -198,6 +198,11 @@ SCHEMAS: Schema = {
                 "of refused, the reason.",
             },
             "cost": {**STRING, "description": "What is dear about the gradient, if anything."},
+            "node_tests": _nullable(
+                _object({"agree": {"type": "integer"}, "of": {"type": "integer"}}),
+                "Of ONNX's own node tests with floats in and out, of how many the gradient agrees "
+                "with central differences.",
+            ),
         }
     ),
     "Status": _object({"status": STRING}),
