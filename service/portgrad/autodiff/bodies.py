@@ -6,6 +6,7 @@ without an entry of its own. Shapes of the runtime's own operators follow from t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 import onnx
@@ -27,6 +28,7 @@ from portgrad.graph.constants import constant_value
 # Elements of a constant that a body can read: axes, sizes and the like, not packed weights, which
 # onnx's inference would copy.
 MOST_READ = 4096
+_INSIDE = re.compile(r"/body\d+_*(/)")
 
 
 def has_body(node: ir.Node, opsets: dict[str, int]) -> bool:
@@ -40,13 +42,17 @@ def has_body(node: ir.Node, opsets: dict[str, int]) -> bool:
 
 def expand(model: ir.Model, nodes: Iterable[ir.Node]) -> None:
     """Replace nodes of a model, in whatever graph they are, by their bodies, in place."""
+    taken = _insides(model.graph)
     for count, node in enumerate(nodes):
         try:
             body = _body(node, model)
         except (*MALFORMED, onnx.shape_inference.InferenceError) as error:
             schema = schema_of_node(node, dict(model.graph.opset_imports))
             raise explained(error, node, schema) from error
-        prefix = f"{node.name or node.outputs[0].name}/body{count}/"
+        stem = f"{node.name or node.outputs[0].name}/body{count}"
+        while stem in taken:
+            stem += "_"
+        prefix = f"{stem}/"
         graph, inner = node.graph or model.graph, list(body.graph)
         outer, ends = {str(v.name): v for v in _operands(node)}, list(body.graph.outputs)
         for value in (*body.graph.inputs, *body.graph.initializers.values()):
@@ -60,6 +66,15 @@ def expand(model: ir.Model, nodes: Iterable[ir.Node]) -> None:
         ir.convenience.replace_nodes_and_values(
             graph, node, [node], inner, [v for v in node.outputs if v.name], ends
         )
+
+
+def _insides(graph: ir.Graph) -> set[str]:
+    """What names that look like those of values in bodies begin with; a net may have such names."""
+    inner = [graph, *graph.subgraphs()]
+    values = [v for g in inner for v in (*g.inputs, *g.initializers.values())]
+    values += [value for node in graph.all_nodes() for value in node.outputs]
+    names = (str(value.name) for value in values)
+    return {name[: end.start(1)] for name in names for end in _INSIDE.finditer(name)}
 
 
 def _operands(node: ir.Node) -> list[ir.Value]:
@@ -222,7 +237,9 @@ def _standard(node: ir.Node, model: ir.Model) -> ir.Model:
 
 def _inferred(body: onnx.ModelProto) -> ir.Model:
     """The body with types and shapes. Symbols of its own could mean another size outside."""
-    model = ir.from_proto(onnx.shape_inference.infer_shapes(body, strict_mode=True, data_prop=True))
+    model = ir.from_proto(
+        onnx.shape_inference.infer_shapes(body, strict_mode=True, check_type=True, data_prop=True)
+    )
     symbols = {dim.value for v in model.graph.inputs for dim in _symbolic(v)}
     for node in model.graph.all_nodes():
         for value in node.outputs:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from portgrad.autodiff.tensor import Tensor
-from portgrad.graph.arithmetic import INTEGER
+from portgrad.graph.arithmetic import INTEGER, is_small
 
 
 def fold(
@@ -22,8 +22,9 @@ def fold(
     function = INTEGER.get(op_type)
     if function is None:
         return None
-    known = [x.constant for x in operands if x is not None]
-    if len(known) != len(operands) or any(x is None or x.dtype.kind not in "bi" for x in known):
+    given = [x.constant for x in operands if x is not None]
+    known = [x for x in given if x is not None and x.dtype.kind in "bi"]
+    if len(known) != len(operands) or not is_small(op_type, known):
         return None
     try:
         with np.errstate(all="raise"):

@@ -40,7 +40,7 @@ _MOVING = frozenset(
 )
 # What a rule or a body raises of a node that it refuses, or that no checker found to be malformed.
 # A TypeError is a rule's own fault and stays one.
-MALFORMED = (Unsupported, ArithmeticError, LookupError, RuntimeError, ValueError)
+MALFORMED = (Unsupported, ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError)
 _TYPELESS = "no rule is registered for it, and the type of what it computes is not known"
 
 

@@ -16,7 +16,9 @@ from portgrad.autodiff.infer import Dims, dims_of
 from portgrad.autodiff.nesting import with_inner
 from portgrad.graph.constants import constant_value
 
-_MOST = 1024  # parts of a split; nobody is helped by a node with more outputs
+# Parts of a split, and elements of a sequence that grows: each of its states has a list of its own.
+_MOST = 1024
+_CHANGING = frozenset({"Identity", "SequenceErase", "SequenceInsert"})
 
 Elements = Sequence[ir.Value]
 
@@ -46,13 +48,22 @@ class _Unpacking:
 
     def elements(self, sequence: ir.Value | None) -> Elements | None:
         """The elements of a sequence, None where they are not known."""
-        node = None if sequence is None else sequence.producer()
-        if sequence is None or node is None or node.domain:
-            return None
-        if sequence not in self._known:
-            maker = _MAKERS.get(node.op_type)
-            self._known[sequence] = None if maker is None else maker(self, node)
-        return self._known[sequence]
+        for value in reversed(self._not_looked_at(sequence)):
+            node = value.producer()
+            assert node is not None
+            self._known[value] = _MAKERS[node.op_type](self, node)
+        return None if sequence is None else self._known.get(sequence)
+
+    def _not_looked_at(self, sequence: ir.Value | None) -> list[ir.Value]:
+        """A sequence and those that it is made from; some are longer than Python's stack."""
+        found: list[ir.Value] = []
+        while sequence is not None and sequence not in self._known:
+            node = sequence.producer()
+            if node is None or node.domain or node.op_type not in _MAKERS:
+                break
+            found.append(sequence)
+            sequence = node.inputs[0] if node.op_type in _CHANGING else None
+        return found
 
     def constructed(self, node: ir.Node) -> Elements:
         """Of SequenceConstruct and SequenceEmpty."""
@@ -65,7 +76,7 @@ class _Unpacking:
     def inserted(self, node: ir.Node) -> Elements | None:
         """Of SequenceInsert."""
         first = self.elements(node.inputs[0])
-        if first is None or node.inputs[1] is None:
+        if first is None or node.inputs[1] is None or len(first) >= _MOST:
             return None
         place = _place(node, 2, count=len(first), last=len(first))
         return None if place is None else [*first[:place], node.inputs[1], *first[place:]]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,22 @@ INTEGER: Mapping[str, Callable[..., Any]] = {
 }
 
 
+_MOVING = frozenset({"Concat", "Reshape", "Squeeze", "Unsqueeze"})
+_LARGEST = 2**22
+
+
+def is_small(op_type: str, operands: Sequence[Array]) -> bool:
+    """Whether a result is small enough to be held: operands may have axes of their own each."""
+    if op_type in _MOVING:
+        return sum(operand.size for operand in operands) <= _LARGEST
+    if op_type == "Gather":
+        return math.prod(operand.size for operand in operands) <= _LARGEST
+    try:
+        return math.prod(np.broadcast_shapes(*(x.shape for x in operands))) <= _LARGEST
+    except ValueError:
+        return False  # the run's to refuse
+
+
 def computed(model: onnx.ModelProto) -> dict[int, onnx.NodeProto]:
     """Constants that nodes of the graph amount to, by their places in `walk.all_nodes`.
 
@@ -103,9 +120,12 @@ def _value(node: onnx.NodeProto, known: Mapping[str, Array]) -> Array | None:
     if node.domain or node.op_type not in INTEGER or not all(x in known for x in node.input):
         return None
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    operands = [known[x] for x in node.input]
+    if not is_small(node.op_type, operands):
+        return None
     try:
         with np.errstate(all="raise"):
-            value = np.asarray(INTEGER[node.op_type](*(known[x] for x in node.input), **attributes))
+            value = np.asarray(INTEGER[node.op_type](*operands, **attributes))
     except (ArithmeticError, IndexError, TypeError, ValueError):
         return None  # inference or the runtime will say what is wrong
     return value if value.size <= _LONGEST else None

@@ -28,6 +28,7 @@ _VALUES = (
 # Where onnx was built is nobody's business: "/some/path/checker.cc:123: ".
 _SOURCE_LINE = re.compile(r"(?:[\w.:\\-]*[/\\])+[\w.-]+\.(?:cc|h|cpp)(?::\d+)?:?\s*")
 _LONGEST = 400
+_ELEMENTS = frozenset(onnx.TensorProto.DataType.values()) - {onnx.TensorProto.UNDEFINED}
 
 
 def guarded(
@@ -64,6 +65,8 @@ def check(model: onnx.ModelProto) -> None:
         InvalidNet: `invalid_net`, naming node or value where the checker does.
     """
     ports = [*model.graph.input, *model.graph.output]
+    for port in model.graph.input:
+        _check_type(port)
     shapeless = [port.type.tensor_type for port in ports if _is_shapeless(port)]
     # The checker wants a rank for every port. Runtimes do not, so it sees one for the moment.
     for tensor in shapeless:
@@ -79,8 +82,21 @@ def check(model: onnx.ModelProto) -> None:
         tensor.ClearField("shape")
 
 
+def _check_type(port: onnx.ValueInfoProto) -> None:
+    """Refuse a tensor of no element type that exists, which onnx's checker lets pass."""
+    tensor = port.type.tensor_type
+    if port.type.HasField("tensor_type") and tensor.elem_type not in _ELEMENTS:
+        raise InvalidNet(
+            f"The input port `{port.name}` has no element type.",
+            code="invalid_net",
+            where=f"`{port.name}`",
+            found=str(tensor.elem_type),
+            remedy="Export the net with the types of its ports.",
+        )
+
+
 def check_text(model: onnx.ModelProto) -> None:
-    """Refuse names that are no UTF-8: protobuf hands them out as bytes, which nothing can carry.
+    """Refuse texts that are no UTF-8: names, which protobuf hands out as bytes, and attributes.
 
     Raises:
         InvalidNet: `invalid_text`.
@@ -93,6 +109,23 @@ def check_text(model: onnx.ModelProto) -> None:
             found=ascii(broken),
             remedy="Export the net with names in UTF-8.",
         )
+    for node in walk.all_nodes(model):
+        for attribute in node.attribute:
+            _check_attribute(node, attribute)
+
+
+def _check_attribute(node: onnx.NodeProto, attribute: onnx.AttributeProto) -> None:
+    for text in (attribute.s, *attribute.strings):
+        try:
+            text.decode()
+        except UnicodeDecodeError:
+            raise InvalidNet(
+                f"The attribute `{attribute.name}` of a node is no UTF-8 text.",
+                code="invalid_text",
+                where=f"node `{walk.called(node)}` ({node.op_type})",
+                found=ascii(text),
+                remedy="Export the net with texts in UTF-8.",
+            ) from None
 
 
 def _texts(model: onnx.ModelProto) -> Iterator[str]:

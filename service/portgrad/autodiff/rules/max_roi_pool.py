@@ -48,7 +48,7 @@ def _bins(
     away = op.Sign(edges) * op.Floor(op.Abs(edges) + 0.5)  # half away from zero
     start, end = (op.Gather(away, [k], axis=1) for k in (0, 1))
     width = op.Max(end - start + 1.0, 1.0) / float(count)
-    numbers = np.arange(count + 1, dtype=rois.dtype.numpy())
+    numbers = np.arange(op.few(count) + 1, dtype=rois.dtype.numpy())
     last = op.cast_like(op.vector([size]), rois)
     low, high = (
         op.as_int64(op.Min(op.Max(edge + start, 0.0), last))

@@ -15,6 +15,8 @@ from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.autodiff.vocabulary.windows import Windows
 
+_MANY_ONES = 2**22  # elements of a constant: 16 MB
+
 
 @vjp("MaxPool", kink="first among ties")
 def max_pool(op: Op, ct: Tensor, x: Tensor, *, indices: Tensor, storage_order: int) -> Tensor:
@@ -169,7 +171,7 @@ def _spread_sum(op: Op, ct: Tensor, x: Tensor, windows: Windows) -> Tensor:
     """The adjoint of summing over windows, as that of a convolution of each channel with ones."""
     batch, channels, *rows = op.dims(x)
     dtype = ct.dtype.numpy()
-    if isinstance(channels, int) and channels > 0:
+    if isinstance(channels, int) and 0 < channels * math.prod(windows.kernel) <= _MANY_ONES:
         ones = op.constant(np.ones((channels, 1, *windows.kernel), dtype))
         return op.spread(ct, ones, x, windows, group=channels)
     # Channels as examples take up to five times as long, but need no number of groups.

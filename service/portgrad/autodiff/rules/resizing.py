@@ -56,6 +56,8 @@ def resize(
     ct, rank = op.ranked(ct, x), op.rank(x)
     which = list(range(rank)) if axes is None else [axis % rank for axis in axes]
     crops = coordinate_transformation_mode == "tf_crop_and_resize"
+    if crops and roi is None:
+        raise Unsupported("it crops to a region of interest, and `roi` is left out")
     call = _Resize(
         op, x, y, which, roi if crops else None, scales, sizes, keep_aspect_ratio_policy, attributes
     )

@@ -91,7 +91,7 @@ def _axis(
         number = op.Ceil(length / float(count))
         every = op.Concat(op.Reshape(number, [-1]), np.ones(1, edges.dtype.numpy()), axis=0)
         most = op.as_int64(op.ReduceMax(every, [0], keepdims=1))
-    outputs = np.arange(count, dtype=edges.dtype.numpy()).reshape(-1, 1, 1)
+    outputs = np.arange(op.few(count), dtype=edges.dtype.numpy()).reshape(-1, 1, 1)
     sample = op.unsqueeze(op.cast_like(op.iota(most), edges), 1)
     share = ((sample + 0.5) / op.Max(number, 1.0) + outputs) / float(count)
     active = op.Less(sample, number)

@@ -16,9 +16,19 @@ from portgrad.graph.constants import constant_value
 
 Size: TypeAlias = int | Tensor  # a number, or an int64 vector of one element at run time
 
+_LONGEST_IOTA = 2**16  # of a constant; longer ones are made when the net runs
+_MOST_PLACES = 2**24
+
 
 class ShapeWords(Emitter):
     """Words about shapes."""
+
+    def few(self, *counts: int) -> int:
+        """The product of counts that attributes name; Unsupported where no memory holds so many."""
+        total = math.prod(counts)
+        if total > _MOST_PLACES:
+            raise Unsupported(f"its attributes ask for {total} places, more than {_MOST_PLACES}")
+        return total
 
     def rank(self, x: Tensor) -> int:
         """The number of axes; Unsupported where the net leaves it open."""
@@ -166,7 +176,7 @@ class ShapeWords(Emitter):
     def iota(self, count: Tensor) -> Tensor:
         """0, 1, … up to a count (int64, one element), as an int64 vector."""
         known = count.constant
-        if known is not None:
+        if known is not None and known.size == 1 and int(known.reshape(())) <= _LONGEST_IOTA:
             return self.constant(np.arange(int(known.reshape(())), dtype=np.int64))
         return self.Range(self.index(0), self.Reshape(count, self.ints()), self.index(1))
 

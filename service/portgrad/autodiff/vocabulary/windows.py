@@ -103,6 +103,7 @@ class WindowWords(ReductionWords):
         both of its ends (a negative padding), else at the end alone.
         """
         rank = len(kernel)
+        self.few(*kernel)
         fixed = tuple(pads or ()) if auto_pad == "NOTSET" else ()
         begin, end = fixed[:rank] or (0,) * rank, fixed[rank:] or (0,) * rank
         ones = (1,) * rank
