@@ -128,3 +128,21 @@ def test_a_node_that_does_not_fit_its_operator_is_named() -> None:
     with pytest.raises(Unsupported, match="do not fit together") as refused:
         expand(net, list(net.graph))
     assert refused.value.where == "off"
+
+
+def test_a_net_may_have_names_like_those_of_bodies() -> None:
+    head = "(float[2, 2] x) => (float[2, 2] y) "
+    end = "[n] z = com.microsoft.BiasGelu(v, v1) y = Mul(z, x) }"
+    start = "{ axes = Constant<value = int64[1] {0}>() v1 = ReduceSum<keepdims = 0>(x, axes) "
+    plain = portgrad.load(proto(f"net {head}{start} v = Tanh(x) {end}"))
+    graph = gradient_graph(plain._model, wrt=["x"], of=["y"]).model.graph
+    inside = [v.name for node in graph for v in node.outputs if "n/body0/" in str(v.name)]
+    assert inside
+    for name in inside:
+        model = onnx.load_from_string(proto(f"net {head}{start} v = Tanh(x) {end}"))
+        for node in model.graph.node:
+            node.input[:] = [str(name) if old == "v" else old for old in node.input]
+            node.output[:] = [str(name) if old == "v" else old for old in node.output]
+        found = portgrad.load(model.SerializeToString()).gradient(X, wrt=["x", str(name)])
+        np.testing.assert_array_equal(found["x"], plain.gradient(X)["x"])
+        np.testing.assert_array_equal(found[str(name)], plain.gradient(X, wrt="v")["v"])

@@ -64,3 +64,19 @@ def test_floats_are_left_to_the_runtime() -> None:
 def test_a_division_by_zero_is_left_to_the_runtime() -> None:
     op = _vocabulary()
     assert op.Div(op.ints(4), op.ints(0)).value.producer() is not None
+
+
+def test_axes_that_multiply_are_left_to_the_runtime() -> None:
+    op = _vocabulary()
+    sides = [np.ones(shape, np.int64) for shape in ((4096, 1, 1), (1, 4096, 1), (1, 1, 4096))]
+    assert op.Max(*map(op.constant, sides)).constant is None
+    assert op.Add(op.constant(sides[0]), op.constant(sides[0][:5])).constant is None
+    table = op.constant(np.arange(4096))
+    assert op.Gather(table, op.constant(np.zeros((4096, 2), np.int64))).constant is None
+    assert op.Concat(table, table, axis=0).constant is not None
+
+
+def test_long_positions_are_made_when_the_net_runs() -> None:
+    op = _vocabulary()
+    assert op.iota(op.ints(2**40)).constant is None
+    assert op.iota(op.ints(5)).constant is not None

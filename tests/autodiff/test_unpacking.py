@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 from autodiff.test_sequences import X, net_case
+from portgrad.autodiff import unpacking
 from portgrad.graph import walk
 from support.rig import Case, check_adjoint, second_order
 
@@ -103,3 +104,20 @@ def test_a_position_that_is_not_there_fails_as_before() -> None:
     assert _sequences(case.gradient())
     with pytest.raises(Exception, match=r"(?i)index|position"):
         case.run_gradient({"seed/y": np.ones((4, 3))})
+
+
+def test_a_position_that_is_no_number_fails_as_before() -> None:
+    case = _case(f"{THREE} t = SequenceAt(s, parts) y = Mul(t, t)")
+    assert _sequences(case.gradient())
+
+
+def test_a_list_may_grow_longer_than_the_stack_and_than_is_known() -> None:
+    longer = unpacking._MOST + 2
+    steps = [f"s{k + 1} = SequenceInsert(s{k}, x)" for k in range(longer)]
+    nodes = ["s0 = SequenceEmpty<dtype = 11>()", *steps]
+    for last in (700, longer):
+        end = f"y = ConcatFromSequence<axis = 0>(s{last})"
+        case = net_case("double[1] x", "\n".join([*nodes[: last + 1], end]), {"x": X[0, :1]})
+        assert bool(_sequences(case.gradient())) == (last == longer)
+        [gradient] = case.run_gradient({"seed/y": np.arange(float(last))})
+        np.testing.assert_array_equal(gradient, [last * (last - 1) / 2])

@@ -128,6 +128,24 @@ def two_opsets(proto: onnx.ModelProto) -> None:
 
 
 BROKEN = [
+    (
+        "text of an attribute",
+        instead(node("Gelu", "x", approximate=b"\xff")),
+        "invalid_text",
+        "`bad` (Gelu)",
+    ),
+    (
+        "texts of an attribute",
+        instead(node("Constant", value_strings=[b"fine", b"\xff"])),
+        "invalid_text",
+        "`bad` (Constant)",
+    ),
+    (
+        "port without an element type",
+        lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", 0),
+        "invalid_net",
+        "`x`",
+    ),
     ("two opsets", two_opsets, "unknown_opset", None),
     ("opset too new", opset(29), "unknown_opset", "the model"),
     ("opset zero", opset(0), "unknown_opset", "the model"),

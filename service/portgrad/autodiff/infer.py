@@ -48,7 +48,10 @@ def complete(graph: ir.Graph) -> None:
     for node in graph:
         value = node.outputs[0]
         if value.shape is None and node.domain == "":
-            dims = _shape(node)
+            try:
+                dims = _shape(node)
+            except (ArithmeticError, LookupError, ValueError):
+                continue  # a node that does not fit its operands is its rule's to refuse
             for part in node.outputs if node.op_type == "Split" else [value]:
                 part.shape = None if dims is None else ir.Shape(dims)
 

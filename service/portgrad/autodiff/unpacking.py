@@ -201,7 +201,7 @@ def _place(node: ir.Node, operand: int, *, count: int, last: int) -> int | None:
     if given is None:
         return last
     constant = constant_value(given)
-    if constant is None:
+    if constant is None or constant.size != 1:
         return None
     place = int(constant.reshape(()))
     place = place + count if place < 0 else place

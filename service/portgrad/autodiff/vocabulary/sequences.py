@@ -70,7 +70,7 @@ class SequenceWords(RecurrenceWords):
     def from_start(self, sequence: Tensor, position: Tensor) -> Tensor:
         """A position that may count from the end of a sequence, counted from its start."""
         known = position.constant
-        if known is not None and int(known) >= 0:
+        if known is not None and known.size == 1 and known.item() >= 0:
             return position
         position = self.as_int64(position)
         return self.Where(position < 0, position + self.SequenceLength(sequence), position)
