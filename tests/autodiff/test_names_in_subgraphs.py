@@ -1,12 +1,16 @@
-"""Nodes inside a body are reported by the names that the file gives them."""
+"""Names inside a body: nodes are reported by them, and another body may have the same ones."""
 
 from __future__ import annotations
 
 import numpy as np
 import onnx
+import pytest
 from onnx import helper as h
 
 import portgrad
+from autodiff.test_sequences import net_case
+from support.double import Arrays
+from support.rig import check_adjoint, second_order
 
 
 def _loop(*nodes: onnx.NodeProto) -> bytes:
@@ -42,3 +46,30 @@ def test_a_warning_names_the_node_in_the_body() -> None:
     assert found.warnings == (
         "Round node 'inside': it is piecewise constant, so its gradient is zero",
     )
+
+
+SIBLINGS = """
+    a = Loop(n, , x) <body = one (int64 i, bool c, double[] h) => (bool d, double[] g) {
+        d = Identity(c)
+        t = Tanh(h)
+        g = Mul(t, w)
+    }>
+    b = Loop(n, , z) <body = two (int64 i, bool c, double[] h) => (bool d, double[] g) {
+        d = Identity(c)
+        t = Tanh(h)
+        g = Mul(t, v)
+    }>
+    y = Mul(a, b)
+"""
+
+
+@pytest.mark.parametrize("z", [[0.7], [[0.7, -0.2, 0.4], [0.1, 0.3, -0.9]]])
+def test_bodies_beside_each_other_may_use_the_same_names(z: object) -> None:
+    """What is known of the shapes in one body is not believed in the other."""
+    ports = "double[3] x, double[3] w, int64 n, double"
+    feeds: Arrays = {"x": np.array([0.5, -0.3, 0.8]), "w": np.array([1.1, 0.4, -0.6])}
+    feeds |= {"z": np.asarray(z), "v": np.asarray(z) + 0.2, "n": np.array(2)}
+    sizes = list(np.shape(z))
+    which = net_case(f"{ports}{sizes} z, double{sizes} v", SIBLINGS, feeds)
+    check_adjoint(which, step=1e-6, tolerance=1e-6)
+    check_adjoint(second_order(which), step=1e-6, tolerance=1e-5)

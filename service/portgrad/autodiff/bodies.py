@@ -16,7 +16,7 @@ from onnx import helper
 
 from portgrad.autodiff.binding import Call, has_function_body, schema_of_node
 from portgrad.autodiff.emitter import schema_of
-from portgrad.autodiff.nesting import captures, subgraphs, with_inner
+from portgrad.autodiff.nesting import captures, held, with_inner
 from portgrad.autodiff.registry import Body, Result, Zero, lookup
 from portgrad.autodiff.sweep import MALFORMED, UNSAID, explained, label
 from portgrad.autodiff.tensor import Tensor
@@ -90,14 +90,9 @@ def _detach(graph: ir.Graph, nodes: list[ir.Node], prefix: str) -> None:
     for node in with_inner(nodes):
         if UNSAID not in node.meta:
             node.name = None  # reported by its first output, which has the prefix
-        for value in (*node.outputs, *_own(node)):
+        for value in (*node.outputs, *held(node)):
             if value.name:
                 value.name = prefix + value.name
-
-
-def _own(node: ir.Node) -> list[ir.Value]:
-    """What the subgraphs of a node hold beside the outputs of their nodes."""
-    return [v for inner in subgraphs(node) for v in (*inner.inputs, *inner.initializers.values())]
 
 
 def _body(node: ir.Node, model: ir.Model) -> ir.Model:

@@ -13,7 +13,7 @@ from portgrad.autodiff.codes import EXACT, STRAIGHT_THROUGH, Codes, Quantized
 from portgrad.autodiff.control.steady import settle
 from portgrad.autodiff.cuts import integer_cuts
 from portgrad.autodiff.infer import complete
-from portgrad.autodiff.nesting import with_inner
+from portgrad.autodiff.nesting import tell_apart, with_inner
 from portgrad.autodiff.recognise import StandIn, recognise
 from portgrad.autodiff.sweep import Sweep, active
 from portgrad.autodiff.tensor import Tensor
@@ -69,6 +69,7 @@ def gradient_graph(
     opsets = dict(graph.opset_imports)
     codes = Codes(opsets) if quantized == STRAIGHT_THROUGH else None
     op = Vocabulary(graph, opsets[""])
+    tell_apart(graph, op.fresh)
     unpack(graph, op.fresh)
     nodes, wanted = _path(twin, wrt, of, codes)
     settle(graph, opsets, op.fresh)

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import onnx_ir as ir
 
-from portgrad.autodiff.nesting import with_inner
+from portgrad.autodiff.nesting import held, with_inner
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary.shapes import ShapeWords
 
@@ -147,7 +147,7 @@ class RecurrenceWords(ShapeWords):
         for value, other in replaced.items():
             ir.convenience.replace_all_uses_with(value, other)
         for inner in with_inner(nodes):
-            for value in inner.outputs:
+            for value in (*inner.outputs, *held(inner)):
                 if value.name:
                     value.name = self.fresh(value.name.rsplit("/", 1)[-1])
         self.graph.extend(nodes)
