@@ -39,12 +39,13 @@ def _loop(*nodes: onnx.NodeProto) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def test_a_warning_names_the_node_in_the_body() -> None:
-    net = portgrad.load(_loop(h.make_node("Round", ["s"], ["s2"], name="inside")))
+@pytest.mark.parametrize(("name", "known"), [("inside", "inside"), ("", "s2")])
+def test_a_warning_names_the_node_in_the_body(name: str, known: str) -> None:
+    net = portgrad.load(_loop(h.make_node("Round", ["s"], ["s2"], name=name)))
     found = net.gradient(np.float32(0.25))
     assert found["x"] == 0
     assert found.warnings == (
-        "Round node 'inside': it is piecewise constant, so its gradient is zero",
+        f"Round node {known!r}: it is piecewise constant, so its gradient is zero",
     )
 
 

@@ -16,10 +16,11 @@ from onnx import helper
 
 from portgrad.autodiff.binding import Call, has_function_body, schema_of_node
 from portgrad.autodiff.emitter import schema_of
+from portgrad.autodiff.infer import dims_of, info
 from portgrad.autodiff.nesting import captures, held, with_inner
 from portgrad.autodiff.registry import Body, Result, Zero, lookup
 from portgrad.autodiff.sweep import MALFORMED, UNSAID, explained, label
-from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.tensor import Tensor, dtype_of
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import Unsupported
 from portgrad.graph import walk
@@ -127,9 +128,10 @@ def registered(entry: Body, node: ir.Node, opsets: Mapping[str, int]) -> ir.Mode
         name=label(node),
     )
     schema = schema_of(node.op_type, opsets.get(node.domain, 1), node.domain)
-    results = entry(Call(Vocabulary(graph, opsets[""]), twin, schema, ()))
+    op = Vocabulary(graph, opsets[""])
+    results = entry(Call(op, twin, schema, ()))
     results += [None] * (len(node.outputs) - len(results))
-    _give(graph, node, twin, results)
+    _give(op, node, twin, results)
     model = ir.Model(graph, ir_version=10)
     typed = _inferred(ir.to_proto(model))
     _keep_reasons(typed.graph, twin)
@@ -149,8 +151,7 @@ def _attribute(attribute: ir.Attr, inside: Mapping[ir.Value, ir.Value]) -> ir.At
 
 
 def _stand_in(graph: ir.Graph, value: ir.Value) -> ir.Value:
-    if value.dtype is None:
-        raise Unsupported(f"the type of {value.name!r} is not known before the net runs")
+    dtype_of(value)  # onnx infers nothing without it
     constant = constant_value(value)
     shape = None if value.shape is None else ir.Shape(value.shape.dims)
     inside = ir.Value(name=value.name, type=value.type, shape=shape)
@@ -164,22 +165,17 @@ def _stand_in(graph: ir.Graph, value: ir.Value) -> ir.Value:
     return inside
 
 
-def _give(
-    graph: ir.Graph,
-    node: ir.Node,
-    twin: ir.Node,
-    results: list[Result],
-) -> None:
+def _give(op: Vocabulary, node: ir.Node, twin: ir.Node, results: list[Result]) -> None:
     """Make the results the outputs of the body; the node itself goes on computing the others."""
-    reasons: dict[int, str | Zero] = {}
+    graph, reasons = op.graph, dict[int, str | Zero]()
     for index, (outer, result) in enumerate(zip(node.outputs, results, strict=False)):
         if not outer.name:
             continue
         if isinstance(result, Tensor):
-            graph.outputs.append(result.op.alias(result, result.op.fresh("result")))
+            graph.outputs.append(op.alias(result, op.fresh("result")))
             continue
         value = twin.outputs[index]
-        value.name, value.type, value.shape = f"kept{index}", outer.type, outer.shape
+        value.name, value.type, value.shape = op.fresh("kept"), outer.type, outer.shape
         graph.outputs.append(value)
         reasons[index] = result if isinstance(result, Zero) else str(result or "")
     if reasons:
@@ -190,7 +186,7 @@ def _give(
 def _keep_reasons(graph: ir.Graph, twin: ir.Node) -> None:
     """Through protobuf a node loses what is noted of it."""
     for node in graph:
-        if (node.domain, node.op_type) == (twin.domain, twin.op_type):
+        if (node.domain, node.op_type, node.name) == (twin.domain, twin.op_type, twin.name):
             node.meta.update(twin.meta)
 
 
@@ -202,8 +198,8 @@ def _standard(node: ir.Node, model: ir.Model) -> ir.Model:
     graph = helper.make_graph(
         [proto],
         "body",
-        [_info(value) for value in _operands(node)],
-        [_info(value) for value in node.outputs if value.name],
+        [_typed(value) for value in _operands(node)],
+        [_typed(value) for value in node.outputs if value.name],
         # The inliner looks up the type of absent operands too, whose name is empty.
         value_info=[onnx.ValueInfoProto(name="", type=onnx.TypeProto())],
     )
@@ -267,13 +263,6 @@ def _carry_constants(graph: onnx.GraphProto) -> None:
             inner.node.insert(0, copy)
 
 
-def _info(value: ir.Value) -> onnx.ValueInfoProto:
-    dtype = value.dtype
-    if dtype is None:
-        raise Unsupported(f"the type of {value.name!r} is not known before the net runs")
-    shape = None if value.shape is None else [_dim(dim) for dim in value.shape]
-    return helper.make_tensor_value_info(str(value.name), int(dtype), shape)
-
-
-def _dim(dim: int | ir.SymbolicDim) -> int | str | None:
-    return dim if isinstance(dim, int) else dim.value
+def _typed(value: ir.Value) -> onnx.ValueInfoProto:
+    dtype_of(value)  # onnx infers nothing without it
+    return info(value, dims_of(value))

@@ -53,7 +53,7 @@ def complete(graph: ir.Graph) -> None:
             except (ArithmeticError, LookupError, ValueError):
                 continue  # a node that does not fit its operands is its rule's to refuse
             for part in node.outputs if node.op_type == "Split" else [value]:
-                part.shape = None if dims is None else ir.Shape(dims)
+                part.shape = as_shape(dims)
 
 
 def annotate_output(node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> None:
@@ -75,7 +75,7 @@ def type_of(node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> ir.TypePro
     if container is not None and first is not None:
         return container(first)
     if node.op_type == "SequenceEmpty":
-        dtype = ir.DataType(_int(node, "dtype", ir.DataType.FLOAT))
+        dtype = ir.DataType(int_of(node, "dtype", ir.DataType.FLOAT))
         return ir.SequenceType(ir.TensorType(dtype))
     return ir.TensorType(_dtype(node, schema, index))
 
@@ -113,7 +113,7 @@ def _dtype(node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> ir.DataType
         if slot.type_str == formal.type_str and operand is not None and operand.dtype is not None:
             return operand.dtype
     if "stash_type" in schema.attributes:
-        return ir.DataType(_int(node, "stash_type", ir.DataType.FLOAT))
+        return ir.DataType(int_of(node, "stash_type", ir.DataType.FLOAT))
     [only] = formal.types  # a type that no operand fixes has exactly one choice
     return _named(only)
 
@@ -129,7 +129,7 @@ def _statistics_shape(node: ir.Node) -> ir.Shape | None:
     dims = dims_of(node.inputs[0])
     if dims is None:
         return None
-    axis = _int(node, "axis", -1) % len(dims)
+    axis = int_of(node, "axis", -1) % len(dims)
     return ir.Shape([*dims[:axis], *[1] * (len(dims) - axis)])
 
 
@@ -143,6 +143,16 @@ def dims_of(value: ir.Value | None) -> Dims | None:
     if value is None or value.shape is None:
         return None
     return [d if isinstance(d, int) else d.value for d in value.shape]
+
+
+def as_shape(dims: Dims | None) -> ir.Shape | None:
+    """The shape again, as values have it."""
+    return None if dims is None else ir.Shape(dims)
+
+
+def info(value: ir.Value, dims: Dims | None) -> onnx.ValueInfoProto:
+    """What onnx is told of a value: its name, its type, and the shape that is given."""
+    return ir.to_proto(ir.Value(name=value.name, type=value.type, shape=as_shape(dims)))
 
 
 def broadcast(shapes: Sequence[Dims | None]) -> Dims | None:
@@ -180,7 +190,8 @@ def _shape(node: ir.Node) -> Dims | None:
     return special(node, first) if special is not None else None
 
 
-def _int(node: ir.Node, name: str, default: int) -> int:
+def int_of(node: ir.Node, name: str, default: int) -> int:
+    """An attribute that is a number."""
     return node.attributes[name].as_int() if name in node.attributes else default
 
 
@@ -194,17 +205,17 @@ def _constant(node: ir.Node, index: int) -> np.ndarray[Any, Any] | None:
 def _reduced(node: ir.Node, first: Dims | None) -> Dims | None:
     if first is None:
         return None
-    keep = bool(_int(node, "keepdims", 1))
+    keep = bool(int_of(node, "keepdims", 1))
     if node.op_type.startswith("Arg"):
-        axes = [_int(node, "axis", 0)]
+        axes = [int_of(node, "axis", 0)]
     elif len(node.inputs) > 1 and node.inputs[1] is not None:
         constant = _constant(node, 1)
         if constant is None:
             return [None] * len(first) if keep else None
-        if constant.size == 0 and _int(node, "noop_with_empty_axes", 0):
+        if constant.size == 0 and int_of(node, "noop_with_empty_axes", 0):
             return first
         axes = [int(axis) for axis in constant] or list(range(len(first)))
-    elif _int(node, "noop_with_empty_axes", 0):
+    elif int_of(node, "noop_with_empty_axes", 0):
         return first
     else:
         axes = list(range(len(first)))
@@ -227,7 +238,7 @@ def _reshaped(node: ir.Node, first: Dims | None) -> Dims | None:
     if target is None:
         length = dims_of(node.inputs[1])
         return [None] * length[0] if length and isinstance(length[0], int) else None
-    if _int(node, "allowzero", 0):
+    if int_of(node, "allowzero", 0):
         return [None if size < 0 else int(size) for size in target]
     copied = [first[axis] if first and axis < len(first) else None for axis in range(len(target))]
     return [
@@ -275,7 +286,7 @@ def _concatenated(node: ir.Node, first: Dims | None) -> Dims | None:
     shapes = [dims_of(value) for value in node.inputs]
     if first is None or any(shape is None for shape in shapes):
         return None if first is None else [None] * len(first)
-    axis = _int(node, "axis", 0) % len(first)
+    axis = int_of(node, "axis", 0) % len(first)
     sizes = [shape[axis] for shape in shapes if shape is not None]
     numbers = [size for size in sizes if isinstance(size, int)]
     whole = sum(numbers) if len(numbers) == len(sizes) else None
@@ -286,7 +297,7 @@ def _gathered(node: ir.Node, first: Dims | None) -> Dims | None:
     indices = dims_of(node.inputs[1])
     if first is None or indices is None:
         return None
-    axis = _int(node, "axis", 0) % len(first)
+    axis = int_of(node, "axis", 0) % len(first)
     return [*first[:axis], *indices, *first[axis + 1 :]]
 
 
@@ -308,7 +319,7 @@ def _gemm(node: ir.Node, first: Dims | None) -> Dims | None:
     second = dims_of(node.inputs[1])
     if first is None or second is None:
         return None
-    return [first[_int(node, "transA", 0)], second[1 - _int(node, "transB", 0)]]
+    return [first[int_of(node, "transA", 0)], second[1 - int_of(node, "transB", 0)]]
 
 
 def _contracted(node: ir.Node, _first: Dims | None) -> Dims | None:
@@ -327,15 +338,15 @@ def _contracted(node: ir.Node, _first: Dims | None) -> Dims | None:
 def _split(node: ir.Node, first: Dims | None) -> Dims | None:
     if first is None:
         return None
-    axis = _int(node, "axis", 0) % len(first)
+    axis = int_of(node, "axis", 0) % len(first)
     return [None if index == axis else size for index, size in enumerate(first)]
 
 
 def _shape_vector(node: ir.Node, first: Dims | None) -> Dims | None:
     if first is None:
         return [None]
-    start = _int(node, "start", 0)
-    end = _int(node, "end", len(first))
+    start = int_of(node, "start", 0)
+    end = int_of(node, "end", len(first))
     return [len(range(len(first))[start:end])]
 
 

@@ -44,6 +44,8 @@ def tell_apart(graph: ir.Graph, fresh: Callable[[str], str]) -> None:
     taken.update(value.name for node in graph for value in node.outputs)
     for node in with_inner(graph):
         inside = () if node.graph is graph else node.outputs
+        if inside and not node.name:
+            node.name = inside[0].name  # what users know it by
         for value in (*inside, *held(node)):
             if value.name and value.name in taken:
                 value.name = fresh(value.name)

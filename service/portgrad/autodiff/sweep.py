@@ -103,7 +103,7 @@ class Sweep:
     def _visit(self, node: ir.Node, cotangents: list[Tensor | None], wanted: set[ir.Value]) -> None:
         schema = schema_of_node(node, self.opsets)
         rule = self._rule(node, schema, cotangents)
-        chosen = self._choose(node, rule)
+        chosen = chosen_from(node, rule, self._chosen)
         if rule is None or schema is None:
             return
         try:
@@ -118,14 +118,6 @@ class Sweep:
             self._spread(found, wanted)
         except MALFORMED as error:
             raise explained(error, node, schema) from error
-
-    def _choose(self, node: ir.Node, rule: Rule | Control | None) -> bool:
-        """Whether a Where may leave elements of what a node computes out.
-
-        Their cotangent is an exact 0 then. It stays one through operators that work element by
-        element or move elements, so the operands of these are chosen from too.
-        """
-        return chosen_from(node, rule, self._chosen)
 
     def _spread(
         self, found: Iterable[tuple[ir.Value | None, Cotangent]], wanted: set[ir.Value]
@@ -172,7 +164,10 @@ def _unsaid(node: ir.Node, cotangents: list[Tensor | None]) -> Zero | Refused:
 
 
 def chosen_from(node: ir.Node, entry: object, chosen: set[ir.Value]) -> bool:
-    """Whether some of a node's outputs are chosen from; if that passes on, its operands are too.
+    """Whether a Where may leave elements of what a node computes out.
+
+    Their cotangent is an exact 0 then. It stays one through operators that work element by
+    element or move elements, so the operands of these are chosen from too.
 
     Args:
         node: the node.

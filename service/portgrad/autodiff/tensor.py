@@ -34,6 +34,13 @@ def may_carry(value: ir.Value) -> bool:
     return isinstance(kind, ir.TensorType) and kind.dtype in FLOATING
 
 
+def dtype_of(value: ir.Value) -> ir.DataType:
+    """The type of a value's elements; Unsupported where nothing tells it."""
+    if value.dtype is None:
+        raise Unsupported(f"the type of {value.name!r} is not known before the net runs")
+    return value.dtype
+
+
 class Tensor:
     """A value of the graph, bound to the emitter that can compute with it."""
 
@@ -51,9 +58,7 @@ class Tensor:
     @property
     def dtype(self) -> ir.DataType:
         """The element type; Unsupported where nothing tells it."""
-        if self.value.dtype is None:
-            raise Unsupported(f"the type of {self.value.name!r} is not known before the net runs")
-        return self.value.dtype
+        return dtype_of(self.value)
 
     @property
     def floating(self) -> bool:

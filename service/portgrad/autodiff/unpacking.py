@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from portgrad.autodiff.infer import Dims, dims_of
+from portgrad.autodiff.infer import Dims, dims_of, int_of
 from portgrad.autodiff.nesting import with_inner
 from portgrad.graph.constants import constant_value
 
@@ -94,7 +94,7 @@ class _Unpacking:
         sizes, x = _sizes(node), node.inputs[0]
         if sizes is None or not 0 < len(sizes) <= _MOST:
             return None
-        axis = _int(node, "axis", 0)
+        axis = int_of(node, "axis", 0)
         attributes = [ir.AttrInt64("axis", axis)]
         operands = [x, self._ints(node, sizes)]
         parts = self._before(node, "Split", operands, attributes, len(sizes))
@@ -103,7 +103,7 @@ class _Unpacking:
             part.shape = _with(dims, axis, [size])
         if len(node.inputs) > 1 and node.inputs[1] is not None:
             return parts
-        if _int(node, "keepdims", 1):
+        if int_of(node, "keepdims", 1):
             return parts
         axes = self._ints(node, [axis])
         squeezed = [self._before(node, "Squeeze", [part, axes])[0] for part in parts]
@@ -136,7 +136,7 @@ class _Unpacking:
         axis = node.attributes["axis"].as_int()
         if not elements:
             return  # the runtime refuses it, in its own words
-        if _int(node, "new_axis", 0):
+        if int_of(node, "new_axis", 0):
             axes = self._ints(node, [axis])
             elements = [self._before(node, "Unsqueeze", [x, axes])[0] for x in elements]
         _become(node, "Concat", elements, ir.AttrInt64("axis", axis))
@@ -210,7 +210,7 @@ def _place(node: ir.Node, operand: int, *, count: int, last: int) -> int | None:
 
 def _sizes(node: ir.Node) -> list[int] | None:
     """How large the parts of a SplitToSequence are, None where it is not known."""
-    axis, dims = _int(node, "axis", 0), _dims(node.inputs[0])
+    axis, dims = int_of(node, "axis", 0), _dims(node.inputs[0])
     given = node.inputs[1] if len(node.inputs) > 1 else None
     size = dims[axis] if -len(dims) <= axis < len(dims) else None
     if given is None:
@@ -236,10 +236,6 @@ def _with(dims: Dims | None, axis: int, sizes: Dims) -> ir.Shape | None:
         return None
     axis %= len(dims)
     return ir.Shape([*dims[:axis], *sizes, *dims[axis + 1 :]])
-
-
-def _int(node: ir.Node, name: str, default: int) -> int:
-    return node.attributes[name].as_int() if name in node.attributes else default
 
 
 def _graph(node: ir.Node) -> Any:

@@ -17,10 +17,9 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
-from portgrad.autodiff.infer import Dims
-from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.infer import Dims, as_shape
+from portgrad.autodiff.tensor import Tensor, dtype_of
 from portgrad.autodiff.vocabulary import Vocabulary
-from portgrad.errors import Unsupported
 
 
 class Rebuilt:
@@ -50,7 +49,7 @@ class Rebuilt:
 
     def grow(self, last: ir.Value, step: Callable[[Vocabulary, Tensor], Tensor]) -> Tensor:
         """Let a sequence grow from nothing; it as it is inside, at the start of an iteration."""
-        empty = ir.Node("", "SequenceEmpty", [], [ir.AttrInt64("dtype", int(_dtype(last)))])
+        empty = ir.Node("", "SequenceEmpty", [], [ir.AttrInt64("dtype", int(dtype_of(last)))])
         empty.name = empty.outputs[0].name = self.op.fresh("empty")
         empty.outputs[0].type = last.type
         self._before.append(empty)
@@ -135,13 +134,13 @@ class List(Kept):
 
     def __init__(self, op: Vocabulary, inside: ir.Value, shape: Dims | None) -> None:
         self._inside, self._shape = inside, shape
-        kind = ir.SequenceType(ir.TensorType(_dtype(inside)))
+        kind = ir.SequenceType(ir.TensorType(dtype_of(inside)))
         self._list = ir.Value(name=op.fresh("starts"), type=kind)
 
     def read(self, op: Vocabulary, at: Tensor) -> Tensor:
         """The element of an iteration."""
         start = op.SequenceAt(op.wrap(self._list), at)
-        start.value.shape = None if self._shape is None else ir.Shape(self._shape)
+        start.value.shape = as_shape(self._shape)
         return start
 
     def write(self, forward: Rebuilt) -> None:
@@ -254,9 +253,3 @@ def keep(op: Vocabulary, inside: ir.Value, shape: Dims | None, *, steady: bool) 
 
 def _is_read(value: ir.Value) -> bool:
     return bool(value.uses())
-
-
-def _dtype(value: ir.Value) -> ir.DataType:
-    if value.dtype is None:
-        raise Unsupported(f"the type of {value.name!r} is not known before the net runs")
-    return value.dtype

@@ -18,7 +18,7 @@ import onnx
 import onnx_ir as ir
 from onnx import helper, numpy_helper
 
-from portgrad.autodiff.infer import Dims, dims_of
+from portgrad.autodiff.infer import Dims, as_shape, dims_of, info
 from portgrad.autodiff.nesting import captures, with_inner
 from portgrad.graph import walk
 from portgrad.graph.constants import constant_value
@@ -247,23 +247,23 @@ def _infer(graph: ir.Graph, given: Shapes, around: Shapes, opsets: Mapping[str, 
     proto = helper.make_graph(
         [ir.to_proto(node) for node in graph],
         "graph",
-        [_info(v, assumed.get(str(v.name), dims_of(v))) for v in read if v not in constants],
-        [_info(v, through.get(v)) for v in graph.outputs],
+        [info(v, assumed.get(str(v.name), dims_of(v))) for v in read if v not in constants],
+        [info(v, through.get(v)) for v in graph.outputs],
         [numpy_helper.from_array(c, v.name) for v, c in constants.items()],
     )
     for inner in walk.graphs(proto):
         del inner.value_info[:]  # the symbols in it mean sizes on one trip alone
-    proto.value_info.extend(_info(v, given[name]) for name, v in computed.items() if name in given)
+    proto.value_info.extend(info(v, given[name]) for name, v in computed.items() if name in given)
     imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
     model = helper.make_model(proto, opset_imports=imports, ir_version=10)
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     # onnx makes up symbols, which could mean other sizes elsewhere.
     symbols = {d.dim_param for v in proto.input for d in v.type.tensor_type.shape.dim} - {""}
     return {
-        info.name: [_size(dim, symbols) for dim in _dimensions(info)]
+        found.name: [_size(dim, symbols) for dim in _tensor(found).shape.dim]
         for part in walk.graphs(inferred)
-        for info in (*part.input, *part.output, *part.value_info)
-        if _tensor(info).HasField("shape")
+        for found in (*part.input, *part.output, *part.value_info)
+        if _tensor(found).HasField("shape")
     }
 
 
@@ -276,19 +276,9 @@ def _outer(body: ir.Graph) -> Iterator[ir.Value]:
                 yield value
 
 
-def _info(value: ir.Value, shape: Dims | None) -> onnx.ValueInfoProto:
-    bare = ir.Value(name=value.name, type=value.type)
-    bare.shape = _as_shape(shape)
-    return ir.to_proto(bare)
-
-
-def _dimensions(info: onnx.ValueInfoProto) -> list[onnx.TensorShapeProto.Dimension]:
-    return list(_tensor(info).shape.dim)
-
-
-def _tensor(info: onnx.ValueInfoProto) -> onnx.TypeProto.Tensor:
+def _tensor(found: onnx.ValueInfoProto) -> onnx.TypeProto.Tensor:
     """The type of a tensor, or of a sequence's elements."""
-    kind = info.type
+    kind = found.type
     return (
         kind.sequence_type.elem_type.tensor_type
         if kind.HasField("sequence_type")
@@ -309,11 +299,7 @@ def _write_down(graph: ir.Graph, shapes: Shapes, *, anew: bool) -> None:
         if isinstance(value.type, ir.TensorType | ir.SequenceType):
             shape, old = shapes.get(str(value.name)), None if anew else dims_of(value)
             if shape is None or old is None:
-                value.shape = _as_shape(old if shape is None else shape)
+                value.shape = as_shape(old if shape is None else shape)
             elif len(shape) == len(old):
                 pairs = zip(shape, old, strict=True)
                 value.shape = ir.Shape([new if size is None else size for new, size in pairs])
-
-
-def _as_shape(dims: Dims | None) -> ir.Shape | None:
-    return None if dims is None else ir.Shape(dims)

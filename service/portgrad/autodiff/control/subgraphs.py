@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import onnx_ir as ir
 
-from portgrad.autodiff.infer import Dims
+from portgrad.autodiff.infer import Dims, as_shape
 from portgrad.autodiff.nesting import captures, with_inner
 from portgrad.autodiff.sweep import Sweep, active
 from portgrad.autodiff.tensor import Tensor, may_carry
@@ -34,7 +34,7 @@ class Subgraph:
     def input(self, stem: str, kind: ir.TypeProtocol, shape: Dims | None) -> Tensor:
         """A new input."""
         value = ir.Value(name=self.op.fresh(stem), type=kind)
-        value.shape = None if shape is None else ir.Shape(shape)
+        value.shape = as_shape(shape)
         self.graph.inputs.append(value)
         return self.op.wrap(value)
 

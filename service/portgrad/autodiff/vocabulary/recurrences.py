@@ -147,6 +147,7 @@ class RecurrenceWords(ShapeWords):
         for value, other in replaced.items():
             ir.convenience.replace_all_uses_with(value, other)
         for inner in with_inner(nodes):
+            inner.name = inner.name or inner.outputs[0].name  # what users know it by
             for value in (*inner.outputs, *held(inner)):
                 if value.name:
                     value.name = self.fresh(value.name.rsplit("/", 1)[-1])
