@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import onnx_ir as ir
 import pytest
 
 from portgrad.autodiff import rules
+from portgrad.autodiff.binding import Call, Signature
+from portgrad.autodiff.emitter import schema_of
 from portgrad.autodiff.registry import elementwise, entries, refuse, vjp, zero
 
 
@@ -54,3 +57,12 @@ def test_what_has_a_rule_is_not_listed_again(register: Callable[[str], None]) ->
     assert rules
     with pytest.raises(TypeError, match="registered twice"):
         register("Softmax")
+
+
+def test_the_rest_are_the_attributes_that_no_keyword_names() -> None:
+    def rule(op: Any, ct: Any, a: Any, b: Any, c: Any, *, alpha: float, **rest: Any) -> None: ...
+
+    node = ir.Node("", "Gemm", [None, None], [ir.AttrInt64("transB", 1)])
+    call = Call(None, node, schema_of("Gemm", 21), [])  # type: ignore[arg-type]
+    named = call.named(Signature.of(rule))
+    assert named == {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 1}

@@ -5,7 +5,8 @@ cotangent of the first output, zeros where nothing arrived; a keyword `ct_<outpu
 another output, None where nothing arrived; `chosen` says whether a Where may leave elements out.
 A variadic operand or output is a list. An output that a rule names is computed even if the net
 leaves it out. An absent optional operand is None; an absent attribute has the schema's default, or
-None.
+None. `**rest` is every attribute that the rule does not name, spelt as in the schema, to be passed
+on as it is.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class Signature:
     operands: tuple[str, ...]
     keywords: tuple[str, ...]
     loose: bool  # elementwise and broadcasting rules may name their operands freely
+    rest: bool  # `**rest`: the attributes that no keyword names, to be passed on
 
     @classmethod
     def of(cls, function: Callable[..., Any], leading: tuple[str, ...] = ("op", "ct")) -> Signature:
@@ -71,7 +73,9 @@ class Signature:
             first = " and ".join(leading)
             raise TypeError(f"rule {function.__name__}: the first parameters must be {first}")
         loose = getattr(function, "__wrapped__", None) is not None
-        return cls(function.__name__, tuple(positional[len(leading) :]), tuple(keywords), loose)
+        rest = any(p.kind is p.VAR_KEYWORD for p in kinds)
+        operands = tuple(positional[len(leading) :])
+        return cls(function.__name__, operands, tuple(keywords), loose, rest)
 
     @staticmethod
     def with_cotangent(
@@ -143,7 +147,13 @@ class Call:
     def named(self, signature: Signature) -> dict[str, Any]:
         """The outputs, cotangents and attributes that the rule asks for."""
         sources = _keyword_sources(self.schema, signature.loose)
-        return {name: self._resolve(*sources[name]) for name in signature.keywords}
+        named = {name: self._resolve(*sources[name]) for name in signature.keywords}
+        return named | (self._rest(signature.keywords) if signature.rest else {})
+
+    def _rest(self, keywords: Sequence[str]) -> dict[str, Any]:
+        """The attributes that no keyword names, spelt as the standard does."""
+        names = [name for name in self.schema.attributes if name.lower() not in keywords]
+        return {name: self._attribute(name) for name in names}
 
     def line_up(self, results: Any) -> list[Any]:
         """A rule's results, variadic ones spread, one for each of the node's operands."""

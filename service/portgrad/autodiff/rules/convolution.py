@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from portgrad.autodiff.registry import vjp
 from portgrad.autodiff.tensor import Tensor
@@ -18,22 +19,12 @@ def conv(
     w: Tensor,
     b: Tensor | None,
     *,
-    auto_pad: str,
-    dilations: Sequence[int] | None,
     group: int,
     kernel_shape: Sequence[int] | None,
-    pads: Sequence[int] | None,
-    strides: Sequence[int] | None,
+    **geometry: Any,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    windows = op.windows(
-        image=x,
-        signal=ct,
-        kernel=op.kernel(w, kernel_shape),
-        strides=strides,
-        dilations=dilations,
-        pads=pads,
-        auto_pad=auto_pad,
-    )
+    kernel = op.kernel(w, kernel_shape)
+    windows = op.windows(image=x, signal=ct, kernel=kernel, **geometry)
     ct_x = op.spread(ct, w, x, windows, group)
     ct_w = op.shaped_as(op.correlate(ct, x, windows, group), w)
     return ct_x, ct_w, _bias(op, ct, b)

@@ -56,8 +56,9 @@ def through_numbers(op_type: str) -> Callable[[Callable[..., Tensor]], Callable[
             return [found.get(name) for name in names]
 
         kinds = inspect.signature(function).parameters.values()
-        attributes = [p.name for p in kinds if p.kind is p.KEYWORD_ONLY]
-        _sign(rule, ["op", "ct", *names], [out, *attributes])
+        attributes = [p for p in kinds if p.kind in {p.KEYWORD_ONLY, p.VAR_KEYWORD}]
+        result = inspect.Parameter(out, inspect.Parameter.KEYWORD_ONLY)
+        _sign(rule, ["op", "ct", *names], [result, *attributes])
         _sign(shape, ["op", *names], attributes)
         shaped(op_type, domain=DOMAIN)(shape)
         zero(op_type, domain=DOMAIN, warning=WARNING)
@@ -67,11 +68,10 @@ def through_numbers(op_type: str) -> Callable[[Callable[..., Tensor]], Callable[
     return register
 
 
-def _sign(function: Any, positional: list[str], keywords: list[str]) -> None:
+def _sign(function: Any, positional: list[str], keywords: list[inspect.Parameter]) -> None:
     """Give a function the parameters of a schema."""
     first = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in positional]
-    then = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY) for n in keywords]
-    function.__signature__ = inspect.Signature([*first, *then])
+    function.__signature__ = inspect.Signature([*first, *keywords])
 
 
 def _code(schema: Schema, given: Mapping[str, Tensor | None]) -> Tensor:

@@ -40,25 +40,12 @@ def average_pool(
     ct: Tensor,
     x: Tensor,
     *,
-    auto_pad: str,
     ceil_mode: int,
     count_include_pad: int,
-    dilations: Sequence[int] | None,
     kernel_shape: Sequence[int],
-    pads: Sequence[int] | None,
-    strides: Sequence[int] | None,
+    **geometry: Any,
 ) -> Tensor:
-    windows = op.windows(
-        image=x,
-        signal=ct,
-        kernel=kernel_shape,
-        strides=strides,
-        dilations=dilations,
-        pads=pads,
-        auto_pad=auto_pad,
-        ragged=bool(ceil_mode),
-        centred=True,
-    )
+    windows = op.windows(x, ct, kernel_shape, ragged=bool(ceil_mode), centred=True, **geometry)
     if not ceil_mode and (count_include_pad or windows.unpadded):
         return _spread_sum(op, ct / float(math.prod(kernel_shape)), x, windows)
     return _spread_sum(op, ct / _counts(op, ct, x, windows, count_include_pad), x, windows)
@@ -71,25 +58,12 @@ def lp_pool(
     x: Tensor,
     *,
     y: Tensor,
-    auto_pad: str,
     ceil_mode: int,
-    dilations: Sequence[int] | None,
     kernel_shape: Sequence[int],
     p: int,
-    pads: Sequence[int] | None,
-    strides: Sequence[int] | None,
+    **geometry: Any,
 ) -> Tensor:
-    windows = op.windows(
-        image=x,
-        signal=ct,
-        kernel=kernel_shape,
-        strides=strides,
-        dilations=dilations,
-        pads=pads,
-        auto_pad=auto_pad,
-        ragged=bool(ceil_mode),
-        centred=True,
-    )
+    windows = op.windows(x, ct, kernel_shape, ragged=bool(ceil_mode), centred=True, **geometry)
     return _spread_sum(op, _over_norm(op, ct, y, p), x, windows) * _signed_power(op, x, p)
 
 

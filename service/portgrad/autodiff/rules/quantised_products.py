@@ -72,14 +72,8 @@ def conv_integer(
     w_zero_point: Tensor | None,
     *,
     y: Tensor,
-    auto_pad: str,
-    dilations: list[int] | None,
-    group: int,
-    kernel_shape: list[int] | None,
-    pads: list[int] | None,
-    strides: list[int] | None,
+    **geometry: Any,
 ) -> tuple[Tensor, Tensor, None, None]:
-    geometry = _geometry(auto_pad, dilations, group, kernel_shape, pads, strides)
     data, kernel = op.single(x), op.single(w)
     if w_zero_point is not None:
         w_zero_point = _channels(op, w_zero_point, w)
@@ -104,14 +98,8 @@ def qlinear_conv(
     b: Tensor | None,
     *,
     y: Tensor,
-    auto_pad: str,
-    dilations: list[int] | None,
-    group: int,
-    kernel_shape: list[int] | None,
-    pads: list[int] | None,
-    strides: list[int] | None,
+    **geometry: Any,
 ) -> tuple[Tensor | None, ...]:
-    geometry = _geometry(auto_pad, dilations, group, kernel_shape, pads, strides)
     data, kernel = op.single(x), op.single(w)
     weights = _less(op, kernel, _channels(op, w_zero_point, w)) * _channels(op, w_scale, w)
     # The bias is in the codes of an accumulator, whose scale is the product of both.
@@ -125,25 +113,6 @@ def qlinear_conv(
     ct_x, ct_w, of_x, of_w, *ct_b = pull_back(op, product, ct_real, targets)
     of_y = op.sum_to_scale(ct_scale, y_scale, y, 1, 0)
     return ct_x, of_x, None, ct_w, of_w, None, of_y, None, (ct_b[0] if ct_b else None)
-
-
-def _geometry(
-    auto_pad: str,
-    dilations: list[int] | None,
-    group: int,
-    kernel_shape: list[int] | None,
-    pads: list[int] | None,
-    strides: list[int] | None,
-) -> dict[str, Any]:
-    """The attributes of a convolution."""
-    return {
-        "auto_pad": auto_pad,
-        "dilations": dilations,
-        "group": group,
-        "kernel_shape": kernel_shape,
-        "pads": pads,
-        "strides": strides,
-    }
 
 
 def _less(op: Op, codes: Tensor, zero_point: Tensor | None) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from portgrad.autodiff.composed import pull_back
 from portgrad.autodiff.registry import shaped, straight_through, zero
 from portgrad.autodiff.rules.in_numbers import (
@@ -60,24 +62,11 @@ def qlinear_average_pool(
     op: Op,
     x: Tensor,
     *,
-    auto_pad: str,
-    ceil_mode: int,
     channels_last: int,
-    count_include_pad: int,
-    kernel_shape: list[int],
-    pads: list[int] | None,
-    strides: list[int] | None,
+    **window: Any,
 ) -> Tensor:
     refuse_channels_last(channels_last)
-    return op.AveragePool(
-        x,
-        auto_pad=auto_pad,
-        ceil_mode=ceil_mode,
-        count_include_pad=count_include_pad,
-        kernel_shape=kernel_shape,
-        pads=pads,
-        strides=strides,
-    )
+    return op.AveragePool(x, **window)
 
 
 @through_numbers("QLinearGlobalAveragePool")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import onnx_ir as ir
@@ -30,58 +29,18 @@ def mat_mul_integer16(op: Op, ct: Tensor, a: Tensor, b: Tensor) -> Cotangents:
 
 
 @shaped("NhwcMaxPool", domain=DOMAIN)
-def nhwc_max_pool_shape(
-    op: Op,
-    x: Tensor,
-    *,
-    auto_pad: str,
-    ceil_mode: int,
-    dilations: Sequence[int] | None,
-    kernel_shape: Sequence[int],
-    pads: Sequence[int] | None,
-    strides: Sequence[int] | None,
-) -> Tensor:
-    window = (auto_pad, ceil_mode, dilations, kernel_shape, pads, strides)
-    return op.cast_like(_pooled(op, op.single(x), *window), x)
+def nhwc_max_pool_shape(op: Op, x: Tensor, **window: Any) -> Tensor:
+    return op.cast_like(_pooled(op, op.single(x), window), x)
 
 
 @straight_through("NhwcMaxPool", domain=DOMAIN)
-def nhwc_max_pool(
-    op: Op,
-    ct: Tensor,
-    x: Tensor,
-    *,
-    auto_pad: str,
-    ceil_mode: int,
-    dilations: Sequence[int] | None,
-    kernel_shape: Sequence[int],
-    pads: Sequence[int] | None,
-    strides: Sequence[int] | None,
-) -> Cotangents:
+def nhwc_max_pool(op: Op, ct: Tensor, x: Tensor, **window: Any) -> Cotangents:
     code = op.single(x)
-    window = (auto_pad, ceil_mode, dilations, kernel_shape, pads, strides)
-    return pull_back(op, _pooled(op, code, *window), ct, [code])
+    return pull_back(op, _pooled(op, code, window), ct, [code])
 
 
-def _pooled(
-    op: Op,
-    x: Tensor,
-    auto_pad: str,
-    ceil_mode: int,
-    dilations: Sequence[int] | None,
-    kernel_shape: Sequence[int],
-    pads: Sequence[int] | None,
-    strides: Sequence[int] | None,
-) -> Tensor:
+def _pooled(op: Op, x: Tensor, window: dict[str, Any]) -> Tensor:
     """MaxPool of images whose channels come last."""
     last = op.rank(x) - 1
-    window: dict[str, Any] = {
-        "auto_pad": auto_pad,
-        "ceil_mode": ceil_mode,
-        "dilations": dilations,
-        "kernel_shape": kernel_shape,
-        "pads": pads,
-        "strides": strides,
-    }
     pooled = op.MaxPool(op.Transpose(x, perm=[0, last, *range(1, last)]), **window)
     return op.Transpose(pooled, perm=[0, *range(2, last + 1), 1])

@@ -100,16 +100,13 @@ def fused_gemm(
     b: Tensor,
     c: Tensor | None,
     *,
-    alpha: float,
-    beta: float,
-    transa: int,
-    transb: int,
     activation: str | None,
     activation_alpha: float | None,
     activation_beta: float | None,
     activation_gamma: float | None,
+    **scaling: Any,
 ) -> Tensor:
-    product = op.Gemm(a, b, c, alpha=alpha, beta=beta, transA=transa, transB=transb)
+    product = op.Gemm(a, b, c, **scaling)
     second = activation_gamma if activation == "Selu" else activation_beta
     return _activated(op, product, activation, activation_alpha, second)
 
@@ -124,20 +121,7 @@ def fused_conv(
     *,
     activation: str | None,
     activation_params: Sequence[float] | None,
-    auto_pad: str,
-    dilations: Sequence[int] | None,
-    group: int,
-    kernel_shape: Sequence[int] | None,
-    pads: Sequence[int] | None,
-    strides: Sequence[int] | None,
+    **geometry: Any,
 ) -> Tensor:
-    geometry: dict[str, Any] = {
-        "auto_pad": auto_pad,
-        "dilations": dilations,
-        "group": group,
-        "kernel_shape": kernel_shape,
-        "pads": pads,
-        "strides": strides,
-    }
     y = op.Conv(x, w, b, **geometry)
     return _activated(op, y if z is None else y + z, activation, *(activation_params or ()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import onnx_ir as ir
 
 from portgrad.autodiff.registry import Cotangents, shaped, straight_through, vjp, zero
@@ -74,25 +76,10 @@ def qlinear_conv_shape(
     b: Tensor | None,
     *,
     channels_last: int,
-    auto_pad: str,
-    dilations: list[int] | None,
-    group: int,
-    kernel_shape: list[int] | None,
-    pads: list[int] | None,
-    strides: list[int] | None,
+    **geometry: Any,
 ) -> Tensor:
     refuse_channels_last(channels_last)
-    y = op.Conv(
-        op.single(x),
-        op.single(w),
-        auto_pad=auto_pad,
-        dilations=dilations,
-        group=group,
-        kernel_shape=kernel_shape,
-        pads=pads,
-        strides=strides,
-    )
-    return op.cast_like(y, y_zero_point)
+    return op.cast_like(op.Conv(op.single(x), op.single(w), **geometry), y_zero_point)
 
 
 @straight_through("QLinearConv", domain=DOMAIN)
@@ -111,25 +98,9 @@ def qlinear_conv(
     *,
     y: Tensor,
     channels_last: int,
-    auto_pad: str,
-    dilations: list[int] | None,
-    group: int,
-    kernel_shape: list[int] | None,
-    pads: list[int] | None,
-    strides: list[int] | None,
+    **geometry: Any,
 ) -> Cotangents:
     refuse_channels_last(channels_last)
     operands = (x, x_scale, x_zero_point, w, w_scale, w_zero_point, y_scale, y_zero_point, b)
-    found: Cotangents = quantised_products.qlinear_conv(
-        op,
-        ct,
-        *operands,
-        y=y,
-        auto_pad=auto_pad,
-        dilations=dilations,
-        group=group,
-        kernel_shape=kernel_shape,
-        pads=pads,
-        strides=strides,
-    )
+    found: Cotangents = quantised_products.qlinear_conv(op, ct, *operands, y=y, **geometry)
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from portgrad.autodiff.registry import body
@@ -93,21 +92,10 @@ def conv_transpose_with_dynamic_pads(
     b: Tensor | None,
     *,
     auto_pad: str,
-    dilations: Sequence[int] | None,
-    group: int,
-    kernel_shape: Sequence[int] | None,
-    output_padding: Sequence[int] | None,
-    strides: Sequence[int] | None,
+    **geometry: Any,
 ) -> Tensor:
     if auto_pad != "NOTSET" or pads is None:
         raise Unsupported("its pads must be an operand", remedy="Write a ConvTranspose instead.")
-    geometry: dict[str, Any] = {
-        "dilations": dilations,
-        "group": group,
-        "kernel_shape": kernel_shape,
-        "output_padding": output_padding,
-        "strides": strides,
-    }
     whole = op.ranked(op.ConvTranspose(x, w, b, **geometry), x)
     axes = list(range(2, op.rank(x)))
     before, after = op.split(pads, op.ints(len(axes), len(axes)), 0, 2)
