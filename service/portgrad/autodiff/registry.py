@@ -6,6 +6,8 @@
 `broadcasting(...)` takes a vjp whose results are summed back to each operand's shape.
 `zero(...)` and `refuse(...)` list operators by name.
 `straight_through(...)` takes the vjp of a quantiser's estimator, for requests that choose it.
+`control(...)` takes how a node with subgraphs is differentiated: see `control`.
+`shaped(...)` takes what the shapes of an operator follow from that has no body.
 """
 
 from __future__ import annotations
@@ -39,6 +41,11 @@ Cotangents = Sequence[Cotangent | Sequence[Cotangent]]
 Function = Callable[..., Any]
 
 
+def _several(results: Any) -> Sequence[Any]:
+    """What a function returned, which for one result is that alone."""
+    return results if isinstance(results, list | tuple) else (results,)
+
+
 @dataclass(frozen=True)
 class Rule:
     """A vjp rule and the schema versions that it serves."""
@@ -53,9 +60,7 @@ class Rule:
     def __call__(self, call: Call) -> list[Cotangent]:
         """Cotangents lined up with the node's operands."""
         results = self.function(*call.positional(self.signature), **call.named(self.signature))
-        if isinstance(results, Tensor | Unsupported) or results is None:
-            results = (results,)
-        return call.line_up(results)
+        return call.line_up(_several(results))
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,7 @@ class Body:
     def __call__(self, call: Call) -> list[Result]:
         """The outputs, lined up with the schema's as far as the function gives them."""
         results = self.function(call.op, *call.operands(), **call.named(self.signature))
-        if isinstance(results, Tensor | Unsupported | Zero) or results is None:
-            results = (results,)
-        return list(results)
+        return list(_several(results))
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,15 @@ def _overlap(one: Entry, other: Entry) -> bool:
     return first.until is None or second.since < first.until
 
 
+def _checked(
+    signature: Signature, op_type: str, domain: str, since: int = 1, until: int | None = None
+) -> Signature:
+    """A signature that fits every schema version in a range; TypeError where it does not."""
+    for schema in versions_between(op_type, domain, since, until):
+        signature.check(schema)
+    return signature
+
+
 def vjp(
     op_type: str,
     *,
@@ -177,9 +189,7 @@ def vjp(
     """
 
     def register(function: Function) -> Function:
-        signature = Signature.of(function)
-        for schema in versions_between(op_type, domain, since, until):
-            signature.check(schema)
+        signature = _checked(Signature.of(function), op_type, domain, since, until)
         _add(op_type, domain, Rule(function, signature, since, until, kink, cost))
         return function
 
@@ -198,9 +208,8 @@ def body(
     """Register what an operator is made of; arguments as those of `vjp`."""
 
     def register(function: Function) -> Function:
-        signature = Signature.of(function, leading=("op",))
-        for schema in versions_between(op_type, domain, since, until):
-            signature.check(schema)
+        named = Signature.of(function, leading=("op",))
+        signature = _checked(named, op_type, domain, since, until)
         _add(op_type, domain, Body(function, signature, since, until, kink, cost))
         return function
 
@@ -211,9 +220,7 @@ def shaped(op_type: str, *, domain: str) -> Callable[[Function], Function]:
     """Register what the shapes of an operator follow from: written like a body, but never run."""
 
     def register(function: Function) -> Function:
-        signature = Signature.of(function, leading=("op",))
-        for schema in versions_between(op_type, domain, 1, None):
-            signature.check(schema)
+        signature = _checked(Signature.of(function, leading=("op",)), op_type, domain)
         _SHAPES[domain, op_type] = Body(function, signature, 1, None, None)
         return function
 
@@ -269,9 +276,7 @@ def straight_through(op_type: str, *, domain: str = "") -> Callable[[Function], 
     """Register the estimator of a quantiser, an operator whose first output is made of codes."""
 
     def register(function: Function) -> Function:
-        signature = Signature.of(function)
-        for schema in versions_between(op_type, domain, 1, None):
-            signature.check(schema)
+        signature = _checked(Signature.of(function), op_type, domain)
         if (domain, op_type) in _ESTIMATORS:
             raise TypeError(f"{domain or 'ai.onnx'}.{op_type} has two estimators")
         _ESTIMATORS[domain, op_type] = Rule(function, signature, 1, None, None)

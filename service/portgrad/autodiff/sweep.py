@@ -51,6 +51,10 @@ class Sweep:
         op: the emitter of the graph.
         opset_imports: the opset of each domain in the graph.
         codes: how cotangents pass quantised numbers; None where they do not.
+
+    Attributes:
+        chosen: the values of which a Where may leave elements out: see `chosen_from`.
+        warnings: on nodes whose derivative is zero.
     """
 
     def __init__(
@@ -62,7 +66,7 @@ class Sweep:
         self.warnings: list[str] = []
         self._arrived: dict[ir.Value, list[Tensor]] = defaultdict(list)
         self._elements: dict[ir.Value, list[Element]] = defaultdict(list)
-        self._chosen: set[ir.Value] = set()
+        self.chosen: set[ir.Value] = set()
 
     def accumulate(self, value: ir.Value, ct: Tensor) -> None:
         """Add a contribution to a value's cotangent, which lives in the value's own space.
@@ -103,7 +107,7 @@ class Sweep:
     def _visit(self, node: ir.Node, cotangents: list[Tensor | None], wanted: set[ir.Value]) -> None:
         schema = schema_of_node(node, self.opsets)
         rule = self._rule(node, schema, cotangents)
-        chosen = chosen_from(node, rule, self._chosen)
+        chosen = chosen_from(node, rule, self.chosen)
         if rule is None or schema is None:
             return
         try:

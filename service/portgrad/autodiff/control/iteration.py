@@ -96,6 +96,7 @@ def reverse(
     seeds = [op.zeros_like(op.wrap(s.final)) if s.ct is None else s.ct for s in moving]
     totals = [op.zeros_like(op.wrap(target)) for target in targets]
     body = back.graph()
+    sweep.chosen.update(state.initial for state in moving if state.inside in sweep.chosen)
     # The condition is spelt out: without states it would be the last operand, and an empty last
     # operand is dropped, while a Loop must have two.
     on = op.constant(np.array(True))
@@ -196,6 +197,7 @@ class _Reverse:
             self._given(),
             [*(state.inside for state in moving), *self._targets, *slices],
             arrived=dict(zip(self._targets, self._totals, strict=True)),
+            final=[*self._it.body.outputs[: self._it.counts], *self._it.node.outputs],
         )
         self._back.give(self._going)
         for state, like in zip(moving, self._carried, strict=True):

@@ -51,7 +51,9 @@ class Subgraph:
         bound: Sequence[Tensor],
         given: Sequence[Tensor | None],
         targets: Iterable[ir.Value],
+        *,
         arrived: Mapping[ir.Value, Tensor] | None = None,
+        final: Sequence[ir.Value] = (),
     ) -> dict[ir.Value, Tensor]:
         """Run a body again and sweep it.
 
@@ -61,6 +63,8 @@ class Subgraph:
             given: the cotangents of its outputs.
             targets: inputs of the body, or values that it captures.
             arrived: what has reached some of the targets already, to be added to.
+            final: what the outputs are outside. Where elements of them may be left out, elements
+                of the outputs may be.
 
         Returns:
             The cotangents of the targets; zeros where nothing arrives.
@@ -78,7 +82,10 @@ class Subgraph:
                 sweep.accumulate(value, self.op.wrap(ct.value))
         for target, ct in (arrived or {}).items():
             sweep.accumulate(starts[target], ct)
+        chosen = self._outer.chosen
+        sweep.chosen.update(y for y, value in zip(results, final, strict=False) if value in chosen)
         sweep.run(path, wanted)
+        chosen.update(target for target, start in starts.items() if start in sweep.chosen)
         self._outer.warnings.extend(sweep.warnings)
         return {
             target: sweep.cotangent(start) or self.op.zeros_like(self.op.wrap(start))

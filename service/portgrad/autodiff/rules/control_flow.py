@@ -26,7 +26,8 @@ def if_(sweep: Sweep, node: ir.Node, cotangents: Cotangents, wanted: set[ir.Valu
     branches = {}
     for name in ("then_branch", "else_branch"):
         branch = Subgraph(sweep, f"vjp of {name}")
-        found = branch.cotangents(node.attributes[name].as_graph(), (), cotangents, targets)
+        graph = node.attributes[name].as_graph()
+        found = branch.cotangents(graph, (), cotangents, targets, final=node.outputs)
         for target in targets:
             branch.give(found[target], sweep.op.wrap(target))
         branches[name] = ir.AttrGraph(name, branch.graph)
