@@ -9,7 +9,8 @@ from portgrad.autodiff.registry import Zero, entries
 
 FLOATING = {"tensor(float16)", "tensor(bfloat16)", "tensor(float)", "tensor(double)"}
 QUANTISED = ["ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "QuantizeLinear"]
-SURPRISING = ["Bernoulli", "BitCast", "Ceil", "Floor", "Hardmax", "Multinomial", "Round", "Sign"]
+SURPRISING = ["Bernoulli", "BitCast", "Ceil", "Floor", "Hardmax", "MelWeightMatrix", "Multinomial",
+              "Round", "Sign"]  # fmt: skip
 
 
 def _never_floating(schema: onnx.defs.OpSchema) -> bool:
