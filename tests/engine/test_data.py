@@ -190,3 +190,11 @@ def test_read_only_data_is_enough() -> None:
     x = np.frombuffer(np.array([2, 3], np.float32).tobytes(), np.float32)
     assert not x.flags.writeable
     np.testing.assert_array_equal(net.gradient(x)["x"], [4, 6])
+
+
+def test_names_like_those_of_casts_do_no_harm() -> None:
+    for name in ("v", "t/in-float32/0", "t/in-float32:0"):
+        net = engine_net(f'''(float[3] x) => (float[3] y) {{
+          "{name}" = Cast<to = 16>(x) t = Erf("{name}") u = Add(t, "{name}") y = Cast<to = 1>(u) }}
+        ''')  # fmt: skip
+        assert net.evaluate([1.0, 1.0, 1.0])["y"].tolist() == [1.84375] * 3

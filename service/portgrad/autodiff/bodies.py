@@ -25,6 +25,7 @@ from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import Unsupported
 from portgrad.graph import walk
 from portgrad.graph.constants import constant_value
+from portgrad.graph.taken import value_names
 
 # Elements of a constant that a body can read: axes, sizes and the like, not packed weights, which
 # onnx's inference would copy.
@@ -71,10 +72,7 @@ def expand(model: ir.Model, nodes: Iterable[ir.Node]) -> None:
 
 def _insides(graph: ir.Graph) -> set[str]:
     """What names that look like those of values in bodies begin with; a net may have such names."""
-    inner = [graph, *graph.subgraphs()]
-    values = [v for g in inner for v in (*g.inputs, *g.initializers.values())]
-    values += [value for node in graph.all_nodes() for value in node.outputs]
-    names = (str(value.name) for value in values)
+    names = value_names(graph)
     return {name[: end.start(1)] for name in names for end in _INSIDE.finditer(name)}
 
 

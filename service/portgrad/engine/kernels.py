@@ -14,6 +14,8 @@ import onnx
 import onnx_ir as ir
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
+from portgrad.graph.taken import value_names
+
 _FLOAT, _BFLOAT16 = ir.DataType.FLOAT, ir.DataType.BFLOAT16
 _NAME = "tensor(bfloat16)"
 _HALF = (ir.DataType.FLOAT16, _BFLOAT16)
@@ -26,10 +28,16 @@ _DTYPES = ("dtype", "output_datatype", "softmax_precision", "stash_type")
 def widen(model: ir.Model) -> None:
     """Run such nodes of a model in float32, in place."""
     opsets = model.graph.opset_imports
-    for node in list(model.graph.all_nodes()):
-        narrow = _narrow(node)
-        if narrow and _lacks_kernel(node, narrow, opsets.get(node.domain, 1)):
-            _widen(node, narrow)
+    found = [
+        node
+        for node in model.graph.all_nodes()
+        if (narrow := _narrow(node)) and _lacks_kernel(node, narrow, opsets.get(node.domain, 1))
+    ]
+    taken, mark = value_names(model.graph) if found else set(), "/in-float32"
+    while any(mark in name for name in taken):
+        mark += "_"
+    for node in found:
+        _widen(node, _narrow(node), mark)
 
 
 def _narrow(node: ir.Node) -> list[ir.Value]:
@@ -95,9 +103,9 @@ def _kernels() -> dict[tuple[str, str], list[tuple[int, int, Mapping[str, list[s
     return found
 
 
-def _widen(node: ir.Node, narrow: list[ir.Value]) -> None:
+def _widen(node: ir.Node, narrow: list[ir.Value], mark: str) -> None:
     """Replace a node by itself in float32, with a cast before and after."""
-    stem = f"{next(value.name for value in node.outputs if value.name)}/in-float32"
+    stem = f"{next(value.name for value in node.outputs if value.name)}{mark}"
     before = {
         value: _cast(value, _FLOAT, f"{stem}/{count}")
         for count, value in enumerate(dict.fromkeys(v for v in node.inputs if v in narrow))

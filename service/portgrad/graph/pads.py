@@ -12,13 +12,14 @@ import numpy as np
 import onnx_ir as ir
 
 from portgrad.graph.constants import constant_value
+from portgrad.graph.taken import value_names
 
 
 def spread(graph: ir.Graph) -> None:
     """Rewrite the pads of a graph and its subgraphs, in place, where rank and axes are known."""
     padded = [node for node in graph.all_nodes() if node.op_type == "Pad" and not node.domain]
     found = [(node, positions) for node in padded if (positions := _positions(node))]
-    taken = _names(graph) if found else set()
+    taken = value_names(graph) if found else set()
     for node, (size, places) in found:
         name = f"{node.outputs[0].name}/pads"
         while name in taken:
@@ -74,10 +75,3 @@ def _initializer(
     )
     graph.register_initializer(value)
     return value
-
-
-def _names(graph: ir.Graph) -> set[str]:
-    outputs = (value for node in graph.all_nodes() for value in node.outputs)
-    inside = (value for inner in graph.subgraphs() for value in inner.inputs)
-    values = (*graph.inputs, *graph.initializers.values(), *outputs, *inside)
-    return {str(value.name) for value in values}
