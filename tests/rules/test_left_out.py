@@ -24,6 +24,7 @@ LEFT_OUT = [
     ("f = Reciprocal(x)", "x > 0", [0.0]),
     ("f = Div(one, x)", "x > 0", [0.0]),
     ("f = Div(x, x)", "x > 0", [0.0]),
+    ("l = Log(x) f = Mul(x, l)", "x > 0", [0.0, -1.0]),  # of an entropy
     ("f = Pow(x, half)", "x > 0", [0.0, -1.0]),
     ("f = Pow(x, e)", "x > 0", [0.0, -1.0]),
     ("e1 = Exp(x) s = Add(one, e1) f = Log(s)", "x < 0", [100.0, 1e4]),

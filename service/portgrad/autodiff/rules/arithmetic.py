@@ -20,8 +20,13 @@ def sub(op: Op, ct: Tensor, a: Tensor, b: Tensor) -> Pair:
 
 
 @broadcasting("Mul")
-def mul(op: Op, ct: Tensor, a: Tensor, b: Tensor) -> Pair:
-    return ct * b, ct * a
+def mul(op: Op, ct: Tensor, a: Tensor, b: Tensor, *, chosen: bool) -> Pair:
+    # x log x at 0, which a Where leaves out of an entropy, has an infinite factor.
+    ct_a, ct_b = (
+        op.times_slope(ct, factor) if chosen and op.fixed(factor) is None else ct * factor
+        for factor in (b, a)
+    )
+    return ct_a, ct_b
 
 
 @broadcasting("Div", kink="infinite where the divisor is 0; NaN by a divisor of 0 under 0")
