@@ -1,4 +1,8 @@
-"""From (net, wrt, of) to one ONNX graph that computes outputs and gradients."""
+"""From (net, wrt, of) to one ONNX graph that computes outputs and gradients.
+
+The stages in their order: `unpacking`; what is active, with `bodies` in place of their operators;
+shapes of loops (`control/steady`); `recognise`; the `sweep`; what nobody needs is removed.
+"""
 
 from __future__ import annotations
 
