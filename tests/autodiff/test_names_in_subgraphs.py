@@ -74,3 +74,25 @@ def test_bodies_beside_each_other_may_use_the_same_names(z: object) -> None:
     which = net_case(f"{ports}{sizes} z, double{sizes} v", SIBLINGS, feeds)
     check_adjoint(which, step=1e-6, tolerance=1e-6)
     check_adjoint(second_order(which), step=1e-6, tolerance=1e-5)
+
+
+def test_branches_may_use_the_same_names_for_other_sizes() -> None:
+    """onnx's inference takes what is in one branch for what is in the other."""
+    body = """
+        axis = Constant<value = int64[1] {0}>()
+        zero = Constant<value = double {0.0}>()
+        sum = ReduceSum<keepdims = 0>(x)
+        p = Greater(sum, zero)
+        y = If(p) <
+            then_branch = one () => (double[] r) {
+                t = Unsqueeze(x, axis)
+                u = Mul(t, w)
+                r = ReduceSum<keepdims = 0>(u, axis)
+            },
+            else_branch = two () => (double[] s) { t = Mul(x, x) u = Mul(t, w) s = Sin(u) }>
+    """
+    for x in (np.array([0.5, -0.1, 0.4]), np.array([-0.5, 0.1, -0.4])):
+        feeds: Arrays = {"x": x, "w": np.array([0.3, 1.2, -0.7])}
+        which = net_case("double[3] x, double[3] w", body, feeds)
+        check_adjoint(which, step=1e-6, tolerance=1e-6)
+        check_adjoint(second_order(which), step=1e-6, tolerance=1e-5)

@@ -17,7 +17,7 @@ from portgrad.autodiff.codes import EXACT, STRAIGHT_THROUGH, Codes, Quantized
 from portgrad.autodiff.control.steady import settle
 from portgrad.autodiff.cuts import integer_cuts
 from portgrad.autodiff.infer import complete
-from portgrad.autodiff.nesting import tell_apart, with_inner
+from portgrad.autodiff.nesting import with_inner
 from portgrad.autodiff.recognise import StandIn, recognise
 from portgrad.autodiff.sweep import Sweep, active
 from portgrad.autodiff.tensor import Tensor
@@ -25,6 +25,7 @@ from portgrad.autodiff.unpacking import unpack
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import InvalidRequest
 from portgrad.graph import pads
+from portgrad.graph.scopes import tell_apart
 
 GRADIENT = "grad/"
 SEED = "seed/"
@@ -73,7 +74,7 @@ def gradient_graph(
     opsets = dict(graph.opset_imports)
     codes = Codes(opsets) if quantized == STRAIGHT_THROUGH else None
     op = Vocabulary(graph, opsets[""])
-    tell_apart(graph, op.fresh)
+    tell_apart(graph, op.fresh, parameters=True)
     unpack(graph, op.fresh)
     nodes, wanted = _path(twin, wrt, of, codes)
     settle(graph, opsets, op.fresh)

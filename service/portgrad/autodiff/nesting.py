@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import onnx_ir as ir
 
@@ -28,28 +28,6 @@ def held(node: ir.Node) -> Iterator[ir.Value]:
     """What a node's subgraphs hold beside the outputs of their nodes: inputs and initializers."""
     for graph in subgraphs(node):
         yield from (*graph.inputs, *graph.initializers.values())
-
-
-def tell_apart(graph: ir.Graph, fresh: Callable[[str], str]) -> None:
-    """Rename what lies in subgraphs under a name that another value has, in place.
-
-    ONNX lets subgraphs that do not see each other use the same names; what is known of a value is
-    looked up by its name.
-
-    Args:
-        graph: the main graph, whose own names stay.
-        fresh: gives names that nothing else has.
-    """
-    taken = {value.name for value in (*graph.inputs, *graph.initializers.values())}
-    taken.update(value.name for node in graph for value in node.outputs)
-    for node in with_inner(graph):
-        inside = () if node.graph is graph else node.outputs
-        if inside and not node.name:
-            node.name = inside[0].name  # what users know it by
-        for value in (*inside, *held(node)):
-            if value.name and value.name in taken:
-                value.name = fresh(value.name)
-            taken.add(value.name)
 
 
 def captures(node: ir.Node) -> Iterator[ir.Value]:

@@ -12,6 +12,7 @@ from portgrad.graph import (
     maps,
     pads,
     pools,
+    scopes,
     shapes,
     sparse,
     vocabulary,
@@ -59,7 +60,8 @@ def load(files: NetFiles) -> ir.Model:
     functions.check(model)
     check(model)
     promised = shapes.promised(model)
-    model = shapes.infer(pools.mend(convert.convert(functions.inline(model))))
+    model = scopes.unshared(pools.mend(convert.convert(functions.inline(model))))
+    model = shapes.infer(model)
     net = read(model)
     large.put_back(net)
     pads.spread(net.graph)
