@@ -34,6 +34,11 @@ def test_a_lower_layer_never_imports_a_higher_one() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_tests_stay_small() -> None:
+    lengths = {path: path.read_text().count("\n") for path in ROOT.glob("tests/**/*.py")}
+    assert {str(path): length for path, length in lengths.items() if length > 400} == {}
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_and_functions_stay_small(path: Path) -> None:
     text = path.read_text()

@@ -49,6 +49,7 @@ def load(files: NetFiles) -> ir.Model:
     external.check_all_used(locations(model))
     vocabulary.unify_imports(model)
     vocabulary.check(model)
+    # What the checks of onnx, and all that follows, cannot read is written otherwise before them.
     sparse.densify(model)
     written_in = vocabulary.opset(model.opset_import) or 0
     warnings = tuple(maps.bypass(model))
@@ -60,11 +61,13 @@ def load(files: NetFiles) -> ir.Model:
     functions.check(model)
     check(model)
     promised = shapes.promised(model)
+    # The converter sees no functions. Inference would get the sizes of some pools wrong, and takes
+    # values of two subgraphs that share a name for one.
     model = scopes.unshared(pools.mend(convert.convert(functions.inline(model))))
     model = shapes.infer(model)
     net = read(model)
     large.put_back(net)
-    pads.spread(net.graph)
+    pads.spread(net.graph)  # by ranks, which are known now
     _order(net.graph, initializers)
     net.meta.update(opset=written_in, warnings=warnings, promised=promised)
     return net

@@ -1,4 +1,4 @@
-"""Small nets of ai.onnx.ml's operators that can run as one batch: see `batch_rows`."""
+"""Rows of the batch table: operators of ai.onnx.ml."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _row(op: str, attributes: str, outputs: str = "y") -> tuple[str, str, int]:
     return (op, f"(float[1,2] x) => (y) {{ {outputs} = ai.onnx.ml.{op}<{attributes}>(x) }}", 0)
 
 
-CLASSICAL = [
+ROWS = [
     _row("LinearRegressor", f"targets = 2, {_LINES}"),
     _row("LinearClassifier", f"classlabels_ints = [3, 4], {_LINES}", "label, y"),
     _row("SVMRegressor", f"n_supports = 2, {_VECTORS}"),
