@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import onnx_ir as ir
 
 from portgrad.autodiff.codes import Codes, is_code, quantises
-from portgrad.autodiff.nesting import captures, subgraphs, with_inner
+from portgrad.autodiff.nesting import captures, subgraphs
 from portgrad.autodiff.registry import Zero, lookup
 from portgrad.autodiff.sweep import described
 from portgrad.autodiff.tensor import may_carry
@@ -37,15 +37,12 @@ def integer_cuts(
     Quantisers, of which a net has many, share a sentence, and have none where `codes` pass.
     """
     quantisers = []
-    for node, (operands, needed) in _between(nodes, wrt, of).items():
+    for node, operands, needed in _within(nodes, wrt, of):
         if _cuts(node, operands, needed):
             narrow = any(v.dtype is not None and v.dtype.is_floating_point() for v in needed)
             yield f"{described(node)}: {_CUT.format(_NARROW if narrow else _WHOLE)}"
         if codes is None and quantises(node) and any(map(may_carry, operands)):
             quantisers.append(node)
-        if codes is None:
-            inside = (inner for graph in subgraphs(node) for inner in with_inner(graph))
-            quantisers += [inner for inner in inside if _quantises_numbers(inner)]
     yield from _grouped(quantisers, _CODED)
 
 
@@ -54,13 +51,25 @@ def foreseen(model: ir.Model) -> tuple[str, ...]:
     starts = [value for value in model.graph.inputs if may_carry(value)]
     ends = [value for value in model.graph.outputs if may_carry(value)]
     flat: dict[str, list[ir.Node]] = {}
-    for node, (operands, needed) in _between(model.graph, starts, ends).items():
+    for node, operands, needed in _within(model.graph, starts, ends):
         entry = lookup(node.domain, node.op_type, 0)
         floating = any(map(may_carry, operands)) and any(map(may_carry, needed))
         if isinstance(entry, Zero) and entry.warning and floating:
             flat.setdefault(entry.warning, []).append(node)
     zeros = (sentence for warning, nodes in flat.items() for sentence in _grouped(nodes, warning))
     return (*zeros, *integer_cuts(model.graph, starts, ends))
+
+
+def _within(
+    nodes: Iterable[ir.Node], wrt: Iterable[ir.Value], of: Iterable[ir.Value]
+) -> Iterator[tuple[ir.Node, set[ir.Value], set[ir.Value]]]:
+    """What `_between` finds, and what it finds in the subgraphs of these nodes, to any depth."""
+    for node, (operands, needed) in _between(nodes, wrt, of).items():
+        yield node, operands, needed
+        for graph in subgraphs(node):
+            starts = [*operands, *(value for value in graph.inputs if may_carry(value))]
+            ends = [value for value in graph.outputs if value.dtype != ir.DataType.BOOL]
+            yield from _within(graph, starts, ends)
 
 
 def _between(
@@ -89,10 +98,6 @@ def _between(
 def _cuts(node: ir.Node, operands: Iterable[ir.Value], needed: Iterable[ir.Value]) -> bool:
     whole = all(is_code(v) or v.dtype == ir.DataType.STRING for v in needed)
     return node.op_type in _MAY_CUT and whole and any(map(may_carry, operands))
-
-
-def _quantises_numbers(node: ir.Node) -> bool:
-    return quantises(node) and any(v is not None and may_carry(v) for v in node.inputs[:1])
 
 
 def _grouped(nodes: Iterable[ir.Node], reason: str) -> Iterator[str]:
