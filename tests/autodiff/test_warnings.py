@@ -8,7 +8,6 @@ import pytest
 
 from portgrad.autodiff import gradient_graph
 
-
 LOOP = """
     n = Constant<value = int64 {{2}}>()
     y = Loop(n, , x) <body = step
