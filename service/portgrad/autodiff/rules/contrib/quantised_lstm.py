@@ -6,7 +6,6 @@ to scales that follow them: without the estimator its derivatives are neither 0 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import onnx_ir as ir
@@ -67,30 +66,15 @@ def dynamic_quantize_lstm(
     *,
     ct_y_h: Tensor | None,
     ct_y_c: Tensor | None,
-    activation_alpha: Sequence[float] | None,
-    activation_beta: Sequence[float] | None,
-    activations: Sequence[Any] | None,
-    clip: float | None,
-    direction: str,
-    hidden_size: int | None,
-    input_forget: int,
+    **gates: Any,
 ) -> Cotangents:
     codes = [op.single(w), op.single(r)]
     weights = [
         _weight(op, codes[0], w_scale, w_zero_point),
         _weight(op, codes[1], r_scale, r_zero_point),
     ]
-    made: Any = op.LSTM(
-        *(x, *weights, b, sequence_lens, initial_h, initial_c, p),
-        activation_alpha=activation_alpha,
-        activation_beta=activation_beta,
-        activations=activations,
-        clip=clip,
-        direction=direction,
-        hidden_size=hidden_size,
-        input_forget=input_forget,
-        outputs=3,
-    )
+    operands = (x, *weights, b, sequence_lens, initial_h, initial_c, p)
+    made: Any = op.LSTM(*operands, outputs=3, **gates)
     length, batch, _ = op.dims(x)
     state = [op.dims(r)[0], batch, op.dims(r)[1]]
     shapes = ([length, op.dims(r)[0], batch, op.dims(r)[1]], state, state)
