@@ -17,8 +17,8 @@ from portgrad.autodiff.rules.quantisation import estimated
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
+from portgrad.graph.schemas.contrib import DOMAIN
 
-DOMAIN = "com.microsoft"
 WARNING = 'it computes codes, so its gradient is zero unless `quantized` is "straight_through"'
 _SCALE, _ZERO = "_scale", "_zero_point"
 

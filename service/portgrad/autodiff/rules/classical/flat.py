@@ -7,27 +7,26 @@ a table of values.
 from __future__ import annotations
 
 from portgrad.autodiff.registry import refuse, zero
-
-_DOMAIN = "ai.onnx.ml"
+from portgrad.graph.schemas.classical import DOMAIN
 
 zero(
     *("TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor"),
-    domain=_DOMAIN,
+    domain=DOMAIN,
     warning="its trees are piecewise constant, so its gradient is zero",
 )
-zero("Binarizer", domain=_DOMAIN, warning="it is piecewise constant, so its gradient is zero")
+zero("Binarizer", domain=DOMAIN, warning="it is piecewise constant, so its gradient is zero")
 zero(
     *("LabelEncoder", "OneHotEncoder"),
-    domain=_DOMAIN,
+    domain=DOMAIN,
     warning="it looks values up in a table, so its gradient is zero",
 )
 
 # Integers and text all along.
-zero("CategoryMapper", domain=_DOMAIN)
+zero("CategoryMapper", domain=DOMAIN)
 
 refuse(
     *("CastMap", "DictVectorizer", "ZipMap"),
-    domain=_DOMAIN,
+    domain=DOMAIN,
     because="maps are not served: a ZipMap before an output port is bypassed when a net is loaded, "
     "and nets with other maps are refused then",
 )

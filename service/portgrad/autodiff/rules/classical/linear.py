@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from portgrad.autodiff.registry import body
 from portgrad.autodiff.rules.classical.scores import (
-    DOMAIN,
     linear,
     matrix,
     transformed,
@@ -15,6 +14,7 @@ from portgrad.autodiff.rules.classical.scores import (
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
+from portgrad.graph.schemas.classical import DOMAIN
 
 Floats = Sequence[float] | None
 _KINK = "PROBIT: infinite at 0 and 1"

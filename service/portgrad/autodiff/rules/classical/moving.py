@@ -9,17 +9,16 @@ from portgrad.autodiff.registry import body
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
+from portgrad.graph.schemas.classical import DOMAIN
 
-_DOMAIN = "ai.onnx.ml"
 
-
-@body("ArrayFeatureExtractor", domain=_DOMAIN)
+@body("ArrayFeatureExtractor", domain=DOMAIN)
 def array_feature_extractor(op: Op, x: Tensor, y: Tensor) -> Tensor:
     rows = op.unsqueeze(x, 0) if op.rank(x) == 1 else x
     return op.Gather(rows, op.Reshape(y, [-1]), axis=-1)
 
 
-@body("FeatureVectorizer", domain=_DOMAIN)
+@body("FeatureVectorizer", domain=DOMAIN)
 def feature_vectorizer(op: Op, x: list[Tensor], *, inputdimensions: list[int] | None) -> Tensor:
     widths = list(inputdimensions or ())
     if len(widths) != len(x):

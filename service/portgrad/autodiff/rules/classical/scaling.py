@@ -16,11 +16,10 @@ from portgrad.autodiff.registry import body
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
+from portgrad.graph.schemas.classical import DOMAIN
 
-_DOMAIN = "ai.onnx.ml"
 
-
-@body("Scaler", domain=_DOMAIN)
+@body("Scaler", domain=DOMAIN)
 def scaler(
     op: Op, x: Tensor, *, offset: Sequence[float] | None, scale: Sequence[float] | None
 ) -> Tensor:
@@ -35,7 +34,7 @@ def scaler(
     return _to_float(op, _by_feature(op, floating, len(scales), scaled))
 
 
-@body("Imputer", domain=_DOMAIN, kink="0 where an element is replaced")
+@body("Imputer", domain=DOMAIN, kink="0 where an element is replaced")
 def imputer(
     op: Op, x: Tensor, *, imputed_value_floats: Sequence[float] | None, replaced_value_float: float
 ) -> Tensor | None:
@@ -68,7 +67,7 @@ def _imputed(op: Op, x: Tensor, values: Sequence[float]) -> Tensor:
 
 @body(
     "Normalizer",
-    domain=_DOMAIN,
+    domain=DOMAIN,
     kink="L1 and L2: 0 where a row is 0, L1 also at a 0; MAX: even among ties, and the row "
     "passes where its largest element is 0",
 )

@@ -15,7 +15,6 @@ from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
 
-DOMAIN = "ai.onnx.ml"
 _TINY = 1e-7  # what SOFTMAX_ZERO takes for zero
 
 

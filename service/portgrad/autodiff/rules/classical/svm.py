@@ -10,7 +10,6 @@ import numpy as np
 from portgrad.autodiff.registry import Result, Zero, body
 from portgrad.autodiff.rules.classical.coupling import coupled
 from portgrad.autodiff.rules.classical.scores import (
-    DOMAIN,
     linear,
     matrix,
     product,
@@ -21,6 +20,7 @@ from portgrad.autodiff.rules.classical.scores import (
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
+from portgrad.graph.schemas.classical import DOMAIN
 
 Floats = Sequence[float] | None
 _COST = "RBF far from the vectors' centre: a difference for each example, vector and feature"

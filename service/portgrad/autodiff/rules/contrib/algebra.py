@@ -6,11 +6,10 @@ from portgrad.autodiff.registry import body, vjp
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
+from portgrad.graph.schemas.contrib import DOMAIN
 
-_DOMAIN = "com.microsoft"
 
-
-@vjp("Inverse", domain=_DOMAIN)
+@vjp("Inverse", domain=DOMAIN)
 def inverse(op: Op, ct: Tensor, x: Tensor, *, y: Tensor) -> Tensor:
     # d(X^-1) = -X^-1 dX X^-1.
     turned = op.swap_last_two(y)
@@ -19,7 +18,7 @@ def inverse(op: Op, ct: Tensor, x: Tensor, *, y: Tensor) -> Tensor:
 
 @body(
     "CDist",
-    domain=_DOMAIN,
+    domain=DOMAIN,
     kink="0 where a distance is 0",
     cost="the difference of each pair is held",
 )

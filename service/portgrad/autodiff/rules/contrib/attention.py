@@ -6,19 +6,19 @@ from portgrad.autodiff.registry import body, refuse
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
+from portgrad.graph.schemas.contrib import DOMAIN
 
-_DOMAIN = "com.microsoft"
 SHARED = "past and present lie in one buffer, which a gradient cannot follow"
 
 refuse(
     "DecoderMaskedMultiHeadAttention",
     "SparseAttention",
-    domain=_DOMAIN,
+    domain=DOMAIN,
     because=f"{SHARED}: export the net without a cache, or with MultiHeadAttention",
 )
 
 
-@body("Attention", domain=_DOMAIN)
+@body("Attention", domain=DOMAIN)
 def attention(
     op: Op,
     input: Tensor,
@@ -58,7 +58,7 @@ def attention(
     return op.joined_heads(out), op.Concat(op.unsqueeze(k, 0), op.unsqueeze(v, 0), axis=0)
 
 
-@body("QAttention", domain=_DOMAIN)
+@body("QAttention", domain=DOMAIN)
 def q_attention(
     op: Op,
     input: Tensor,
@@ -99,7 +99,7 @@ def q_attention(
     return found
 
 
-@body("MultiHeadAttention", domain=_DOMAIN)
+@body("MultiHeadAttention", domain=DOMAIN)
 def multi_head_attention(
     op: Op,
     query: Tensor,

@@ -8,8 +8,7 @@ from __future__ import annotations
 from portgrad.autodiff.registry import body
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
-
-_DOMAIN = "com.microsoft"
+from portgrad.graph.schemas.contrib import DOMAIN
 
 
 def _grouped(op: Op, x: Tensor, count: int) -> Tensor:
@@ -28,7 +27,7 @@ def _gates(op: Op, gates: Tensor, streams: Tensor) -> Tensor:
     return op.reshape(gates, [*lead, count, op.quotient(op.dims(gates)[-1], count)])
 
 
-@body("BranchwiseRMSNorm", domain=_DOMAIN)
+@body("BranchwiseRMSNorm", domain=DOMAIN)
 def branchwise_rms_norm(
     op: Op, x: Tensor, scale: Tensor | None, *, epsilon: float, num_branches: int
 ) -> Tensor:
@@ -41,7 +40,7 @@ def branchwise_rms_norm(
     return op.cast_like(op.reshape_like(normal, x), x)
 
 
-@body("HyperConnectionPreMix", domain=_DOMAIN)
+@body("HyperConnectionPreMix", domain=DOMAIN)
 def hyper_connection_pre_mix(
     op: Op, streams: Tensor, pre_mix: Tensor, *, num_branches: int, reduction_scale: float
 ) -> Tensor:
@@ -51,7 +50,7 @@ def hyper_connection_pre_mix(
     return op.cast_like(mixed * reduction_scale, streams)
 
 
-@body("HyperConnectionPostMix", domain=_DOMAIN)
+@body("HyperConnectionPostMix", domain=DOMAIN)
 def hyper_connection_post_mix(
     op: Op,
     streams: Tensor,

@@ -11,8 +11,8 @@ from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.autodiff.vocabulary.shapes import Size
 from portgrad.errors import Unsupported
+from portgrad.graph.schemas.contrib import DOMAIN
 
-_DOMAIN = "com.microsoft"
 _LAST = np.iinfo(np.int64).max
 
 
@@ -20,7 +20,7 @@ def _activated(op: Op, x: Tensor, name: str) -> Tensor:
     return x if name == "none" else x * op.Sigmoid(x)
 
 
-@body("CausalConvWithState", domain=_DOMAIN)
+@body("CausalConvWithState", domain=DOMAIN)
 def causal_conv_with_state(
     op: Op,
     input: Tensor,
@@ -76,7 +76,7 @@ def _channels_back(op: Op, x: Tensor, length: Size, inner: Sequence[Size]) -> Te
     return op.reshape(op.Transpose(x, perm=[0, 2, 1]), [batch, length, *inner])
 
 
-@body("VarlenCausalConvWithState", domain=_DOMAIN)
+@body("VarlenCausalConvWithState", domain=DOMAIN)
 def varlen_causal_conv_with_state(
     op: Op,
     input: Tensor,

@@ -7,7 +7,6 @@ from typing import Any
 from portgrad.autodiff.composed import pull_back
 from portgrad.autodiff.registry import shaped, straight_through, zero
 from portgrad.autodiff.rules.in_numbers import (
-    DOMAIN,
     WARNING,
     numbers_behind,
     refuse_channels_last,
@@ -16,6 +15,7 @@ from portgrad.autodiff.rules.in_numbers import (
 from portgrad.autodiff.rules.quantisation import estimated
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
+from portgrad.graph.schemas.contrib import DOMAIN
 
 # -- one element after the other -----------------------------------------------------------------
 

@@ -17,12 +17,12 @@ from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.autodiff.vocabulary.shapes import Size
 from portgrad.errors import Unsupported
+from portgrad.graph.schemas.contrib import DOMAIN
 
-_DOMAIN = "com.microsoft"
 _NORM_EPSILON = 1e-12  # what the kernel adds to a sum of squares
 
 
-@body("GatedDeltaNet", domain=_DOMAIN, cost=COST)
+@body("GatedDeltaNet", domain=DOMAIN, cost=COST)
 def gated_delta_net(
     op: Op,
     query: Tensor,

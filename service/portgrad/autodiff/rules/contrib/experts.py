@@ -12,8 +12,8 @@ from portgrad.autodiff.rules.routing import chosen
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
+from portgrad.graph.schemas.contrib import DOMAIN
 
-_DOMAIN = "com.microsoft"
 _KINK = "among equal experts, the later ones are chosen; those of the activation"
 _COST = "every expert computes every token"
 
@@ -95,7 +95,7 @@ def _check(sparse: int, after: int, *more: Tensor | None) -> None:
         )
 
 
-@body("MoE", domain=_DOMAIN, kink=_KINK, cost=_COST)
+@body("MoE", domain=DOMAIN, kink=_KINK, cost=_COST)
 def moe(
     op: Op,
     input: Tensor,
@@ -128,7 +128,7 @@ def moe(
     return _mixed(op, input, shares, first, second, between)
 
 
-@body("QMoE", domain=_DOMAIN, kink=_KINK, cost=f"{_COST}; {LARGE}")
+@body("QMoE", domain=DOMAIN, kink=_KINK, cost=f"{_COST}; {LARGE}")
 def qmoe(
     op: Op,
     input: Tensor,

@@ -8,47 +8,46 @@ import onnx_ir as ir
 from portgrad.autodiff.registry import refuse, shaped, zero
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
-
-_DOMAIN = "com.microsoft"
+from portgrad.graph.schemas.contrib import DOMAIN
 
 zero(
     *("BifurcationDetector", "DynamicTimeWarping", "GatherPacked", "GreedySearch", "MurmurHash3"),
     *("NGramHashMapping", "Tokenizer", "VarlenNGramHashMapping"),
-    domain=_DOMAIN,
+    domain=DOMAIN,
 )
 refuse(
     *("BeamSearch", "Sampling", "WhisperBeamSearch"),
-    domain=_DOMAIN,
+    domain=DOMAIN,
     because="it searches among words, which has no derivative; ask for that of the decoder's net",
 )
 refuse(
     "SparseToDenseMatMul",
-    domain=_DOMAIN,
+    domain=DOMAIN,
     because="sparse operands are not built: write a dense product when exporting",
 )
 refuse(
     "MatMulFpQ4",
-    domain=_DOMAIN,
+    domain=DOMAIN,
     because="its weights lie as one version of onnxruntime packs them: use MatMulNBits",
 )
 refuse(
     "MaxpoolWithMask",
-    domain=_DOMAIN,
+    domain=DOMAIN,
     because="it is for the runtime's internal use: use MaxPool",
 )
 refuse(
     "AttnLSTM",
-    domain=_DOMAIN,
+    domain=DOMAIN,
     because="not built: decompose it when exporting, into LSTM and products",
 )
 
 
-@shaped("MurmurHash3", domain=_DOMAIN)
+@shaped("MurmurHash3", domain=DOMAIN)
 def murmur_hash3_shape(op: Op, x: Tensor, *, positive: int) -> Tensor:
     return op.Cast(x, to=ir.DataType.UINT32 if positive else ir.DataType.INT32)
 
 
-@shaped("GatherPacked", domain=_DOMAIN)
+@shaped("GatherPacked", domain=DOMAIN)
 def gather_packed_shape(
     op: Op, data: Tensor, indices: Tensor, *, k: int, output_dtype: int
 ) -> Tensor:

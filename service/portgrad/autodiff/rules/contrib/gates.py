@@ -9,18 +9,17 @@ from portgrad.autodiff.rules.routing import chosen, greatest
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
+from portgrad.graph.schemas.contrib import DOMAIN
 
-_DOMAIN = "com.microsoft"
 
-
-@body("ScaledSiLU", domain=_DOMAIN)
+@body("ScaledSiLU", domain=DOMAIN)
 def scaled_silu(op: Op, x: Tensor, scale: Tensor | None, *, alpha: float) -> Tensor:
     [wide] = op.widen(x)
     z = wide * (alpha if scale is None else op.widen(scale)[0])
     return op.cast_like(z * op.Sigmoid(z), x)
 
 
-@body("GatedAdd", domain=_DOMAIN)
+@body("GatedAdd", domain=DOMAIN)
 def gated_add(op: Op, x: Tensor, y: Tensor, gate: Tensor, gate_weight: Tensor | None) -> Tensor:
     if gate_weight is not None:
         raise Unsupported(
@@ -30,7 +29,7 @@ def gated_add(op: Op, x: Tensor, y: Tensor, gate: Tensor, gate_weight: Tensor | 
     return x + y * gate
 
 
-@body("LinearAttentionGate", domain=_DOMAIN)
+@body("LinearAttentionGate", domain=DOMAIN)
 def linear_attention_gate(
     op: Op, a: Tensor, dt_bias: Tensor, decay_scale: Tensor, b: Tensor | None
 ) -> tuple[Tensor | None, ...]:
@@ -41,7 +40,7 @@ def linear_attention_gate(
 
 @body(
     "EngramGate",
-    domain=_DOMAIN,
+    domain=DOMAIN,
     kink="0 where the product of key and query is less than a millionth",
 )
 def engram_gate(
@@ -69,7 +68,7 @@ def engram_gate(
     return op.cast_like(gated, key), normed
 
 
-@body("MoEGroupRouter", domain=_DOMAIN, kink="among ties, the lower expert is chosen")
+@body("MoEGroupRouter", domain=DOMAIN, kink="among ties, the lower expert is chosen")
 def moe_group_router(
     op: Op,
     logits: Tensor,

@@ -9,9 +9,10 @@ from portgrad.autodiff.rules.contrib.rotary import at_places
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
+from portgrad.graph.schemas.contrib import DOMAIN
 
 
-@body("GroupQueryAttention", domain="com.microsoft")
+@body("GroupQueryAttention", domain=DOMAIN)
 def group_query_attention(
     op: Op,
     query: Tensor,

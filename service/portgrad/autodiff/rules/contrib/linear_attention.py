@@ -22,8 +22,8 @@ from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.autodiff.vocabulary.shapes import Size
 from portgrad.errors import Unsupported
+from portgrad.graph.schemas.contrib import DOMAIN
 
-_DOMAIN = "com.microsoft"
 COST = "one step of a scan for each token"
 
 
@@ -93,7 +93,7 @@ def no_state(op: Op, query: Tensor, value: Tensor) -> Tensor:
     return op.reshape(zeros, [batch, heads, size, op.dims(value)[4]])
 
 
-@body("LinearAttention", domain=_DOMAIN, cost=COST)
+@body("LinearAttention", domain=DOMAIN, cost=COST)
 def linear_attention(
     op: Op,
     query: Tensor,

@@ -14,11 +14,10 @@ from portgrad.autodiff.registry import body
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
+from portgrad.graph.schemas.contrib import DOMAIN
 
-_DOMAIN = "com.microsoft"
 
-
-@body("SkipLayerNormalization", domain=_DOMAIN)
+@body("SkipLayerNormalization", domain=DOMAIN)
 def skip_layer_normalization(
     op: Op,
     input: Tensor,
@@ -34,7 +33,7 @@ def skip_layer_normalization(
     return *made, total
 
 
-@body("SkipSimplifiedLayerNormalization", domain=_DOMAIN)
+@body("SkipSimplifiedLayerNormalization", domain=DOMAIN)
 def skip_simplified_layer_normalization(
     op: Op,
     input: Tensor,
@@ -55,7 +54,7 @@ def _added(x: Tensor, bias: Tensor | None) -> Tensor:
     return x if bias is None else x + bias
 
 
-@body("EmbedLayerNormalization", domain=_DOMAIN)
+@body("EmbedLayerNormalization", domain=DOMAIN)
 def embed_layer_normalization(
     op: Op,
     input_ids: Tensor,
@@ -91,7 +90,7 @@ def _of_positions(op: Op, table: Tensor, ids: Tensor | None, words: Tensor) -> T
     return op.Gather(table, op.iota(op.size(words, -1)) if ids is None else ids)
 
 
-@body("QEmbedLayerNormalization", domain=_DOMAIN)
+@body("QEmbedLayerNormalization", domain=DOMAIN)
 def qembed_layer_normalization(
     op: Op,
     input_ids: Tensor,
@@ -139,7 +138,7 @@ def qembed_layer_normalization(
     return y, _counted(op, mask, input_ids)
 
 
-@body("GatedRMSNorm", domain=_DOMAIN)
+@body("GatedRMSNorm", domain=DOMAIN)
 def gated_rms_norm(
     op: Op, x: Tensor, scale: Tensor, gate: Tensor, *, activation: str, epsilon: float
 ) -> Tensor:

@@ -9,9 +9,10 @@ import onnx_ir as ir
 from portgrad.autodiff.composed import pull_back
 from portgrad.autodiff.registry import Cotangents, shaped, straight_through, zero
 from portgrad.autodiff.rules import quantised_products
-from portgrad.autodiff.rules.in_numbers import DOMAIN, WARNING
+from portgrad.autodiff.rules.in_numbers import WARNING
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
+from portgrad.graph.schemas.contrib import DOMAIN
 
 zero("MatMulInteger16", "NhwcMaxPool", domain=DOMAIN, warning=WARNING)
 

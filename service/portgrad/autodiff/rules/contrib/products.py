@@ -9,8 +9,8 @@ from portgrad.autodiff.registry import body
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
+from portgrad.graph.schemas.contrib import DOMAIN
 
-_DOMAIN = "com.microsoft"
 # Those of two parameters take alpha and beta; Selu alpha and gamma, Clip its bounds.
 _ACTIVATIONS: dict[str, Callable[[Op, Tensor, float, float], Tensor]] = {
     # Celu takes no halves.
@@ -42,7 +42,7 @@ def _activated(op: Op, x: Tensor, name: str | None, *parameters: float | None) -
     return _ACTIVATIONS[name](op, x, first, second)
 
 
-@body("FusedMatMul", domain=_DOMAIN)
+@body("FusedMatMul", domain=DOMAIN)
 def fused_mat_mul(
     op: Op,
     a: Tensor,
@@ -57,7 +57,7 @@ def fused_mat_mul(
     return _product(op, a, b, alpha, transa, transb, transbatcha, transbatchb)
 
 
-@body("TransposeMatMul", domain=_DOMAIN)
+@body("TransposeMatMul", domain=DOMAIN)
 def transpose_mat_mul(
     op: Op, a: Tensor, b: Tensor, *, alpha: float, transa: int, transb: int
 ) -> Tensor:
@@ -93,7 +93,7 @@ def _turned(op: Op, x: Tensor, swap: int, batch: int) -> Tensor:
     return op.swap_last_two(x) if swap and rank > 1 else x
 
 
-@body("FusedGemm", domain=_DOMAIN, kink="those of its activation")
+@body("FusedGemm", domain=DOMAIN, kink="those of its activation")
 def fused_gemm(
     op: Op,
     a: Tensor,
@@ -111,7 +111,7 @@ def fused_gemm(
     return _activated(op, product, activation, activation_alpha, second)
 
 
-@body("FusedConv", domain=_DOMAIN, kink="those of its activation")
+@body("FusedConv", domain=DOMAIN, kink="those of its activation")
 def fused_conv(
     op: Op,
     x: Tensor,

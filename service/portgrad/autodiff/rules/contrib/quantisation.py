@@ -8,9 +8,10 @@ import onnx_ir as ir
 
 from portgrad.autodiff.registry import Cotangents, shaped, straight_through, vjp, zero
 from portgrad.autodiff.rules import quantisation, quantised_products
-from portgrad.autodiff.rules.in_numbers import DOMAIN, WARNING, refuse_channels_last
+from portgrad.autodiff.rules.in_numbers import WARNING, refuse_channels_last
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
+from portgrad.graph.schemas.contrib import DOMAIN
 
 zero("QLinearConv", "QuantizeLinear", domain=DOMAIN, warning=WARNING)
 

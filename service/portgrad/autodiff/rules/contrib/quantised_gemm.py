@@ -6,10 +6,10 @@ from typing import Any
 
 from portgrad.autodiff.composed import pull_back
 from portgrad.autodiff.registry import body, shaped, straight_through
-from portgrad.autodiff.rules.in_numbers import DOMAIN
 from portgrad.autodiff.rules.quantisation import estimated
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
+from portgrad.graph.schemas.contrib import DOMAIN
 
 
 @body("MatMulIntegerToFloat", domain=DOMAIN)

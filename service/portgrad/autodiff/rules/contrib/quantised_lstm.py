@@ -12,9 +12,9 @@ import onnx_ir as ir
 
 from portgrad.autodiff.composed import pull_back
 from portgrad.autodiff.registry import Cotangents, refuse, shaped, straight_through
-from portgrad.autodiff.rules.in_numbers import DOMAIN
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
+from portgrad.graph.schemas.contrib import DOMAIN
 
 refuse(
     "DynamicQuantizeLSTM",

@@ -10,11 +10,10 @@ from portgrad.autodiff.registry import body
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
+from portgrad.graph.schemas.contrib import DOMAIN
 
-_DOMAIN = "com.microsoft"
 
-
-@body("RotaryEmbedding", domain=_DOMAIN)
+@body("RotaryEmbedding", domain=DOMAIN)
 def rotary_embedding(
     op: Op,
     input: Tensor,
@@ -42,7 +41,7 @@ def rotary_embedding(
     )
 
 
-@body("MRotaryEmbedding", domain=_DOMAIN)
+@body("MRotaryEmbedding", domain=DOMAIN)
 def m_rotary_embedding(
     op: Op,
     input: Tensor,

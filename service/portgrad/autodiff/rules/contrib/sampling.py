@@ -8,13 +8,13 @@ from portgrad.autodiff.registry import body
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
+from portgrad.graph.schemas.contrib import DOMAIN
 
-_DOMAIN = "com.microsoft"
 _SLOPE = "at a pixel's centre, the slope towards larger coordinates; 0 in the {} for nearest"
 _MODES = {"bilinear": "linear", "bicubic": "cubic"}
 
 
-@body("GridSample", domain=_DOMAIN, kink=_SLOPE.format("grid"))
+@body("GridSample", domain=DOMAIN, kink=_SLOPE.format("grid"))
 def grid_sample(
     op: Op, x: Tensor, grid: Tensor, *, align_corners: int, mode: str, padding_mode: str
 ) -> Tensor:
@@ -29,7 +29,7 @@ def grid_sample(
 
 @body(
     "CropAndResize",
-    domain=_DOMAIN,
+    domain=DOMAIN,
     kink=_SLOPE.format("regions"),
     cost="the image of each region is copied",
 )
@@ -83,7 +83,7 @@ def _places(
     return place * 2.0 / op.Max(last, op.scalar(1.0, rois)) - 1.0, inside
 
 
-@body("ConvTransposeWithDynamicPads", domain=_DOMAIN)
+@body("ConvTransposeWithDynamicPads", domain=DOMAIN)
 def conv_transpose_with_dynamic_pads(
     op: Op,
     x: Tensor,
@@ -102,7 +102,7 @@ def conv_transpose_with_dynamic_pads(
     return op.Slice(whole, before, op.sizes(whole, axes) - after, axes)
 
 
-@body("WordConvEmbedding", domain=_DOMAIN, kink="even among ties")
+@body("WordConvEmbedding", domain=DOMAIN, kink="even among ties")
 def word_conv_embedding(op: Op, sequence: Tensor, w: Tensor, b: Tensor, c: Tensor) -> Tensor:
     # A convolution over the characters of each word, of which the largest tanh is taken. A word
     # ends with its characters above 0, but is at least as long as the window.

@@ -13,8 +13,8 @@ from portgrad.autodiff.rules.packing import LARGE, cut, dequantised, repeated, u
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.errors import Unsupported
+from portgrad.graph.schemas.contrib import DOMAIN
 
-_DOMAIN = "com.microsoft"
 # Codes of bitsandbytes by quant_type: FP4 has a sign, 2 bits of exponent and 1 of fraction; NF4
 # the means of 16 slices of a normal distribution (arXiv 2305.14314, appendix E).
 _FP4 = [0.0, 1 / 192, 2 / 3, 1.0, 1 / 3, 1 / 2, 1 / 6, 1 / 4]
@@ -28,7 +28,7 @@ _TABLES = [[*_FP4, *(-x for x in _FP4)], _NF4]
 _WIDER = {ir.DataType.INT4: ir.DataType.INT8, ir.DataType.UINT4: ir.DataType.UINT8}
 
 
-@body("MatMulNBits", domain=_DOMAIN, cost=LARGE)
+@body("MatMulNBits", domain=DOMAIN, cost=LARGE)
 def mat_mul_n_bits(
     op: Op,
     a: Tensor,
@@ -114,7 +114,7 @@ def _nothing(op: Op, a: Tensor, bias: Tensor | None, n: int) -> Tensor:
     return zeros if bias is None else zeros + bias
 
 
-@body("MatMulBnb4", domain=_DOMAIN, cost=LARGE)
+@body("MatMulBnb4", domain=DOMAIN, cost=LARGE)
 def mat_mul_bnb4(
     op: Op,
     a: Tensor,
@@ -140,7 +140,7 @@ def mat_mul_bnb4(
     return _times(op, a, weight)
 
 
-@body("GatherBlockQuantized", domain=_DOMAIN)
+@body("GatherBlockQuantized", domain=DOMAIN)
 def gather_block_quantized(
     op: Op,
     data: Tensor,
