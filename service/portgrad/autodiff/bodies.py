@@ -51,7 +51,7 @@ def expand(model: ir.Model, nodes: Iterable[ir.Node]) -> None:
         except (*MALFORMED, onnx.shape_inference.InferenceError) as error:
             schema = schema_of_node(node, dict(model.graph.opset_imports))
             raise explained(error, node, schema) from error
-        stem = f"{node.name or node.outputs[0].name}/body{count}"
+        stem = f"{label(node)}/body{count}"
         while stem in taken:
             stem += "_"
         prefix = f"{stem}/"

@@ -19,6 +19,7 @@ import onnx_ir as ir
 from portgrad.autodiff import infer
 from portgrad.autodiff.folding import fold
 from portgrad.autodiff.tensor import Operand, Tensor
+from portgrad.graph.taken import value_names
 
 if TYPE_CHECKING:
     from portgrad.autodiff.vocabulary import Vocabulary
@@ -211,10 +212,7 @@ def _fresh_names(graph: ir.Graph) -> Callable[[str], str]:
 
 
 def _free_prefix(graph: ir.Graph) -> str:
-    names = {str(name) for name in graph.initializers}
-    names |= {str(value.name) for value in graph.inputs}
-    names |= {str(value.name) for node in graph.all_nodes() for value in node.outputs}
-    names |= {str(node.name) for node in graph.all_nodes()}
+    names = value_names(graph) | {str(node.name) for node in graph.all_nodes()}
     prefix, order = "portgrad/", 0
     while any(name.startswith(prefix) for name in names):
         order += 1
