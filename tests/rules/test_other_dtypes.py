@@ -21,6 +21,7 @@ from support.rig import Case, Row, case
 
 # 2^-11 and 2^-8 for each of a few dozen roundings.
 TOLERANCE = {np.float16: 2e-2, ml_dtypes.bfloat16: 1e-1}
+COMMON = {"Add", "Conv", "Gemm", "LayerNormalization", "MatMul", "ReduceMean", "Resize", "Softmax"}
 
 
 def _run(net: ir.Model, feeds: Arrays) -> list[np.ndarray]:
@@ -28,11 +29,22 @@ def _run(net: ir.Model, feeds: Arrays) -> list[np.ndarray]:
 
 
 def _runs(half: Case) -> bool:
-    """Whether an operator takes these dtypes, and the engine runs it in them."""
     try:
-        onnx.shape_inference.infer_shapes(half.model, check_type=True, strict_mode=True)
         _run(ir.from_proto(half.forward()), half.feeds)
-    except (PortgradError, onnx.shape_inference.InferenceError):
+    except PortgradError:
+        return False
+    return True
+
+
+def _takes(row: Row, dtype: type) -> bool:
+    """Whether the operator takes a dtype, if only in its newest version: rules are the same."""
+    kind = f"tensor({np.dtype(dtype).name})"
+    schema = onnx.defs.get_schema(row.op, domain=row.domain)
+    if not any(kind in operand.types for operand in schema.inputs):
+        return False
+    try:
+        case(row, dtype)
+    except onnx.shape_inference.InferenceError:  # an operator of its body takes none
         return False
     return True
 
@@ -49,8 +61,18 @@ def _by_engine(which: Case, seeds: Arrays) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=lambda dtype: np.dtype(dtype).name)
+def test_what_most_nets_are_made_of_runs(dtype: type) -> None:
+    """So that no failure of the engine's own is taken for a kernel that does not exist."""
+    rows = [row for row in SMOOTH if row.op in COMMON and not row.domain]
+    assert {row.op for row in rows} == COMMON
+    assert [str(row) for row in rows if not _runs(case(row, dtype))] == []
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=lambda dtype: np.dtype(dtype).name)
 @pytest.mark.parametrize("row", SMOOTH, ids=str)
 def test_gradients_in_half_precision(row: Row, dtype: type) -> None:
+    if not _takes(row, dtype):
+        pytest.skip(f"the operator takes no {np.dtype(dtype).name}")
     half, exact = case(row, dtype), case(row, row.dtype)
     if not _runs(half):
         pytest.skip(f"the engine has no forward pass of it in {np.dtype(dtype).name}")
