@@ -146,3 +146,25 @@ def test_a_net_may_have_names_like_those_of_bodies() -> None:
         found = portgrad.load(model.SerializeToString()).gradient(X, wrt=["x", str(name)])
         np.testing.assert_array_equal(found["x"], plain.gradient(X)["x"])
         np.testing.assert_array_equal(found[str(name)], plain.gradient(X, wrt="v")["v"])
+
+
+def test_both_outputs_of_the_runtimes_root_mean_square_have_shapes() -> None:
+    text = """net (float[N, 3, 4] x, float[4] s) => (float[N, 3, 4] y, float[N, 3, 1] r) {
+        y, r = SimplifiedLayerNormalization(x, s) }"""
+    found = portgrad.load(proto(text)).description.outputs
+    assert [(port.dtype, port.shape) for port in found] == [
+        ("float32", ("N", 3, 4)),
+        ("float32", ("N", 3, 1)),
+    ]
+
+
+def test_a_scan_of_what_has_no_known_rank_is_named() -> None:
+    text = """net (float[N, 2] x, int64[K] shape) => (float[A] y) {
+        r = Reshape(x, shape)
+        y = Scan <num_scan_inputs = 1,
+                  body = b (float[M] i) => (float[M] o) { o = Exp(i) }> (r)
+    }"""
+    model = onnx.shape_inference.infer_shapes(onnx.parser.parse_model(HEAD + text))
+    with pytest.raises(Unsupported, match="Scan node 'y'") as refused:
+        gradient_graph(ir.from_proto(model), wrt=["x"], of=["y"])
+    assert refused.value.where == "y"

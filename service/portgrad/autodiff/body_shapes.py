@@ -22,7 +22,6 @@ from portgrad.graph.schemas import contrib
 # A body that leaves some outputs to the node itself contains it, so its inference asks once more.
 _ASKED: ContextVar[frozenset[str]] = ContextVar("_ASKED", default=frozenset())
 _SHAPED_AS = {
-    ("", "SimplifiedLayerNormalization"): 0,
     (contrib.DOMAIN, "Inverse"): 0,
     (contrib.DOMAIN, "NGramRepeatBlock"): 1,
 }
@@ -49,7 +48,7 @@ def _shapes(entry: Body, schema: onnx.defs.OpSchema) -> contrib.Shapes:
             return []
         asked = _ASKED.set(_ASKED.get() | {schema.name})
         try:
-            body = registered(entry, node, {"": WORKING_OPSET, schema.domain: 1})
+            body = registered(entry, node, {schema.domain: 1, "": WORKING_OPSET})
         except Unsupported:
             return []
         finally:

@@ -106,13 +106,13 @@ def reverse(
         {"body": ir.AttrGraph("body", body)},
         [*carried, *(ir.Value(type=scanned.tensor.value.type) for scanned in read)],
     )
+    stacks = zip(results[len(carried) :], read, strict=True)
+    unstacked = [_unstacked(op, stack, scanned) for stack, scanned in stacks]
     forward = Rebuilt(op, it.node, counts=it.counts, states=len(it.states))
     for kept in back.starts:
         kept.write(forward)
     trips.write(forward)
     forward.finish()
-    stacks = zip(results[len(carried) :], read, strict=True)
-    unstacked = [_unstacked(op, stack, scanned) for stack, scanned in stacks]
     operands = [*carried, *(scanned.tensor.value for scanned in read)]
     return zip(operands, [*results[: len(carried)], *unstacked], strict=True)
 

@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from portgrad.autodiff.registry import vjp
+import onnx_ir as ir
+
+from portgrad.autodiff.registry import shaped, vjp
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 
@@ -208,6 +210,14 @@ def _through_rms(
     g = ct * scale
     projection = op.reduce_mean(g * x, axes) * inv * inv
     return [(g - x * projection) * inv, op.unbroadcast(ct * (x * inv), scale)]
+
+
+@shaped("SimplifiedLayerNormalization", domain="")
+def simplified_layer_normalization_shape(
+    op: Op, x: Tensor, scale: Tensor, *, axis: int
+) -> tuple[Tensor, Tensor]:
+    inv = op.inverse_rms(x, _last_axes(op, x, axis), 0.0)
+    return op.cast_like(x, scale), op.Cast(inv, to=ir.DataType.FLOAT)
 
 
 @vjp("SimplifiedLayerNormalization")  # as the runtime's optimizer writes RMSNormalization
