@@ -193,7 +193,7 @@ def described(node: ir.Node) -> str:
 
 def label(node: ir.Node) -> str:
     """A node's name, or its first output where it has none."""
-    return str(node.name or node.outputs[0].name)
+    return str(node.name or next((v.name for v in node.outputs if v.name), node.op_type))
 
 
 def explained(error: Exception, node: ir.Node, schema: Schema | None) -> Unsupported:
