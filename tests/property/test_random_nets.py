@@ -22,6 +22,7 @@ from support.random_nets.write import CONTROL
 ALL = (*operators(), *CONTROL)
 # Minus infinities, which it is there to give, cannot be told from other nets' overflows.
 LEFT_OUT = {"com.microsoft.NGramRepeatBlock"}
+ENOUGH = 8
 SHARE = max(2, -(-int(os.environ.get("PORTGRAD_RANDOM_NETS", "200")) // len(ALL)))
 
 
@@ -52,4 +53,6 @@ def test_gradients_of_random_nets(op: str) -> None:
         judged.extend(judge(net).values())
 
     check()
-    assert any(judged)  # the others are too near to a kink: about one in a hundred
+    # The others are too near to a kink: one in a hundred, but of few targets it may be most.
+    assert any(judged)
+    assert len(judged) < ENOUGH or sum(judged) > len(judged) / 2
