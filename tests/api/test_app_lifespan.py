@@ -29,10 +29,10 @@ class Waiting(FakeCompute):
         super().__init__()
         self.asked, self.go = asyncio.Event(), asyncio.Event()
 
-    async def gradient(self, job: Job) -> Answer:
+    async def call(self, job: Job) -> Answer:
         self.asked.set()
         await self.go.wait()
-        return await super().gradient(job)
+        return await super().call(job)
 
 
 async def _probe_during_a_call(data: Path) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import portgrad
-from portgrad.compute.jobs import Job
+from portgrad.compute.jobs import Job, Kind
 from portgrad.compute.threads import ThreadCompute
 from portgrad.engine.cache import Cache
 from portgrad.engine.plan import Plan
@@ -57,8 +57,8 @@ def test_sessions_of_several_nets_share_one_bounded_cache() -> None:
         np.testing.assert_array_equal(net.evaluate(x)["y"], expected)
 
 
-def _job(files: NetFiles, **options: object) -> Job:
-    return Job(files.net_id(), files, random(1, 8), options=options)
+def _job(files: NetFiles, kind: Kind = "gradient", **options: object) -> Job:
+    return Job(kind, files.net_id(), files, random(1, 8), options=options)
 
 
 def test_the_pool_answers_with_timings_and_forgets() -> None:
@@ -68,17 +68,17 @@ def test_the_pool_answers_with_timings_and_forgets() -> None:
         compute = ThreadCompute(2)
         described = await compute.inspect(files)
         assert [port["name"] for port in described["inputs"]] == ["x"]
-        jobs = [compute.gradient(_job(files, wrt="all")) for _ in range(8)]
+        jobs = [compute.call(_job(files, wrt="all")) for _ in range(8)]
         for answer in await asyncio.gather(*jobs):
-            assert list(answer.gradients) == ["x", "w", "b"]
+            assert list(answer.derivatives) == [("x",), ("w",), ("b",)]
             assert set(answer.timings) == {"queue", "compile", "run"}
         assert len(compute._sessions) > 0
         await compute.forget(files.net_id())
         assert (len(compute._sessions), len(compute._nets)) == (0, 0)
-        again = await compute.evaluate(_job(files))
+        again = await compute.call(_job(files, "evaluate"))
         assert list(again.outputs) == ["y"]
         with pytest.raises(InvalidRequest):
-            await compute.gradient(_job(files, wrt=["v"]))
+            await compute.call(_job(files, wrt=["v"]))
         with pytest.raises(InvalidNet):
             await compute.inspect(NetFiles(b"no net"))
         await compute.close()

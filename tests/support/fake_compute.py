@@ -67,18 +67,18 @@ class FakeCompute:
         self._dtypes = {port["name"]: port["dtype"] for port in description["inputs"]}
         return description
 
-    async def evaluate(self, job: Job) -> Answer:
+    async def call(self, job: Job) -> Answer:
         data = self._arrays(job)
-        return Answer(outputs=self._outputs(data), timings={"run": 0.002})
-
-    async def gradient(self, job: Job) -> Answer:
-        data = self._arrays(job)
+        if job.kind == "evaluate":
+            return Answer(self._outputs(data), about={"warnings": []}, timings={"run": 0.002})
         return Answer(
             outputs=self._outputs(data) if job.options.get("outputs") else {},
-            targets=tuple(data),
-            gradients=data,
-            none=({"name": "ids", "reason": "It is an integer."},),
-            warnings=("Mind the trees.",),
+            derivatives={(name,): array for name, array in data.items()},
+            about={
+                "targets": list(data),
+                "none": [{"name": "ids", "reason": "It is an integer."}],
+                "warnings": ["Mind the trees."],
+            },
             timings={"queue": 0.001, "compile": 0.0, "run": 0.002},
         )
 

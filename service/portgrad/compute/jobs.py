@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from portgrad.graph.files import NetFiles
 # "NaN", "Infinity", "-Infinity", which are cast to the port's dtype.
 ArrayLike = np.ndarray[Any, Any] | list[Any] | float | int | bool | str
 Description = dict[str, Any]
+# The calls on a net, each named like the method of a net that it is.
+Kind = Literal["evaluate", "gradient"]
+# Where an array of an answer belongs: the target of a gradient, say.
+Place = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -25,30 +29,41 @@ class Job:
     """One call on one net.
 
     Args:
+        kind: what is asked.
         net_id: the id of the net, the key of every cache.
         files: where its bytes are.
         data: one array for each input port, or a bare array for a net with one port.
         output_gradients: imposed arrays by output or inner value.
-        options: the other fields of the request, as they came: `wrt`, `of`, `outputs`, `batch`,
-            `quantized`.
+        parameters: arrays that stand in for parameters in this call, by parameter.
+        tangents: directions, by input port, parameter or inner value.
+        options: the other fields of the request, as they came: `wrt`, `of`, `outputs`, `batch` and
+            so on.
     """
 
+    kind: Kind
     net_id: str
     files: NetFiles
     data: Mapping[str, ArrayLike] | ArrayLike
     output_gradients: Mapping[str, ArrayLike] = field(default_factory=dict)
+    parameters: Mapping[str, ArrayLike] = field(default_factory=dict)
+    tangents: Mapping[str, ArrayLike] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a call gives back. `timings` are seconds by stage: queue, compile, run."""
+    """What a call gives back, whatever its kind.
+
+    Args:
+        outputs: outputs and inner values by name.
+        derivatives: the arrays that the call is named for, by the names that place each one.
+        about: the rest of the answer, plain data under the names that it goes out with.
+        timings: seconds by stage: queue, compile, run.
+    """
 
     outputs: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
-    targets: tuple[str, ...] = ()
-    gradients: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
-    none: tuple[Mapping[str, str], ...] = ()
-    warnings: tuple[str, ...] = ()
+    derivatives: Mapping[Place, np.ndarray[Any, Any]] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -58,11 +73,8 @@ class Compute(Protocol):
     async def inspect(self, files: NetFiles) -> Description:
         """Check a net and describe it; raises InvalidNet where it cannot be served."""
 
-    async def evaluate(self, job: Job) -> Answer:
-        """The forward pass: `outputs` of the answer."""
-
-    async def gradient(self, job: Job) -> Answer:
-        """Gradients, and the outputs that were asked for."""
+    async def call(self, job: Job) -> Answer:
+        """Whatever the job asks, and the outputs that were asked for."""
 
     async def operators(self) -> list[Description]:
         """Every operator with its versions and what becomes of its gradient."""

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from portgrad.autodiff.catalogue import catalogue
+from portgrad.compute.calls import CALLS
 from portgrad.compute.jobs import Answer, Description, Job
 from portgrad.engine import Net, load
 from portgrad.engine.cache import Cache
@@ -44,13 +45,10 @@ class ThreadCompute:
         description, _ = await self._submit(lambda: self._inspect(files))
         return description
 
-    async def evaluate(self, job: Job) -> Answer:
-        """The forward pass: `outputs` of the answer."""
-        return await self._answer(lambda: self._evaluate(job))
-
-    async def gradient(self, job: Job) -> Answer:
-        """Gradients, and the outputs that were asked for."""
-        return await self._answer(lambda: self._gradient(job))
+    async def call(self, job: Job) -> Answer:
+        """Whatever the job asks, and the outputs that were asked for."""
+        answer, queued = await self._submit(lambda: CALLS[job.kind](self._net(job), job))
+        return replace(answer, timings={"queue": queued, **answer.timings})
 
     async def operators(self) -> list[Description]:
         """Every operator with its versions and what becomes of its gradient."""
@@ -65,10 +63,6 @@ class ThreadCompute:
     async def close(self) -> None:
         """Finish what runs and let go of the threads."""
         await asyncio.to_thread(self._pool.shutdown)
-
-    async def _answer(self, work: Callable[[], Answer]) -> Answer:
-        answer, queued = await self._submit(work)
-        return replace(answer, timings={"queue": queued, **answer.timings})
 
     async def _submit(self, work: Callable[[], Done]) -> tuple[Done, float]:
         """What the work gives, and the seconds that it waited for a thread."""
@@ -94,23 +88,6 @@ class ThreadCompute:
         net.check()
         self._nets.get(net.id, lambda: net)
         return net.description.plain()
-
-    def _evaluate(self, job: Job) -> Answer:
-        outputs = self._net(job).evaluate(job.data, **job.options)
-        return Answer(outputs.outputs, timings=outputs.timings)
-
-    def _gradient(self, job: Job) -> Answer:
-        found = self._net(job).gradient(
-            job.data, output_gradients=job.output_gradients, **job.options
-        )
-        return Answer(
-            found.outputs,
-            found.targets,
-            found.gradients,
-            tuple({"name": name, "reason": reason} for name, reason in found.none.items()),
-            found.warnings,
-            found.timings,
-        )
 
 
 def _removed(net_id: str) -> NotFound:

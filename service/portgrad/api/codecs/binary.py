@@ -15,13 +15,11 @@ import orjson
 
 from portgrad.api.codecs import options
 from portgrad.api.codecs.arrays import Array
-from portgrad.api.codecs.model import Call, Codec, Encoding, Kind, rest
-from portgrad.compute.jobs import Answer, Description
+from portgrad.api.codecs.kinds import DATA, FORMS, PREFIXES, SEEDS
+from portgrad.api.codecs.model import Call, Codec, Encoding
+from portgrad.compute.jobs import Answer, Description, Kind
 from portgrad.errors import InvalidRequest, NotBuilt
 from portgrad.graph.nearest import offer
-
-SEED = "seed/"
-GRAD = "grad/"
 
 
 def codec(
@@ -44,11 +42,11 @@ def codec(
         body: bytes, query: str | None, kind: Kind, description: Description, limit: int
     ) -> Call:
         given, encoding = options.from_query(query, kind)
-        data, seeds = _sort(read(body, limit), kind, description)
-        return Call(data, seeds, given, encoding)
+        arrays = _sort(read(body, limit), kind, description)
+        return Call(arrays.pop(DATA), arrays, given, encoding)
 
     def encode(answer: Answer, kind: Kind, _encoding: Encoding) -> bytes:
-        return write(_flat(answer), orjson.dumps(rest(answer, kind)))
+        return write(_flat(answer, FORMS[kind].prefix), orjson.dumps(answer.about))
 
     return Codec(media_type, decode, encode, inflates)
 
@@ -59,36 +57,38 @@ def _names(entries: Iterable[Mapping[str, Any]]) -> set[str]:
 
 def _sort(
     arrays: Mapping[str, Array], kind: Kind, description: Description
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Data and imposed gradients, told apart by their names."""
-    inputs, outputs = _names(description["inputs"]), _names(description["outputs"])
-    parameters = _names(description["parameters"])
-    data: dict[str, Array] = {}
-    seeds: dict[str, Array] = {}
+) -> dict[str, dict[str, Array]]:
+    """The arrays by the field that each one belongs to, which its name tells."""
+    fields = FORMS[kind].arrays
+    sorted_: dict[str, dict[str, Array]] = {field: {} for field in fields}
+    inputs, parameters = _names(description["inputs"]), _names(description["parameters"])
+    known = {SEEDS: _names(description["outputs"])}
+    prefixes = {field: PREFIXES[field] for field in fields if field in PREFIXES}
     for name, array in arrays.items():
-        seeded = name.removeprefix(SEED) if name.startswith(SEED) else None
-        if seeded in outputs and name in inputs | parameters:
-            raise _ambiguous(name, f"a port or parameter of that name, and a seed for {seeded!r}")
+        field = next((f for f, prefix in prefixes.items() if name.startswith(prefix)), None)
+        inner = name.removeprefix(prefixes[field]) if field else name
+        if field and inner in known[field] and name in inputs | parameters:
+            raise _ambiguous(name, f"a port or parameter of that name, and one for {inner!r}")
         if name in inputs:
-            data[name] = array
+            sorted_[DATA][name] = array
         elif name in parameters:
             raise NotBuilt(
                 f"{name!r} is a parameter; overriding parameters is designed, but not built yet.",
                 where=name,
                 remedy="Leave the array out for now.",
             )
-        elif seeded is not None and kind == "gradient":
-            seeds[seeded] = array
+        elif field:
+            sorted_[field][inner] = array
         else:
-            raise _unknown(name, inputs | ({SEED + o for o in outputs} if seeded else set()))
-    return data, seeds
+            raise _unknown(name, inputs)
+    return sorted_
 
 
-def _flat(answer: Answer) -> dict[str, Any]:
-    arrays = {GRAD + name: array for name, array in answer.gradients.items()}
+def _flat(answer: Answer, prefix: str) -> dict[str, Any]:
+    arrays = {prefix + place[-1]: array for place, array in answer.derivatives.items()}
     for name, array in answer.outputs.items():
         if name in arrays:
-            raise _ambiguous(name, f"the output of that name, and the gradient of {name[5:]!r}")
+            raise _ambiguous(name, "the output of that name, and what was found for it")
         arrays[name] = array
     return arrays
 

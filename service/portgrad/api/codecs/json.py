@@ -11,9 +11,10 @@ import orjson
 
 from portgrad.api.codecs import options, text
 from portgrad.api.codecs.arrays import DTYPES, from_bytes, is_extension, little_endian, not_carried
-from portgrad.api.codecs.model import Call, Codec, Encoding, Kind, rest
+from portgrad.api.codecs.kinds import DATA, FORMS
+from portgrad.api.codecs.model import Call, Codec, Encoding
 from portgrad.api.problems import Malformed, shown
-from portgrad.compute.jobs import Answer, ArrayLike, Description
+from portgrad.compute.jobs import Answer, ArrayLike, Description, Kind
 from portgrad.errors import InvalidRequest
 
 MEDIA_TYPE = "application/json"
@@ -32,18 +33,19 @@ def decode(
             remedy="Put the fields into the JSON body.",
         )
     fields = text.loads(body, "body")
-    if "data" not in fields:
+    if DATA not in fields:
         raise InvalidRequest(
             "The request has no data.",
             code="missing_field",
-            where="data",
+            where=DATA,
             expected="one array for each input port",
             remedy='Add the field `data`, such as {"data": {"input": [1, 2]}}.',
         )
-    data = fields.pop("data")
-    seeds = fields.pop("output_gradients", None) if kind == "gradient" else None
+    data = fields.pop(DATA)
+    named = {field: fields.pop(field) for field in FORMS[kind].arrays if field in fields}
     given, encoding = options.read(fields, kind)
-    return Call(_data(data), _seeds(seeds), given, encoding)
+    arrays = {field: _by_name(value, field) for field, value in named.items()}
+    return Call(_data(data), arrays, given, encoding)
 
 
 def _data(data: Any) -> dict[str, ArrayLike] | ArrayLike:
@@ -52,18 +54,18 @@ def _data(data: Any) -> dict[str, ArrayLike] | ArrayLike:
     return _array(data, "data")
 
 
-def _seeds(seeds: Any) -> dict[str, ArrayLike]:
-    if seeds is None:
+def _by_name(given: Any, field: str) -> dict[str, ArrayLike]:
+    if given is None:
         return {}
-    if isinstance(seeds, dict) and not _is_array(seeds):
-        return {name: _array(value, name) for name, value in seeds.items()}
+    if isinstance(given, dict) and not _is_array(given):
+        return {name: _array(value, name) for name, value in given.items()}
     raise InvalidRequest(
-        "The field `output_gradients` is not an object.",
+        f"The field `{field}` is not an object.",
         code="invalid_field",
-        where="output_gradients",
-        expected="an array by the name of each output or inner value",
-        found=type(seeds).__name__,
-        remedy='Name what is imposed, such as {"output_gradients": {"output": [0, 1]}}.',
+        where=field,
+        expected="arrays by name",
+        found=type(given).__name__,
+        remedy=f'Name what each array is for, such as {{"{field}": {{"name": [0, 1]}}}}.',
     )
 
 
@@ -113,9 +115,12 @@ def _invalid(detail: str, where: str, found: str | None = None) -> Malformed:
 def encode(answer: Answer, kind: Kind, encoding: Encoding) -> bytes:
     """Write an answer."""
     shown = _as_object if encoding == "base64" else _as_list
-    body: dict[str, Any] = rest(answer, kind)
-    if kind == "gradient":
-        body["gradients"] = {name: shown(a, name) for name, a in answer.gradients.items()}
+    body = dict(answer.about)
+    result = FORMS[kind].result
+    if result is not None:
+        body[result] = {
+            place[-1]: shown(array, place[-1]) for place, array in answer.derivatives.items()
+        }
     body["outputs"] = {name: shown(a, name) for name, a in answer.outputs.items()}
     return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
 

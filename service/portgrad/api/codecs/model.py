@@ -6,18 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from portgrad.compute.jobs import Answer, ArrayLike, Description
+from portgrad.compute.jobs import Answer, ArrayLike, Description, Kind
 
-Kind = Literal["evaluate", "gradient"]
 Encoding = Literal["lists", "base64"]
 
 
 @dataclass(frozen=True)
 class Call:
-    """A body once it is read: plain data, nothing checked against the net but names."""
+    """A body once it is read: plain data, nothing checked against the net but names.
+
+    `arrays` holds those beside the data: by the field that they belong to, then by name.
+    """
 
     data: Mapping[str, ArrayLike] | ArrayLike
-    output_gradients: Mapping[str, ArrayLike] = field(default_factory=dict)
+    arrays: Mapping[str, Mapping[str, ArrayLike]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     encoding: Encoding = "lists"
 
@@ -36,14 +38,3 @@ class Codec:
     decode: Callable[[bytes, str | None, Kind, Description, int], Call]
     encode: Callable[[Answer, Kind, Encoding], bytes]
     inflates: bool = False
-
-
-def rest(answer: Answer, kind: Kind) -> dict[str, Any]:
-    """The part of an answer that is no array."""
-    if kind == "evaluate":
-        return {"warnings": list(answer.warnings)}
-    return {
-        "targets": list(answer.targets),
-        "none": [dict(entry) for entry in answer.none],
-        "warnings": list(answer.warnings),
-    }

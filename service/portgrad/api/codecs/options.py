@@ -7,27 +7,26 @@ from typing import Any
 from pydantic import ValidationError
 
 from portgrad.api.codecs import text
-from portgrad.api.codecs.model import Encoding, Kind
+from portgrad.api.codecs.kinds import FORMS
+from portgrad.api.codecs.model import Encoding
 from portgrad.api.problems import field_error
-from portgrad.api.schemas import NOT_BUILT, EvaluateOptions, GradientOptions
+from portgrad.api.schemas import NOT_BUILT
+from portgrad.compute.jobs import Kind
 from portgrad.errors import InvalidRequest, NotBuilt
-
-_MODELS = {"evaluate": EvaluateOptions, "gradient": GradientOptions}
-_ARRAYS = {"evaluate": ("data",), "gradient": ("data", "output_gradients")}
 
 
 def read(fields: dict[str, Any], kind: Kind) -> tuple[dict[str, Any], Encoding]:
     """The options that a job takes, and the encoding of the answer's arrays."""
-    model = _MODELS[kind]
+    form = FORMS[kind]
     for name in fields.keys() & NOT_BUILT.keys():
         _refuse_unbuilt(name, fields[name])
     try:
-        options = model.model_validate(
+        options = form.options.model_validate(
             {name: value for name, value in fields.items() if name not in NOT_BUILT}
         )
     except ValidationError as error:
-        fields = {name: field.description for name, field in model.model_fields.items()}
-        takes = dict.fromkeys(_ARRAYS[kind]) | fields
+        fields = {name: field.description for name, field in form.options.model_fields.items()}
+        takes = dict.fromkeys(form.arrays) | fields
         raise field_error(error.errors(include_url=False), takes) from error
     given = options.model_dump(exclude_none=True)
     encoding: Encoding = given.pop("encoding")
@@ -37,7 +36,7 @@ def read(fields: dict[str, Any], kind: Kind) -> tuple[dict[str, Any], Encoding]:
 def from_query(query: str | None, kind: Kind) -> tuple[dict[str, Any], Encoding]:
     """The options in the query parameter of a binary request."""
     fields = text.loads(query.encode(), "query parameter `options`") if query is not None else {}
-    for name in _ARRAYS[kind]:
+    for name in FORMS[kind].arrays:
         if name in fields:
             raise InvalidRequest(
                 f"The field {name!r} holds arrays, which travel in the body here.",

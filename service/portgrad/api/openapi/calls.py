@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from portgrad.api.openapi.answers import answer, problem_answers
 from portgrad.api.openapi.schemas import BINARY, STRING, Schema, ref
+from portgrad.compute.jobs import Kind
 
 _SAFETENSORS = "application/x-safetensors"
 _NPZ = "application/x-npz"
@@ -48,24 +51,37 @@ def _content(schema: str, example: Schema) -> Schema:
     }
 
 
-def _call(summary: str, request: str, example: Schema, reply: str, reply_example: Schema) -> Schema:
+def _call(
+    summary: str, description: str, schema: str, example: Schema, reply_example: Schema
+) -> Schema:
     told = "Arrays and what belongs to them, in the format that Accept asks for."
     return {
         "summary": summary,
+        "description": description,
         "responses": {
-            200: answer(told, _content(reply, reply_example)),
+            200: answer(told, _content(f"{schema}Answer", reply_example)),
             **problem_answers(400, 404, 406, 413, 415, 422, 503),
         },
         "openapi_extra": {
             "parameters": [_OPTIONS],
-            "requestBody": {"required": True, "content": _content(request, example)},
+            "requestBody": {"required": True, "content": _content(f"{schema}Request", example)},
         },
     }
 
 
-EVALUATE = _call(
-    "Run a net", "EvaluateRequest", _EVALUATE_EXAMPLE, "EvaluateAnswer", _EVALUATE_ANSWER
-)
-GRADIENT = _call(
-    "Differentiate a net", "GradientRequest", _GRADIENT_EXAMPLE, "GradientAnswer", _GRADIENT_ANSWER
-)
+CALLS: Mapping[Kind, Schema] = {
+    "evaluate": _call(
+        "Run a net",
+        "The forward pass: output ports and inner values.",
+        "Evaluate",
+        _EVALUATE_EXAMPLE,
+        _EVALUATE_ANSWER,
+    ),
+    "gradient": _call(
+        "Differentiate a net",
+        "Gradients of the outputs with respect to ports, parameters and inner values.",
+        "Gradient",
+        _GRADIENT_EXAMPLE,
+        _GRADIENT_ANSWER,
+    ),
+}

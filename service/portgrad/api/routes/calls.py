@@ -1,8 +1,8 @@
-"""The two calls on a net, in every combination of request and answer format."""
+"""The calls on a net, in every combination of request and answer format."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter
@@ -13,13 +13,13 @@ from starlette.responses import Response
 from portgrad.api import bodies, queries
 from portgrad.api.codecs import json, npz, safetensors
 from portgrad.api.codecs.guess import guess
-from portgrad.api.codecs.model import Call, Codec, Kind
+from portgrad.api.codecs.model import Call, Codec
 from portgrad.api.media import content_type, negotiate, refuse_encoding
 from portgrad.api.middleware import timed, timings
 from portgrad.api.openapi import calls as docs
 from portgrad.api.problems import Malformed, UnsupportedMedia
 from portgrad.api.service import service_of
-from portgrad.compute.jobs import Answer, Job
+from portgrad.compute.jobs import Answer, Job, Kind
 from portgrad.errors import InvalidRequest
 from portgrad.graph.nearest import offer
 
@@ -32,16 +32,15 @@ CODECS: dict[str, Codec] = {
 INLINE_BYTES = 64 * 1024
 
 
-@router.post("/nets/{net}/evaluate", **docs.EVALUATE)
-async def evaluate(request: Request, net: str) -> Response:
-    """The forward pass: output ports and inner values."""
-    return await _call(request, net, "evaluate")
+def _endpoint(kind: Kind) -> Callable[[Request, str], Awaitable[Response]]:
+    async def endpoint(request: Request, net: str) -> Response:
+        return await _call(request, net, kind)
+
+    return endpoint
 
 
-@router.post("/nets/{net}/gradient", **docs.GRADIENT)
-async def gradient(request: Request, net: str) -> Response:
-    """Gradients of the outputs with respect to ports, parameters and inner values."""
-    return await _call(request, net, "gradient")
+for _kind, _about in docs.CALLS.items():
+    router.post(f"/nets/{{net}}/{_kind}", name=_kind, **_about)(_endpoint(_kind))
 
 
 async def _call(request: Request, net: str, kind: Kind) -> Response:
@@ -56,9 +55,8 @@ async def _call(request: Request, net: str, kind: Kind) -> Response:
     with timed(request, "decode"):
         size = limit if reader.inflates else len(body)
         call = await _near(size, _decode, reader, body, query, kind, found.description, limit)
-    job = Job(found.net_id, found.files, call.data, call.output_gradients, call.options)
-    compute = service.compute
-    answer = await (compute.evaluate(job) if kind == "evaluate" else compute.gradient(job))
+    job = Job(kind, found.net_id, found.files, call.data, **call.arrays, options=call.options)
+    answer = await service.compute.call(job)
     timings(request).update(answer.timings)
     with timed(request, "encode"):
         content = await _near(_size(answer), writer.encode, answer, kind, call.encoding)
@@ -83,7 +81,7 @@ async def _near(size: int, work: Callable[..., Any], *args: Any) -> Any:
 
 
 def _size(answer: Answer) -> int:
-    arrays = (*answer.gradients.values(), *answer.outputs.values())
+    arrays = (*answer.derivatives.values(), *answer.outputs.values())
     return sum(getattr(array, "nbytes", INLINE_BYTES + 1) for array in arrays)
 
 
