@@ -1,4 +1,4 @@
-"""Reverse-mode differentiation of ONNX graphs: rules, the sweep, and the graphs they make."""
+"""Differentiation of ONNX graphs: rules, the sweep, and the graphs they make."""
 
 from portgrad.autodiff import rules
 from portgrad.autodiff.body_shapes import know_shapes
@@ -6,18 +6,24 @@ from portgrad.autodiff.codes import EXACT, STRAIGHT_THROUGH, Quantized
 from portgrad.autodiff.compile import GRADIENT, SEED, GradientGraph, gradient_graph
 from portgrad.autodiff.cuts import foreseen
 from portgrad.autodiff.obstacles import obstacles
+from portgrad.autodiff.products import HVP, JVP, TANGENT, hvp_graph, jvp_graph
 
 know_shapes()
 
 __all__ = [
     "EXACT",
     "GRADIENT",
+    "HVP",
+    "JVP",
     "SEED",
     "STRAIGHT_THROUGH",
+    "TANGENT",
     "GradientGraph",
     "Quantized",
     "foreseen",
     "gradient_graph",
+    "hvp_graph",
+    "jvp_graph",
     "obstacles",
     "rules",
 ]

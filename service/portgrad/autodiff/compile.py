@@ -2,12 +2,14 @@
 
 The stages in their order: `unpacking`; what is active, with `bodies` in place of their operators;
 shapes of loops (`control/steady`); `recognise`; the `sweep`; what nobody needs is removed.
+What else there is to ask is made of such graphs, in `products`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
@@ -19,6 +21,7 @@ from portgrad.autodiff.cuts import integer_cuts
 from portgrad.autodiff.infer import complete
 from portgrad.autodiff.nesting import with_inner
 from portgrad.autodiff.recognise import StandIn, recognise
+from portgrad.autodiff.stacked import stack
 from portgrad.autodiff.sweep import Sweep, active
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.unpacking import unpack
@@ -39,6 +42,22 @@ class GradientGraph:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Imposed:
+    """A cotangent that is given from outside, as an input of the graph.
+
+    Attributes:
+        name: what the input is called.
+        like: the value whose shape it has; the output itself where None.
+        fit: "broadcast": whatever broadcasts to that shape; "exact": nothing else, or the run
+            fails; "trusted": not looked at.
+    """
+
+    name: str
+    like: str | None = None
+    fit: Literal["broadcast", "exact", "trusted"] = "broadcast"
+
+
 def gradient_graph(
     model: ir.Model,
     *,
@@ -47,6 +66,7 @@ def gradient_graph(
     seeds: Sequence[str] = (),
     outputs: Sequence[str] = (),
     quantized: Quantized = EXACT,
+    stacked: bool = False,
 ) -> GradientGraph:
     """The graph of the gradients of a sum of outputs.
 
@@ -59,6 +79,8 @@ def gradient_graph(
         outputs: names of values to give out beside the gradients.
         quantized: what becomes of gradients where numbers are quantised: "exact", where it is
             zero, or "straight_through", the estimator's.
+        stacked: each seed is K of them on a leading axis, of exactly the output's shape, and each
+            gradient K gradients, from one forward pass. There must be a seed.
 
     Returns:
         A model whose inputs are the net's and the seeds, and whose outputs are `outputs` under
@@ -67,35 +89,59 @@ def gradient_graph(
     Raises:
         Unsupported: an operator on a path from a target to an output has no derivative.
     """
+    gradients = {name: GRADIENT + name for name in wrt}
+    fit: Literal["exact", "broadcast"] = "exact" if stacked else "broadcast"
+    given = {name: Imposed(SEED + name, fit=fit) for name in seeds}
+    made = swept(model, gradients, of=of, given=given, outputs=outputs, quantized=quantized)
+    if stacked:
+        stack(made.model.graph, [seed.name for seed in given.values()], list(gradients.values()))
+    return made
+
+
+def swept(
+    model: ir.Model,
+    gradients: Mapping[str, str],
+    *,
+    of: Sequence[str],
+    given: Mapping[str, Imposed],
+    outputs: Sequence[str],
+    quantized: Quantized,
+) -> GradientGraph:
+    """The graph of gradients with ports of any name.
+
+    Args:
+        model: as for `gradient_graph`, as are `of`, `outputs` and `quantized`.
+        gradients: what the gradient of each target is called.
+        given: the imposed cotangents by the output's name; the others are ones.
+    """
     twin = model.clone()
     graph = twin.graph
-    taken = [*(GRADIENT + name for name in wrt), *(SEED + name for name in seeds)]
-    _refuse_taken(values_by_name(graph), taken)
+    refuse_taken(graph, [*gradients.values(), *(seed.name for seed in given.values())])
     opsets = dict(graph.opset_imports)
     codes = Codes(opsets) if quantized == STRAIGHT_THROUGH else None
     op = Vocabulary(graph, opsets[""])
     tell_apart(graph, op.fresh, parameters=True)
     unpack(graph, op.fresh)
-    nodes, wanted = _path(twin, wrt, of, codes)
+    nodes, wanted = _path(twin, list(gradients), of, codes)
     settle(graph, opsets, op.fresh)
     complete(graph)
     values = values_by_name(graph)
-    starts, ends = ([values[name] for name in names] for names in (wrt, of))
+    starts, ends = ([values[name] for name in names] for names in (gradients, of))
     cuts = list(integer_cuts(graph, starts, ends, codes))  # the sweep rebuilds loops
-    stand_ins = recognise(op, nodes, {values[name] for name in (*wrt, *of, *outputs)})
+    stand_ins = recognise(op, nodes, {values[name] for name in (*gradients, *of, *outputs)})
     if stand_ins:
-        nodes, wanted = _path(twin, wrt, of, codes)
+        nodes, wanted = _path(twin, list(gradients), of, codes)
         values = values_by_name(graph)
     sweep = Sweep(op, opsets, codes)
     for name in of:
-        seed = _seed(op, values[name], imposed=name in seeds)
+        seed = _seed(op, values, name, given.get(name))
         if values[name] in wanted:
             sweep.accumulate(values[name], seed)
     sweep.run(nodes, wanted)
     warnings = dict.fromkeys([*sweep.warnings, *cuts])
-    gradients = [_result(op, sweep, values[name]) for name in wrt]
+    results = [_result(op, sweep, values[name], called) for name, called in gradients.items()]
     unpack(graph, op.fresh)
-    _finish(twin, [values[name] for name in outputs], gradients, stand_ins)
+    _finish(twin, [values[name] for name in outputs], results, stand_ins)
     return GradientGraph(twin, tuple(warnings))
 
 
@@ -122,8 +168,9 @@ def values_by_name(graph: ir.Graph) -> dict[str, ir.Value]:
     return found
 
 
-def _refuse_taken(values: Iterable[str], names: list[str]) -> None:
-    for name in sorted(set(values).intersection(names)):
+def refuse_taken(graph: ir.Graph, names: Iterable[str]) -> None:
+    """Refuse names of ports that a net has already for something else."""
+    for name in sorted(set(values_by_name(graph)).intersection(names)):
         raise InvalidRequest(
             f"The net itself has a value called {name!r}, the name of this request's result.",
             code="ambiguous_name",
@@ -132,22 +179,32 @@ def _refuse_taken(values: Iterable[str], names: list[str]) -> None:
         )
 
 
-def _seed(op: Vocabulary, output: ir.Value, *, imposed: bool) -> Tensor:
-    like = op.wrap(output)
-    if not imposed:
-        return op.ones_like(like)
-    seed = ir.Value(name=SEED + str(output.name), type=ir.TensorType(like.dtype))
-    if like.rank is not None:
-        seed.shape = ir.Shape([None] * like.rank)
-    op.graph.inputs.append(seed)
+def _seed(
+    op: Vocabulary, values: Mapping[str, ir.Value], name: str, imposed: Imposed | None
+) -> Tensor:
+    if imposed is None:
+        return op.ones_like(op.wrap(values[name]))
+    like = op.wrap(values[imposed.like or name])
+    value = ir.Value(name=imposed.name, type=ir.TensorType(like.dtype))
+    if like.shape is not None:
+        value.shape = ir.Shape(
+            [None] * len(like.shape) if imposed.fit == "broadcast" else like.shape
+        )
+    op.graph.inputs.append(value)
+    seed = op.wrap(value)
+    if imposed.fit == "trusted":
+        return seed
     # Expand broadcasts both ways; the reshape fails where the seed is larger than its output.
-    return op.reshape_like(op.Expand(op.wrap(seed), op.Shape(like)), like)
+    whole = op.Expand(seed, op.Shape(like))
+    if imposed.fit == "exact":  # and this one where it is smaller
+        whole = op.Reshape(whole, op.Shape(seed), allowzero=1)
+    return op.reshape_like(whole, like)
 
 
-def _result(op: Vocabulary, sweep: Sweep, target: ir.Value) -> ir.Value:
+def _result(op: Vocabulary, sweep: Sweep, target: ir.Value, called: str) -> ir.Value:
     ct = sweep.cotangent(target)
     like = op.wrap(target)
-    result = op.alias(ct if ct is not None else op.zeros_like(like), GRADIENT + str(target.name))
+    result = op.alias(ct if ct is not None else op.zeros_like(like), called)
     return op.shaped_as(op.wrap(result), like).value
 
 

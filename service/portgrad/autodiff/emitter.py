@@ -207,11 +207,12 @@ def _hashable(item: tuple[str, Any]) -> tuple[Any, ...]:
 
 def _fresh_names(graph: ir.Graph) -> Callable[[str], str]:
     """A function from the stem of a name to a name that nothing in the model has."""
-    prefix, count = _free_prefix(graph), itertools.count(1)
+    prefix, count = free_prefix(graph), itertools.count(1)
     return lambda stem: f"{prefix}{next(count)}_{stem}"
 
 
-def _free_prefix(graph: ir.Graph) -> str:
+def free_prefix(graph: ir.Graph) -> str:
+    """What no name in a model begins with."""
     names = value_names(graph) | {str(node.name) for node in graph.all_nodes()}
     prefix, order = "portgrad/", 0
     while any(name.startswith(prefix) for name in names):

@@ -23,7 +23,7 @@ _BROADCASTING = frozenset(
     "Add Sub Mul Div Pow Mod Max Min Sum Mean And Or Xor Equal Greater GreaterOrEqual Less "
     "LessOrEqual Where PRelu BitwiseAnd BitwiseOr".split()
 )
-_SHAPED_AS_FIRST = frozenset(
+SHAPED_AS_FIRST = frozenset(
     "Abs Acos Acosh Asin Asinh Atan Atanh Cast CastLike Ceil Celu Clip Cos Cosh CumProd CumSum "
     "DequantizeLinear Elu Erf Exp Floor Gelu HardSigmoid HardSwish Hardmax Identity IsInf IsNaN "
     "LeakyRelu Log LogSoftmax Mish Neg Not Reciprocal Relu ReverseSequence Round ScatterElements "
@@ -180,7 +180,7 @@ def _shape(node: ir.Node) -> Dims | None:
     if kind in _BROADCASTING:
         return broadcast([dims_of(value) for value in node.inputs])
     first = dims_of(node.inputs[0]) if node.inputs else None
-    if kind in _SHAPED_AS_FIRST:
+    if kind in SHAPED_AS_FIRST:
         return first
     if kind in _WINDOWED:
         return None if first is None else [None] * len(first)
