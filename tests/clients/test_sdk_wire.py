@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from portgrad_client import InvalidAnswerError, InvalidRequestError, Net
-from portgrad_client.wire import timings
+from portgrad_client.answers import timings
 from support.formats import JSON, SAFETENSORS
 from support.sdk import Scripted, answer, port
 

@@ -23,7 +23,7 @@ from portgrad_client.errors import (
 )
 from portgrad_client.net import Net
 from portgrad_client.notation import All, NetPortGradient
-from portgrad_client.results import Gradients, Outputs
+from portgrad_client.results import Gradients, Hessian, Jacobian, Outputs, Products, Tangents
 
 __all__ = [
     "All",
@@ -33,9 +33,11 @@ __all__ = [
     "ConnectionFailedError",
     "DtypeUnavailableError",
     "Gradients",
+    "Hessian",
     "InvalidAnswerError",
     "InvalidNetError",
     "InvalidRequestError",
+    "Jacobian",
     "Net",
     "NetPortGradient",
     "NotBuiltError",
@@ -44,9 +46,11 @@ __all__ = [
     "Parameter",
     "Port",
     "PortgradError",
+    "Products",
     "RateLimitedError",
     "RunFailedError",
     "ServerError",
+    "Tangents",
     "TimedOutError",
     "TooLargeError",
     "UnprocessableError",

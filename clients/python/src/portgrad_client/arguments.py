@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from operator import index
+from typing import Any, TypeAlias, TypedDict
 
-import numpy as np
-
-from portgrad_client.casting import as_array
+from portgrad_client.casting import as_array, nearest
 from portgrad_client.dtypes import ArrayLike
 from portgrad_client.errors import InvalidRequestError
 
 Target: TypeAlias = str | Sequence[str]
 Targets: TypeAlias = str | Sequence[Target]
 Wanted: TypeAlias = bool | Sequence[str] | None
+
+
+class Settings(TypedDict, total=False):
+    """How a net is run: options that every call takes.
+
+    Attributes:
+        parameters: arrays that stand for parameters in this call, by name, each of its shape.
+        mode: "test", the default, or "train": normalisation by the batch's own statistics, and
+            dropout at the net's ratio.
+        random_seed: what random numbers are drawn from, a whole number from 0 below 2**63. The
+            same gives the same numbers; left out it is drawn anew, and the answer tells it.
+        precision: "float64" runs the net in double; its ports and parameters then take float64,
+            and the answer is float64.
+    """
+
+    parameters: Mapping[str, ArrayLike] | None
+    mode: str | None
+    random_seed: int | None
+    precision: str | None
+
+
+def check_settings(settings: Mapping[str, Any], call: str) -> None:
+    """Refuse a keyword that is none of the settings, as Python refuses any other.
+
+    Raises:
+        TypeError: there is one.
+    """
+    for name in settings:
+        if name not in Settings.__annotations__:
+            offer = nearest(name, Settings.__annotations__)
+            raise TypeError(f"{call}() takes no argument {name!r}. {offer or ''}".rstrip())
 
 
 def given(**options: Any) -> dict[str, Any]:
@@ -31,40 +61,55 @@ def names(outputs: Wanted) -> bool | list[str] | None:
         return outputs
     if isinstance(outputs, list | tuple) and all(isinstance(name, str) for name in outputs):
         return list(outputs)
-    raise _wrong_kind("outputs", "True, or a list of names", outputs)
+    raise wrong_kind("outputs", "True, or a list of names", outputs)
 
 
-def targets(asked: Targets, field: str) -> str | list[str | list[str]]:
-    """A group or name as it is; a list with its paths as lists.
+def targets(asked: Targets | None, field: str) -> str | list[str | list[str]] | None:
+    """A group or name as it is; a list with its paths as lists; None as it is.
 
     Raises:
         InvalidRequestError: `invalid_field`.
     """
-    if isinstance(asked, str):
+    if asked is None or isinstance(asked, str):
         return asked
     if isinstance(asked, list | tuple):
         items = [list(item) if isinstance(item, tuple) else item for item in asked]
         if all(isinstance(word, str) for item in items for word in _words(item)):
             return items
-    raise _wrong_kind(field, "a name, or a list of names and paths", asked)
+    raise wrong_kind(field, "a name, or a list of names and paths", asked)
 
 
-def unchosen_as_lists(value: ArrayLike, name: str) -> Any:
-    """A value whose tensor's dtype only the service knows.
+def whole_number(value: Any, field: str) -> int | None:
+    """A whole number of Python's own, whichever kind of integer it is; None stays None.
 
-    An array in a dtype that somebody chose stays one; lists, and arrays in the dtypes that NumPy
-    gives on its own, become nested lists, which the service casts.
+    Raises:
+        InvalidRequestError: `invalid_field`.
     """
-    array = as_array(value, name)
-    chosen = isinstance(value, np.ndarray | np.generic) and array.dtype.kind not in "iu"
-    return array if chosen and array.dtype != np.float64 else array.tolist()
+    if value is None:
+        return None
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise wrong_kind(field, "a whole number", value)
+    return index(value)
+
+
+def whole_numbers(value: ArrayLike, field: str) -> Any:
+    """A whole number, or nested lists of them.
+
+    Raises:
+        InvalidRequestError: `invalid_field`, `ragged_array`.
+    """
+    array = as_array(value, field)
+    if array.dtype.kind in "iu":
+        return array.tolist()
+    raise wrong_kind(field, "whole numbers", value)
 
 
 def _words(item: Any) -> list[Any]:
     return item if isinstance(item, list) else [item]
 
 
-def _wrong_kind(field: str, expected: str, found: Any) -> InvalidRequestError:
+def wrong_kind(field: str, expected: str, found: Any) -> InvalidRequestError:
+    """The error for an argument that is something else than it should be."""
     return InvalidRequestError(
         f"The argument {field!r} is of the wrong kind.",
         code="invalid_field",

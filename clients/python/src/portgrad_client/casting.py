@@ -93,6 +93,11 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     return f"Did you mean {' or '.join(repr(match) for match in close)}?" if close else None
 
 
+def shown(shape: Shape) -> str:
+    """A shape for people: symbols as they are, ? where nothing is known."""
+    return f"({', '.join('?' if dim is None else str(dim) for dim in shape)})"
+
+
 def _check_names(given: list[str], ports: Sequence[Port]) -> None:
     known = [port.name for port in ports]
     for name in given:
@@ -190,7 +195,7 @@ def _check_shape(port: Port, shape: tuple[int, ...]) -> None:
         f"The array of {port.name!r} does not fit the declared shape.",
         code="wrong_shape",
         where=port.name,
-        expected=f"({', '.join('?' if dim is None else str(dim) for dim in dims)})",
+        expected=shown(dims),
         found=str(shape),
         remedy="Send the declared shape, one example without its leading 1 or symbol, or N "
         "examples where the leading dimension is 1.",

@@ -3,72 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
-from typing import Any
+from typing import Any, Unpack
 
-from portgrad_client import asking, description, safetensors, wire
-from portgrad_client.arguments import Targets, Wanted, given, names, targets, unchosen_as_lists
-from portgrad_client.casting import cast, cast_data, output
-from portgrad_client.description import Parameter, Port
+from portgrad_client import asking
+from portgrad_client.arguments import Settings, Targets, Wanted, targets
+from portgrad_client.calls import ask
+from portgrad_client.described import Described
 from portgrad_client.dtypes import ArrayLike
-from portgrad_client.errors import InvalidAnswerError
-from portgrad_client.results import Gradients, Outputs
-from portgrad_client.transport import Transport, fields
+from portgrad_client.results import (
+    Gradients,
+    Hessian,
+    Jacobian,
+    Outputs,
+    Products,
+    Tangents,
+)
 
 
-class Net:
+class Net(Described):
     """A net on a service. It never changes: it stays this one when its names move to others.
+
+    Every call takes the options of `portgrad_client.arguments.Settings` too: `parameters`, `mode`,
+    `random_seed` and `precision`. What a call raises is in `portgrad_client.errors`;
+    `InvalidRequestError` where the request does not fit the net.
 
     Attributes:
         id: SHA-256 (hex) of its files.
         names: the names that it had when it was looked up.
     """
 
-    def __init__(self, transport: Transport, described: Mapping[str, Any]) -> None:
-        self._transport = transport
-        self._described = described
-        try:
-            self.id: str = described["id"]
-            self.names: tuple[str, ...] = tuple(described["names"])
-            self._inputs = tuple(description.port(entry) for entry in described["inputs"])
-            self._outputs = tuple(description.port(entry) for entry in described["outputs"])
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InvalidAnswerError(
-                "The answer does not describe a net.",
-                found=f"{type(error).__name__}: {error}",
-                remedy="Check that the address is that of a Portgrad service.",
-            ) from error
-
-    def __repr__(self) -> str:
-        return f"<Net {', '.join(self.names) or self.id[:12]}>"
-
-    @property
-    def inputs(self) -> tuple[Port, ...]:
-        """The input ports."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[Port, ...]:
-        """The output ports."""
-        return self._outputs
-
-    @cached_property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """The parameters. A net out of a list is described to its parameters only here."""
-        complete = "parameters" in self._described
-        entries = (self._described if complete else self.describe())["parameters"]
-        return tuple(description.parameter(entry) for entry in entries)
-
-    def describe(self) -> dict[str, Any]:
-        """The service's whole description of the net, as it is now."""
-        return fields(self._transport.call("GET", self._path), "parameters")
-
-    def delete(self) -> None:
-        """Remove the net with all its names from the service."""
-        self._transport.call("DELETE", self._path)
-
     def evaluate(
-        self, data: ArrayLike, *, outputs: Wanted = None, batch: str | None = None
+        self,
+        data: ArrayLike,
+        *,
+        outputs: Wanted = None,
+        batch: str | None = None,
+        **settings: Unpack[Settings],
     ) -> Outputs:
         """The forward pass.
 
@@ -76,19 +46,12 @@ class Net:
             data: an array for each input port, or the bare array if there is one port.
             outputs: names of output ports and inner values; by default all output ports.
             batch: forces a reading of the shapes: as_is, example or each.
+            settings: how the net is run, see `portgrad_client.arguments.Settings`.
 
         Returns:
             Outputs by name.
-
-        Raises:
-            InvalidRequestError: the data do not fit the net.
-            PortgradError: see `portgrad_client.errors`.
         """
-        options = given(outputs=names(outputs), batch=batch)
-        arrays = cast_data(data, self.inputs)
-        wanted = True if outputs is None else outputs
-        call = wire.Call("evaluate", arrays, options=options, accept=self._accept(wanted))
-        return self._ordered(self._post(call))
+        return ask(self, "evaluate", data, settings, outputs=outputs, batch=batch).outputs
 
     def gradient(
         self,
@@ -100,6 +63,10 @@ class Net:
         outputs: Wanted = None,
         batch: str | None = None,
         quantized: str | None = None,
+        stacked: bool = False,
+        reduction: str | None = None,
+        diagnostics: bool = False,
+        **settings: Unpack[Settings],
     ) -> Gradients:
         """Gradients of a sum of outputs.
 
@@ -109,53 +76,205 @@ class Net:
             of: what is summed: names of output ports and inner values. By default what is
                 imposed, else all floating output ports.
             output_gradients: dE/d(output) for an E that the caller has in mind, imposed in place
-                of ones; of the output's shape, or broadcasting to it.
+                of ones; of the output's shape, or broadcasting to it. In place of an array it
+                may choose elements: {"index": 3}, one for each example or for all, on the last
+                axis of an output with two; {"at": [0, 3]}, by every axis but that of examples.
             outputs: outputs to give back too: all (True), none, or names.
             batch: forces a reading of the shapes: as_is, example or each.
             quantized: what becomes of gradients where numbers are quantised: "exact", the default,
                 where it is zero, or "straight_through", the estimator that passes rounding.
+            stacked: every imposed array has exactly the shape (K, *output), with one K, and every
+                gradient an axis of K first: K gradients from one forward pass.
+            reduction: what becomes of the examples in gradients of parameters and of ports that
+                they share: "sum", the default, "mean", or "per_example", an axis of them first.
+            diagnostics: look for zeros, NaNs and infinities, and where they began.
+            settings: how the net is run, see `portgrad_client.arguments.Settings`.
 
         Returns:
-            Gradients by tensor, each with its target's dtype and shape; those of parameters and
-            of ports that all examples share are totals over the batch.
+            Gradients by tensor, each with its target's dtype and shape, and with the axes above.
 
         Raises:
-            InvalidRequestError: the request does not fit the net.
             UnsupportedOperatorError: an operator on a needed path has no derivative there.
-            PortgradError: see `portgrad_client.errors`.
         """
-        options = given(
+        answer = ask(
+            self,
+            "gradient",
+            data,
+            settings,
+            output_gradients=output_gradients,
+            stacked=stacked,
+            outputs=outputs,
             wrt=targets(wrt, "wrt"),
-            of=None if of is None else targets(of, "of"),
-            outputs=names(outputs),
+            of=targets(of, "of"),
             batch=batch,
             quantized=quantized,
+            reduction=reduction,
+            diagnostics=diagnostics or None,
         )
-        call = wire.Call(
-            "gradient",
-            cast_data(data, self.inputs),
-            self._seeds(output_gradients or {}),
-            options,
-            self._taken if output_gradients else frozenset(),
-            self._accept(outputs),
-        )
-        answer = self._post(call)
-        return Gradients(
-            answer.gradients,
-            answer.targets,
-            self._ordered(answer),
-            answer.none,
-            answer.warnings,
-            answer.timings,
-            answer.request_id,
-        )
+        return Gradients(answer.found, answer.diagnostics, **answer.targeted)
 
     def value_and_gradient(
         self, data: ArrayLike, *, outputs: Wanted = True, **options: Any
     ) -> tuple[Outputs, Gradients]:
-        """Outputs and gradients from one call; arguments as those of `gradient`."""
+        """Outputs and gradients from one run; arguments as those of `gradient`."""
         found = self.gradient(data, outputs=outputs, **options)
         return found.outputs, found
+
+    def jvp(
+        self,
+        data: ArrayLike,
+        *,
+        tangents: Mapping[str, ArrayLike],
+        of: Targets | None = None,
+        outputs: Wanted = None,
+        batch: str | None = None,
+        quantized: str | None = None,
+        stacked: bool = False,
+        **settings: Unpack[Settings],
+    ) -> Tangents:
+        """Derivatives of outputs along a direction of ports, parameters and inner values.
+
+        Args:
+            data, outputs, batch, quantized, settings: as for `gradient`.
+            tangents: the direction: arrays by name of an input port, parameter or inner value,
+                each shaped like it; what is not named does not move.
+            of: names of output ports and inner values; by default all floating output ports.
+            stacked: every tangent has an axis of K before its shape, and so has every derivative.
+
+        Returns:
+            Derivatives by output, each shaped like it.
+        """
+        answer = ask(
+            self,
+            "jvp",
+            data,
+            settings,
+            tangents=tangents,
+            stacked=stacked,
+            outputs=outputs,
+            of=targets(of, "of"),
+            batch=batch,
+            quantized=quantized,
+        )
+        return Tangents(answer.found, **answer.beside)
+
+    def hvp(
+        self,
+        data: ArrayLike,
+        *,
+        tangents: Mapping[str, ArrayLike],
+        wrt: Targets | None = None,
+        of: Targets | None = None,
+        output_gradients: Mapping[str, ArrayLike] | None = None,
+        outputs: Wanted = None,
+        batch: str | None = None,
+        quantized: str | None = None,
+        stacked: bool = False,
+        **settings: Unpack[Settings],
+    ) -> Products:
+        """Products of the Hessian and a direction: how the gradient changes along it.
+
+        Args:
+            data, of, output_gradients, outputs, batch, quantized, settings: as for `gradient`.
+            tangents: the direction, as for `jvp`.
+            wrt: what the gradient is with respect to; by default what the tangents are at. With
+                other targets these are mixed second derivatives.
+            stacked: every tangent has an axis of K before its shape, and so has every product.
+
+        Returns:
+            Products by tensor, each shaped like it.
+        """
+        answer = ask(
+            self,
+            "hvp",
+            data,
+            settings,
+            tangents=tangents,
+            output_gradients=output_gradients,
+            stacked=stacked,
+            outputs=outputs,
+            wrt=targets(wrt, "wrt"),
+            of=targets(of, "of"),
+            batch=batch,
+            quantized=quantized,
+        )
+        return Products(answer.found, **answer.targeted)
+
+    def jacobian(
+        self,
+        data: ArrayLike,
+        *,
+        wrt: Targets = "inputs",
+        of: Targets | None = None,
+        outputs: Wanted = None,
+        batch: str | None = None,
+        quantized: str | None = None,
+        direction: str | None = None,
+        **settings: Unpack[Settings],
+    ) -> Jacobian:
+        """Derivatives of every number of the outputs by every number of the targets.
+
+        Args:
+            data, wrt, outputs, batch, quantized, settings: as for `gradient`.
+            of: names of output ports and inner values; by default all floating output ports.
+            direction: "forward", "reverse", or by default the cheaper one.
+
+        Returns:
+            Blocks by output and target of the shape (*output, *target); of examples that do not
+            depend on each other (N, *output, *target), with the shapes of one example.
+
+        Raises:
+            TooLargeError: the answer would be larger than the service allows.
+        """
+        answer = ask(
+            self,
+            "jacobian",
+            data,
+            settings,
+            outputs=outputs,
+            wrt=targets(wrt, "wrt"),
+            of=targets(of, "of"),
+            batch=batch,
+            quantized=quantized,
+            direction=direction,
+        )
+        return Jacobian(answer.found, **answer.told, **answer.targeted)
+
+    def hessian(
+        self,
+        data: ArrayLike,
+        *,
+        wrt: Targets = "inputs",
+        of: Targets | None = None,
+        output_gradients: Mapping[str, ArrayLike] | None = None,
+        outputs: Wanted = None,
+        batch: str | None = None,
+        **settings: Unpack[Settings],
+    ) -> Hessian:
+        """Second derivatives of a sum of outputs by every two numbers of the targets.
+
+        Args:
+            data, wrt, of, output_gradients, outputs, batch, settings: as for `gradient`.
+
+        Returns:
+            Blocks by target and target of the shape (*a, *b); of examples that do not depend on
+            each other (N, *a, *b), with the shapes of one example.
+
+        Raises:
+            TooLargeError: the answer would be larger than the service allows.
+        """
+        answer = ask(
+            self,
+            "hessian",
+            data,
+            settings,
+            output_gradients=output_gradients,
+            outputs=outputs,
+            wrt=targets(wrt, "wrt"),
+            of=targets(of, "of"),
+            batch=batch,
+        )
+        return Hessian(answer.found, **answer.told, **answer.targeted)
 
     def __call__(self, data: ArrayLike, properties: asking.Properties = None) -> Any:
         """The notation of Wolfram's NetPortGradient.
@@ -171,52 +290,3 @@ class Net:
             the properties as they were asked.
         """
         return asking.ask(self, data, properties)
-
-    @property
-    def _path(self) -> str:
-        return f"/nets/{self.id}"
-
-    @cached_property
-    def _taken(self) -> frozenset[str]:
-        return frozenset(port.name for port in (*self.inputs, *self.parameters))
-
-    def _accept(self, outputs: Wanted) -> str:
-        """safetensors, unless an output that is asked for would not fit in it."""
-        asked = [
-            port
-            for port in self.outputs
-            if outputs is True or (outputs and port.name in outputs)
-        ]  # fmt: skip
-        fits = all(
-            safetensors.carries(port.dtype)
-            and not port.name.startswith(wire.GRAD)
-            and port.name != safetensors.METADATA
-            for port in asked
-        )
-        return safetensors.MEDIA_TYPE if fits else wire.JSON
-
-    def _seeds(self, imposed: Mapping[str, ArrayLike]) -> dict[str, Any]:
-        """Imposed gradients in the dtype of their output.
-
-        The dtype of an inner value is not known here: what has no chosen dtype travels as nested
-        lists, which the service casts.
-        """
-        ports = {port.name: port for port in self.outputs}
-        return {
-            name: cast(value, ports[name]) if name in ports else unchosen_as_lists(value, name)
-            for name, value in imposed.items()
-        }
-
-    def _post(self, call: wire.Call) -> wire.Answer:
-        request = call.request()
-        return wire.read(self._transport.call("POST", f"{self._path}/{call.kind}", **request))
-
-    def _ordered(self, answer: wire.Answer) -> Outputs:
-        """Outputs in the order of the ports, then inner values; lists made the arrays they are."""
-        ports = {port.name: port for port in self.outputs}
-        found = dict.fromkeys(name for name in ports if name in answer.outputs)
-        arrays = {
-            name: output(answer.outputs[name], ports.get(name))
-            for name in found | dict.fromkeys(answer.outputs)
-        }
-        return Outputs(arrays, answer.warnings, answer.timings, answer.request_id)

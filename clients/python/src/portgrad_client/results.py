@@ -1,66 +1,168 @@
-"""What a call gives back: read-only mappings from name to array, and what came with them."""
+"""What a call gives back: read-only mappings by name, and what came with them.
+
+Outputs     output → array              Tangents   output → array
+Gradients   target → array              Products   target → array
+Jacobian    output → target → array     Hessian    target → target → array
+"""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from portgrad_client.dtypes import Array
 
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Answered(Mapping[str, V], Generic[V]):
+    """What every answer has.
+
+    Attributes:
+        warnings: what might surprise.
+        timings: seconds by stage: decode, queue, compile, run, encode, total.
+        random_seed: where the call drew random numbers, what they were drawn from.
+        request_id: what the service's log calls the request.
+    """
+
+    warnings: tuple[str, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+    random_seed: int | None = None
+    request_id: str | None = None
+
+    @property
+    @abstractmethod
+    def _by_name(self) -> Mapping[str, V]:
+        """The mapping that this one is."""
+
+    def __getitem__(self, name: str) -> V:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
 
 @dataclass(frozen=True, eq=False)
-class Outputs(Mapping[str, Array]):
+class Outputs(Answered[Array]):
     """Outputs by name.
 
     Attributes:
         outputs: one array for each output.
-        warnings: what might surprise.
-        timings: seconds by stage: decode, queue, compile, run, encode, total.
-        request_id: what the service's log calls the request.
     """
 
     outputs: Mapping[str, Array]
-    warnings: tuple[str, ...] = ()
-    timings: Mapping[str, float] = field(default_factory=dict)
-    request_id: str | None = None
 
-    def __getitem__(self, name: str) -> Array:
-        return self.outputs[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.outputs)
-
-    def __len__(self) -> int:
-        return len(self.outputs)
+    @property
+    def _by_name(self) -> Mapping[str, Array]:
+        return self.outputs
 
 
 @dataclass(frozen=True, eq=False)
-class Gradients(Mapping[str, Array]):
-    """Gradients by tensor name.
+class Tangents(Answered[Array]):
+    """Directional derivatives of outputs, by output name.
 
     Attributes:
-        gradients: one array for each tensor, in its own shape and dtype.
+        tangents: one array for each output, in its shape; where tangents were stacked, with an
+            axis for them before it.
+        outputs: the outputs that were asked for, by name.
+    """
+
+    tangents: Mapping[str, Array]
+    outputs: Outputs
+
+    @property
+    def _by_name(self) -> Mapping[str, Array]:
+        return self.tangents
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Targeted(Answered[V]):
+    """What every answer with respect to targets has.
+
+    Attributes:
         targets: the resolved name of each item of `wrt`, in order.
         outputs: the outputs that were asked for, by name.
         none: tensors of a group that have no gradient, with the reason.
-        warnings: zeros that might surprise.
-        timings: seconds by stage: decode, queue, compile, run, encode, total.
-        request_id: what the service's log calls the request.
     """
 
-    gradients: Mapping[str, Array]
     targets: tuple[str, ...]
     outputs: Outputs
     none: Mapping[str, str] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    timings: Mapping[str, float] = field(default_factory=dict)
-    request_id: str | None = None
 
-    def __getitem__(self, name: str) -> Array:
-        return self.gradients[name]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.gradients)
+@dataclass(frozen=True, eq=False)
+class Gradients(Targeted[Array]):
+    """Gradients by tensor name.
 
-    def __len__(self) -> int:
-        return len(self.gradients)
+    Attributes:
+        gradients: one array for each tensor, in its own shape; an axis of stacked seeds comes
+            before it, and that of examples where parameters have one gradient for each.
+        diagnostics: what was asked for with `diagnostics=True`.
+    """
+
+    gradients: Mapping[str, Array]
+    diagnostics: Mapping[str, Any] | None = None
+
+    @property
+    def _by_name(self) -> Mapping[str, Array]:
+        return self.gradients
+
+
+@dataclass(frozen=True, eq=False)
+class Products(Targeted[Array]):
+    """Derivatives of gradients along tangents, by tensor name.
+
+    Attributes:
+        products: one array for each tensor, in its own shape; where tangents were stacked, with
+            an axis for them before it.
+    """
+
+    products: Mapping[str, Array]
+
+    @property
+    def _by_name(self) -> Mapping[str, Array]:
+        return self.products
+
+
+@dataclass(frozen=True, eq=False)
+class Jacobian(Targeted[Mapping[str, Array]]):
+    """Blocks of a Jacobian: `jacobian["Output"]["Input"]`.
+
+    Attributes:
+        jacobian: by output, then by target, an array whose shape is that of the output followed
+            by that of the target; for each example where `per_example` is true.
+        per_example: whether the first axis of each block is that of the examples.
+        direction: how it was computed, forward or reverse.
+    """
+
+    jacobian: Mapping[str, Mapping[str, Array]]
+    per_example: bool
+    direction: str
+
+    @property
+    def _by_name(self) -> Mapping[str, Mapping[str, Array]]:
+        return self.jacobian
+
+
+@dataclass(frozen=True, eq=False)
+class Hessian(Targeted[Mapping[str, Array]]):
+    """Blocks of a Hessian: `hessian["a"]["b"]`.
+
+    Attributes:
+        hessian: by target, then by target, an array whose shape is that of the one followed by
+            that of the other; for each example where `per_example` is true.
+        per_example: whether the first axis of each block is that of the examples.
+    """
+
+    hessian: Mapping[str, Mapping[str, Array]]
+    per_example: bool
+
+    @property
+    def _by_name(self) -> Mapping[str, Mapping[str, Array]]:
+        return self.hessian
