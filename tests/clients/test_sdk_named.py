@@ -44,10 +44,10 @@ def test_overrides_go_beside_the_data_in_their_parameters_dtype() -> None:
 @pytest.mark.parametrize(
     ("parameters", "code", "told"),
     [
-        ({"wieght": WEIGHT}, "unknown_name", "Did you mean 'weight'?"),
-        ({"weight": WEIGHT[:2]}, "wrong_shape", "Expected: (3, 2). Found: (2, 2)."),
-        ({"weight": 1.0}, "wrong_shape", "Found: ()."),
-        ({"scale": [0.5]}, "wrong_shape", "Found: (1)."),
+        ({"wieght": WEIGHT}, "unknown_parameter", "Did you mean 'weight'?"),
+        ({"weight": WEIGHT[:2]}, "wrong_parameter_shape", "Expected: (3, 2). Found: (2, 2)."),
+        ({"weight": 1.0}, "wrong_parameter_shape", "Found: ()."),
+        ({"scale": [0.5]}, "wrong_parameter_shape", "Found: (1)."),
         ({"scale": np.float32(0.5)}, "wrong_dtype", "float16"),
         ({"weight": [[1], [2, 3]]}, "ragged_array", "weight"),
         (WEIGHT, "invalid_field", "arrays by name"),
@@ -153,7 +153,7 @@ def test_tangents_have_the_shape_of_what_they_are_at(
     there = service()
     with pytest.raises(InvalidRequestError) as caught:
         there.net().jvp(DATA, tangents=tangents, stacked=stacked)
-    assert (caught.value.code, caught.value.expected) == ("wrong_shape", expected)
+    assert (caught.value.code, caught.value.expected) == ("wrong_tangent_shape", expected)
     assert there.requests == []
 
 

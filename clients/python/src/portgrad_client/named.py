@@ -37,7 +37,7 @@ def overrides(
     """Arrays for parameters, of their dtype and exactly their shape.
 
     Raises:
-        InvalidRequestError: `unknown_name`, `wrong_shape`, or as `cast`.
+        InvalidRequestError: `unknown_parameter`, `wrong_parameter_shape`, or as `cast`.
     """
     known = {port.name: at_precision(port, precision) for port in parameters}
     arrays = {}
@@ -45,7 +45,7 @@ def overrides(
         if name not in known:
             raise _unknown_parameter(name, known)
         arrays[name] = cast(value, known[name])
-        _check_exactly(name, known[name].shape, np.shape(arrays[name]), "parameter")
+        _check_exactly("parameter", name, known[name].shape, np.shape(arrays[name]))
     return arrays
 
 
@@ -87,7 +87,7 @@ def tangents(
         stacked: whether each has an axis of tangents before those of its shape.
 
     Raises:
-        InvalidRequestError: `invalid_field`, `wrong_shape`, or as `cast`.
+        InvalidRequestError: `invalid_field`, `wrong_tangent_shape`, or as `cast`.
     """
     of_parameters = {port.name: port for port in parameters}
     known = {port.name: port for port in inputs} | of_parameters
@@ -96,9 +96,9 @@ def tangents(
         arrays[name] = _cast(value, name, known.get(name), precision)
         found = np.shape(arrays[name])
         if name in of_parameters:
-            _check_exactly(name, of_parameters[name].shape, found, "tangent", stacked)
+            _check_exactly("tangent", name, of_parameters[name].shape, found, stacked)
         elif isinstance(data.get(name), np.ndarray):
-            _check_exactly(name, data[name].shape, found, "tangent", stacked)
+            _check_exactly("tangent", name, data[name].shape, found, stacked)
     return arrays
 
 
@@ -127,15 +127,15 @@ def _elements(value: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _check_exactly(
-    name: str, wanted: Shape | None, found: tuple[int, ...], what: str, stacked: bool = False
+    what: str, name: str, wanted: Shape | None, found: tuple[int, ...], stacked: bool = False
 ) -> None:
     own = found[1:] if stacked else found
     if wanted is None or (own == wanted and len(found) == len(wanted) + stacked):
         return
     raise InvalidRequestError(
         f"The {what} {name!r} does not have its shape.",
-        code="wrong_shape",
-        where=name,
+        code=f"wrong_{what}_shape",
+        where=f"{what}s.{name}",
         expected=f"{'K tangents of the shape ' if stacked else ''}{shown(wanted)}",
         found=shown(found),
     )
@@ -144,7 +144,7 @@ def _check_exactly(
 def _unknown_parameter(name: str, known: Mapping[str, Port]) -> InvalidRequestError:
     return InvalidRequestError(
         f"The net has no parameter {name!r}.",
-        code="unknown_name",
-        where=name,
+        code="unknown_parameter",
+        where=f"parameters.{name}",
         remedy=nearest(name, known) or "net.parameters lists them.",
     )
