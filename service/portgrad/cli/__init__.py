@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from portgrad.cli.nets import check, describe, gradient, upload
+from portgrad.cli.gradients import gradient
+from portgrad.cli.nets import check, describe, upload
 from portgrad.cli.serve import serve
 
 app = typer.Typer(

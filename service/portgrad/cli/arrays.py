@@ -29,6 +29,11 @@ def read(given: str) -> Any:
     return json_text(given, "data")
 
 
+def read_given(option: str | None) -> Any:
+    """The arrays of an option, None where it was not given."""
+    return None if option is None else read(option)
+
+
 def write(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write arrays to an .npz file."""
     with zipfile.ZipFile(path, "w") as archive:

@@ -1,0 +1,63 @@
+"""`portgrad gradient`: gradients of a net in a file here, or on a service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from portgrad.cli import arrays, options, tables
+from portgrad.engine import load
+from portgrad.graph.files import NetFiles
+from portgrad_client import Client
+
+
+def gradient(
+    net: options.Net,
+    data: options.Data,
+    wrt: options.Wrt = None,
+    of: options.Of = None,
+    output_gradients: options.Imposed = None,
+    batch: options.Batch = None,
+    quantized: options.Quantized = None,
+    reduction: Annotated[
+        str | None, typer.Option(help="Of parameters: sum, mean or per-example.")
+    ] = None,
+    parameters: options.Parameters = None,
+    mode: options.Mode = None,
+    random_seed: options.RandomSeed = None,
+    precision: options.Precision = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the gradients to this .npz file.")
+    ] = None,
+    external: options.External = None,
+    url: options.Url = options.HERE,
+) -> None:
+    """Compute gradients and show or write them."""
+    request = options.given(
+        wrt=options.targets(wrt, "--wrt"),
+        of=options.targets(of, "--of"),
+        output_gradients=arrays.read_given(output_gradients),
+        batch=batch,
+        quantized=options.word(quantized),
+        reduction=options.word(reduction),
+        parameters=arrays.read_given(parameters),
+        mode=mode,
+        random_seed=random_seed,
+        precision=precision,
+    )
+    given = arrays.read(data)
+    if Path(net).is_file():
+        found = load(NetFiles(Path(net), options.located(external))).gradient(given, **request)
+        gradients, warnings = dict(found), found.warnings
+    else:
+        with Client(url) as client:
+            answer = client.net(net).gradient(given, **request)
+            gradients, warnings = dict(answer), answer.warnings
+    console = Console(highlight=False)
+    tables.gradients(console, gradients, warnings)
+    if output is not None:
+        arrays.write(output, gradients)
+        console.print(f"written to {output}")
