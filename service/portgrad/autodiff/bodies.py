@@ -18,7 +18,7 @@ from portgrad.autodiff.binding import Call, has_function_body, schema_of_node
 from portgrad.autodiff.emitter import schema_of
 from portgrad.autodiff.infer import dims_of, info
 from portgrad.autodiff.nesting import captures, held, with_inner
-from portgrad.autodiff.registry import Body, Result, Zero, lookup
+from portgrad.autodiff.registry import Body, Result, Zero, lookup, meaning
 from portgrad.autodiff.sweep import MALFORMED, UNSAID, explained, label
 from portgrad.autodiff.tensor import Tensor, dtype_of
 from portgrad.autodiff.vocabulary import Vocabulary
@@ -98,7 +98,8 @@ def _body(node: ir.Node, model: ir.Model) -> ir.Model:
     """The body as a model from the node's operands to its outputs, with inferred shapes."""
     opsets = dict(model.graph.opset_imports)
     schema = schema_of_node(node, opsets)
-    entry = lookup(node.domain, node.op_type, schema.since_version if schema else 0)
+    version = schema.since_version if schema else 0
+    entry = meaning(node.domain, node.op_type) or lookup(node.domain, node.op_type, version)
     if isinstance(entry, Body):
         return registered(entry, node, opsets)
     return _standard(node, model)

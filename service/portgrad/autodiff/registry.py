@@ -117,6 +117,7 @@ Entry = Rule | Body | Control | Zero | Refused
 _ENTRIES: dict[tuple[str, str], list[Entry]] = {}
 _ESTIMATORS: dict[tuple[str, str], Rule] = {}
 _SHAPES: dict[tuple[str, str], Body] = {}
+_MEANINGS: dict[tuple[str, str], Body] = {}
 
 
 def lookup(domain: str, op_type: str, version: int) -> Entry | None:
@@ -137,6 +138,11 @@ def estimator(domain: str, op_type: str) -> Rule | None:
 def shapes() -> dict[tuple[str, str], Body]:
     """What the shapes of operators follow from that have neither a body nor onnx's inference."""
     return dict(_SHAPES)
+
+
+def meaning(domain: str, op_type: str) -> Body | None:
+    """What an operator computes that has a rule or none, but that is none of the standard's."""
+    return _MEANINGS.get((domain, op_type))
 
 
 def entries() -> dict[tuple[str, str], list[Entry]]:
@@ -216,12 +222,19 @@ def body(
     return register
 
 
-def shaped(op_type: str, *, domain: str) -> Callable[[Function], Function]:
-    """Register what the shapes of an operator follow from: written like a body, but never run."""
+def shaped(op_type: str, *, domain: str, whole: bool = False) -> Callable[[Function], Function]:
+    """Register what the shapes of an operator follow from: written like a body, but never run.
+
+    With `whole`, it computes the numbers too, and stands for the operator in a graph of standard
+    operators alone (`standard`).
+    """
 
     def register(function: Function) -> Function:
         signature = _checked(Signature.of(function, leading=("op",)), op_type, domain)
-        _SHAPES[domain, op_type] = Body(function, signature, 1, None, None)
+        body = Body(function, signature, 1, None, None)
+        _SHAPES[domain, op_type] = body
+        if whole:
+            _MEANINGS[domain, op_type] = body
         return function
 
     return register

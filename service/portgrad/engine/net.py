@@ -17,6 +17,7 @@ from portgrad.autodiff.survey import Survey, survey
 from portgrad.engine.arrays import Array, ArrayLike, Value, as_port_array, as_port_value
 from portgrad.engine.cache import Cache
 from portgrad.engine.executor import Executor, Sessions
+from portgrad.engine.export import GradientFile, gradient_file
 from portgrad.engine.plan import Plan
 from portgrad.engine.results import Gradients, Outputs
 from portgrad.errors import InvalidRequest
@@ -187,6 +188,49 @@ class Net:
         """Outputs and gradients from one run; arguments as those of `gradient`."""
         found = self.gradient(data, outputs=outputs, **options)
         return Outputs(found.outputs, found.timings), found
+
+    def export_gradient(
+        self,
+        path: str | Path | None = None,
+        *,
+        wrt: str | list[Any] = "inputs",
+        of: str | list[Any] | None = None,
+        outputs: bool | list[Any] = False,
+        seeds: bool = False,
+        quantized: str | None = None,
+        external: bool | None = None,
+    ) -> GradientFile:
+        """The gradient as an ONNX file of standard operators, for any runtime.
+
+        Its inputs are the net's; its outputs are `outputs` and `grad/NAME` for each target.
+
+        Args:
+            path: where it is written, if it is.
+            wrt, of, outputs, quantized: as for `gradient`.
+            seeds: whether gradients are imposed, as further inputs `seed/NAME` shaped like the
+                outputs; otherwise they are ones.
+            external: whether the weights are written to a second file, `PATH.data`; by default
+                where one cannot hold them.
+
+        Returns:
+            What the file has; `to_bytes()` and `save(path)` give it.
+
+        Raises:
+            InvalidRequest: the request does not fit the net, or the file cannot be written.
+            Unsupported: an operator on a needed path has no derivative here, or one cannot be
+                said in standard operators.
+        """
+        targets = resolve_targets(self.names, wrt)
+        file = gradient_file(
+            self._model,
+            self.id,
+            targets,
+            of=tuple(resolve_of(self.names, of)),
+            outputs=tuple(resolve_outputs(self.names, outputs)),
+            seeds=seeds,
+            quantized=_quantized(quantized),
+        )
+        return file if path is None else file.save(path, external=external)
 
     def _arrays(self, data: Data) -> dict[str, Value]:
         ports = self.names.inputs

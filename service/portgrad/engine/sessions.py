@@ -105,7 +105,7 @@ class Session:
         self.outputs = tuple(str(value.name) for value in model.graph.outputs)
         kernels.widen(model)
         self._narrow = _widen(model.graph)
-        _name_nodes(model.graph)
+        name_nodes(model.graph)
         self._dies_on_empty = any(map(_dies, model.graph.all_nodes()))
         names = weights.detach(model)
         if names:
@@ -184,7 +184,7 @@ def _refused_empty() -> RunFailed:
     )
 
 
-def _name_nodes(graph: ir.Graph) -> None:
+def name_nodes(graph: ir.Graph) -> None:
     """Names for the runtime's messages, which it wants to be unique, unlike ONNX."""
     seen: set[str] = set()
     for node in graph.all_nodes():

@@ -212,12 +212,13 @@ def _through_rms(
     return [(g - x * projection) * inv, op.unbroadcast(ct * (x * inv), scale)]
 
 
-@shaped("SimplifiedLayerNormalization", domain="")
-def simplified_layer_normalization_shape(
-    op: Op, x: Tensor, scale: Tensor, *, axis: int
+@shaped("SimplifiedLayerNormalization", domain="", whole=True)
+def simplified_layer_normalization_meaning(
+    op: Op, x: Tensor, scale: Tensor, *, axis: int, epsilon: float
 ) -> tuple[Tensor, Tensor]:
-    inv = op.inverse_rms(x, _last_axes(op, x, axis), 0.0)
-    return op.cast_like(x, scale), op.Cast(inv, to=ir.DataType.FLOAT)
+    wide, wide_scale = op.widen(x, scale)
+    inv = op.inverse_rms(wide, _last_axes(op, x, axis), epsilon)
+    return op.cast_like(wide * inv * wide_scale, scale), op.Cast(inv, to=ir.DataType.FLOAT)
 
 
 @vjp("SimplifiedLayerNormalization")  # as the runtime's optimizer writes RMSNormalization

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import onnx_ir as ir
-
 from portgrad.autodiff.registry import Cotangents, shaped, straight_through, vjp, zero
 from portgrad.autodiff.rules import quantisation, quantised_products
 from portgrad.autodiff.rules.in_numbers import WARNING, refuse_channels_last
@@ -16,11 +14,11 @@ from portgrad.graph.schemas.contrib import DOMAIN
 zero("QLinearConv", "QuantizeLinear", domain=DOMAIN, warning=WARNING)
 
 
-@shaped("QuantizeLinear", domain=DOMAIN)
-def quantize_linear_shape(
-    op: Op, x: Tensor, y_scale: Tensor, y_zero_point: Tensor | None
+@shaped("QuantizeLinear", domain=DOMAIN, whole=True)
+def quantize_linear_meaning(
+    op: Op, x: Tensor, y_scale: Tensor, y_zero_point: Tensor | None, *, axis: int | None
 ) -> Tensor:
-    return op.Cast(x, to=ir.DataType.UINT8 if y_zero_point is None else y_zero_point.dtype)
+    return op.QuantizeLinear(x, y_scale, y_zero_point, axis=1 if axis is None else axis)
 
 
 @straight_through("QuantizeLinear", domain=DOMAIN)
@@ -41,11 +39,11 @@ def quantize_linear(
     return found
 
 
-@shaped("DequantizeLinear", domain=DOMAIN)
-def dequantize_linear_shape(
-    op: Op, x: Tensor, x_scale: Tensor, x_zero_point: Tensor | None
+@shaped("DequantizeLinear", domain=DOMAIN, whole=True)
+def dequantize_linear_meaning(
+    op: Op, x: Tensor, x_scale: Tensor, x_zero_point: Tensor | None, *, axis: int | None
 ) -> Tensor:
-    return op.cast_like(x, x_scale)
+    return op.DequantizeLinear(x, x_scale, x_zero_point, axis=1 if axis is None else axis)
 
 
 @vjp("DequantizeLinear", domain=DOMAIN)
