@@ -17,9 +17,10 @@ from portgrad.autodiff.survey import Survey, survey
 from portgrad.engine.arrays import Array, ArrayLike, Value, as_port_array, as_port_value
 from portgrad.engine.cache import Cache
 from portgrad.engine.executor import Executor, Sessions
-from portgrad.engine.export import GradientFile, gradient_file
+from portgrad.engine.export import gradient_file
 from portgrad.engine.plan import Plan
 from portgrad.engine.results import Gradients, Outputs
+from portgrad.engine.written import GradientFile
 from portgrad.errors import InvalidRequest
 from portgrad.graph import load as load_model
 from portgrad.graph.files import NetFiles
@@ -210,7 +211,7 @@ class Net:
             seeds: whether gradients are imposed, as further inputs `seed/NAME` shaped like the
                 outputs; otherwise they are ones.
             external: whether the weights are written to a second file, `PATH.data`; by default
-                where one cannot hold them.
+                where one cannot hold them. For `path` alone.
 
         Returns:
             What the file has; `to_bytes()` and `save(path)` give it.
