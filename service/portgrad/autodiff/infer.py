@@ -21,7 +21,7 @@ Dims = list[int | str | None]
 
 _BROADCASTING = frozenset(
     "Add Sub Mul Div Pow Mod Max Min Sum Mean And Or Xor Equal Greater GreaterOrEqual Less "
-    "LessOrEqual Where PRelu BitwiseAnd BitwiseOr".split()
+    "LessOrEqual Where PRelu BitShift BitwiseAnd BitwiseOr BitwiseXor".split()
 )
 SHAPED_AS_FIRST = frozenset(
     "Abs Acos Acosh Asin Asinh Atan Atanh Cast CastLike Ceil Celu Clip Cos Cosh CumProd CumSum "

@@ -10,7 +10,8 @@ from portgrad.graph.batch import sizes
 from portgrad.graph.batch.follow import Follower
 from portgrad.graph.batch.states import Along, Refused, Shared, Sizes, State
 from portgrad.graph.batch.step import Step
-from portgrad.graph.batch.table import RANDOM, TABLE
+from portgrad.graph.batch.table import TABLE
+from portgrad.graph.draws import draws, seed_port
 
 _DOMAINS = frozenset({"", "ai.onnx.ml"})
 
@@ -41,6 +42,8 @@ class Analysis:
         Raises:
             Refused: a node is not proven to keep the examples apart.
         """
+        if seed_port(self._graph) is not None:
+            raise Refused("its draws are those of one example")
         for node in list(self._graph):
             self._visit(node)
         for output in self._graph.outputs:
@@ -66,9 +69,7 @@ def _examine(step: Step) -> None:
     node = step.node
     if node.domain not in _DOMAINS:
         step.refuse("its operator is not a standard one")
-    if node.op_type in RANDOM:
-        step.refuse("it draws at random")
-    if node.op_type == "Dropout" and step.has(2) and any(step.ints(2)):
+    if draws(node):
         step.refuse("it draws at random")
     if any(attribute.type in _GRAPHS for attribute in node.attributes.values()):
         step.refuse("it has a subgraph")

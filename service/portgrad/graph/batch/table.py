@@ -23,7 +23,3 @@ _FAMILIES = (along, elementwise, indexing, moves, products, reshapes, sequences,
 TABLE: dict[tuple[str, str], Rule] = {
     ("", name): rule for family in _FAMILIES for name, rule in family.RULES.items()
 } | {("ai.onnx.ml", name): rule for name, rule in classical.RULES.items()}
-
-RANDOM = frozenset(
-    "Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike".split()
-)
