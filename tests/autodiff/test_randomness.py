@@ -103,6 +103,16 @@ def test_the_mask_is_that_of_the_result() -> None:
     assert 0 < np.count_nonzero(mask) < mask.size
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (3, 0), (3, 5)], ids=str)
+def test_any_shape(shape: tuple[int, ...]) -> None:
+    net = trained(
+        f"(double{list(shape) or str()} x) => (double a, double b, float c, double d) {{"
+        " a = RandomNormalLike(x) b = RandomUniformLike(x) c = RandomUniformLike<dtype = 1>(x)"
+        " d = Dropout(x) }"
+    )
+    assert {y.shape for y in run(net, {"x": np.ones(shape)})} == {shape}
+
+
 # -- the same draws, other draws -------------------------------------------------------------------
 
 TWO = "(float[50] x) => (float y, float z) { y = RandomNormalLike(x) z = RandomNormalLike(x) }"

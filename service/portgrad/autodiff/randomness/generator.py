@@ -22,7 +22,7 @@ GAMMA = 0x9E3779B97F4A7C15
 _FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _ALL = 2**64 - 1
 _SEEDS = 2**63  # of an int64 that is not negative
-_HALF = 32  # bits of a number that each of the two uniform ones behind a normal one has
+_HALF = 32  # bits: in float32, and for normal numbers, two elements share a number of 64
 
 
 # -- in numbers ------------------------------------------------------------------------------------
@@ -85,26 +85,42 @@ def uniform(op: Op, key: Tensor, like: Tensor, dtype: ir.DataType) -> Tensor:
         like: the tensor, of any type.
         dtype: float32 or float64.
     """
-    bits = 52 if dtype == ir.DataType.DOUBLE else 23
-    return _fraction(op, _shifted(op, _numbers(op, key, like), 64 - bits), bits, dtype)
+    if dtype == ir.DataType.DOUBLE:
+        numbers = _numbers(op, key, op.Size(like))
+        return op.reshape_like(_fraction(op, _shifted(op, numbers, 12), 52, dtype), like)
+    first, second = (
+        _fraction(op, _shifted(op, half, 9), 23, dtype) for half in _halves(op, key, like)
+    )
+    return _joined(op, first, second, like)
 
 
 def normal(op: Op, key: Tensor, like: Tensor, dtype: ir.DataType) -> Tensor:
     """A number with mean 0 and variance 1 for each element of a tensor; arguments as `uniform`'s.
 
-    Box and Muller, "A note on the generation of random normal deviates" (1958): the halves of one
-    number give a radius, which is at most 6.7, and an angle.
+    Box and Muller, "A note on the generation of random normal deviates" (1958): a radius, which is
+    at most 6.8, and an angle make two of them.
     """
-    numbers = _numbers(op, key, like)
-    far = _fraction(op, _shifted(op, numbers, _HALF), _HALF, dtype)
-    turn = _fraction(op, op.BitwiseAnd(numbers, 2**_HALF - 1), _HALF, dtype)
-    return op.Sqrt(op.Log(far) * -2.0) * op.Cos(turn * (2.0 * math.pi))
+    far, turn = (_fraction(op, half, _HALF, dtype) for half in _halves(op, key, like))
+    radius, angle = op.Sqrt(op.Log(far) * -2.0), turn * (2.0 * math.pi)
+    return _joined(op, radius * op.Cos(angle), radius * op.Sin(angle), like)
 
 
-def _numbers(op: Op, key: Tensor, like: Tensor) -> Tensor:
-    """64 bits for each element of a tensor, by its place in memory."""
-    places = op.Range(op.index(0), op.Size(like), op.index(1))
-    return op.reshape_like(mixed(op, op.Cast(places, to=ir.DataType.UINT64) * GAMMA + key), like)
+def _numbers(op: Op, key: Tensor, count: Tensor) -> Tensor:
+    """So many times 64 bits."""
+    places = op.Range(op.index(0), count, op.index(1))
+    return mixed(op, op.Cast(places, to=ir.DataType.UINT64) * GAMMA + key)
+
+
+def _halves(op: Op, key: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    """32 bits for each of the elements in the first half of a tensor, and in the second."""
+    numbers = _numbers(op, key, op.Div(op.Size(like) + 1, 2))
+    return _shifted(op, numbers, _HALF), op.BitwiseAnd(numbers, 2**_HALF - 1)
+
+
+def _joined(op: Op, first: Tensor, second: Tensor, like: Tensor) -> Tensor:
+    """Two halves as the elements of a tensor; the second has one too many where they are odd."""
+    both = op.Concat(first, second, axis=0)
+    return op.reshape_like(op.Slice(both, [0], op.Reshape(op.Size(like), [1])), like)
 
 
 def _fraction(op: Op, bits: Tensor, count: int, dtype: ir.DataType) -> Tensor:
