@@ -106,7 +106,7 @@ def test_the_mask_is_that_of_the_result() -> None:
 @pytest.mark.parametrize("shape", [(), (1,), (0,), (3, 0), (3, 5)], ids=str)
 def test_any_shape(shape: tuple[int, ...]) -> None:
     net = trained(
-        f"(double{list(shape) or str()} x) => (double a, double b, float c, double d) {{"
+        f"(double{list(shape) or ''} x) => (double a, double b, float c, double d) {{"
         " a = RandomNormalLike(x) b = RandomUniformLike(x) c = RandomUniformLike<dtype = 1>(x)"
         " d = Dropout(x) }"
     )
