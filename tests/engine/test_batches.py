@@ -141,8 +141,8 @@ def test_which_nets_run_as_one_batch(name: str, monkeypatch: pytest.MonkeyPatch)
     body, weights, _, together = NETS[name]
     net = engine_net(body, weights)
     runs = []
-    run = executor.Executor._run
-    monkeypatch.setattr(executor.Executor, "_run", lambda *a: runs.append(1) or run(*a))
+    run = executor.Executor.run
+    monkeypatch.setattr(executor.Executor, "run", lambda *a: runs.append(1) or run(*a))
     net.gradient(_data(net, COUNT), wrt="all")
     assert len(runs) == (1 if together else COUNT)
 

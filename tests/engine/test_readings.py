@@ -65,7 +65,7 @@ def test_shapes_alone_decide(
         ({"x": (1, 3)}, {"x": (3,)}, "as_is"),
         ({"x": (1, 3)}, {"x": (1, 3)}, "example"),
         ({"x": (1, 3)}, {"x": (3,)}, "each"),
-        ({"x": ("N", 3)}, {"x": (5, 3)}, "each"),
+        ({"x": ("N", 3)}, {"x": (5, 4)}, "each"),
         ({"x": (2, 3)}, {"x": (2, 3)}, "example"),
     ],
 )
@@ -149,3 +149,9 @@ def test_uneven_examples_are_an_error_that_names_the_output() -> None:
     error = refusal(lambda: net.evaluate([[1.0, 0, 0, 1], [1, 1, 1, 1]]))
     assert (error.code, error.where) == ("uneven_examples", "y")
     assert "(2, 2)" in str(error.found)
+
+
+def test_examples_on_a_leading_symbol_are_taken_one_by_one_where_that_is_forced() -> None:
+    reading = _read({"x": ("N", 3), "s": (3,)}, {"x": (5, 3), "s": (3,)}, EACH)
+    assert (reading.kind, reading.count, reading.batched) == (EACH, 5, {"x"})
+    assert reading.sizes == {"N": 1}

@@ -4,8 +4,8 @@ a batch over a leading dimension that the net fixes at 1. Shapes alone decide, i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,8 +25,8 @@ class Reading:
     Attributes:
         kind: as_is, example or each.
         sizes: what the symbols of the declared shapes stand for.
-        batched: the ports that carry the examples, for `each`.
-        count: the number of examples, for `each`.
+        batched: the ports that carry the examples, for `each`, and where they are kept apart.
+        count: the number of examples there.
     """
 
     kind: str
@@ -46,12 +46,40 @@ def read(
     """
     if forced is not None and forced not in READINGS:
         raise _unknown_reading(forced)
-    shapes = {n: v.shape if isinstance(v, np.ndarray) else () for n, v in data.items()}
     for kind in READINGS if forced is None else (forced,):
-        reading = _ATTEMPTS[kind](ports, shapes)
+        reading = attempt(kind, ports, data)
         if reading is not None:
             return reading
-    raise _wrong_shape(ports, shapes, forced)
+    reading = _symbolic(ports, _shapes(data)) if forced == EACH else None
+    if reading is not None:
+        return reading
+    raise _wrong_shape(ports, _shapes(data), forced)
+
+
+def attempt(
+    kind: str, ports: Mapping[str, Dims | None], data: Mapping[str, Value]
+) -> Reading | None:
+    """One reading, None where it does not fit."""
+    return _ATTEMPTS[kind](ports, _shapes(data))
+
+
+def led(
+    ports: Mapping[str, Dims | None], reading: Reading, summed: Sequence[Dims | None]
+) -> Reading | None:
+    """A reading as it is, with the ports that carry its examples.
+
+    These are the ports that a symbol leads which all that is summed has in its shape.
+    """
+    leading = dict.fromkeys(dims[0] for dims in ports.values() if dims)
+    for symbol in leading:
+        if isinstance(symbol, str) and all(dims and symbol in dims for dims in summed):
+            batched = frozenset(name for name, dims in ports.items() if dims and dims[0] == symbol)
+            return replace(reading, batched=batched, count=reading.sizes[symbol])
+    return None
+
+
+def _shapes(data: Mapping[str, Value]) -> dict[str, tuple[int, ...]]:
+    return {n: v.shape if isinstance(v, np.ndarray) else () for n, v in data.items()}
 
 
 def fit(
@@ -92,6 +120,19 @@ def _each(
 ) -> Reading | None:
     ones = {name for name, dims in ports.items() if dims and dims[0] == 1 and shapes[name]}
     batched = {name for name in ones if shapes[name][0] != 1} or ones
+    counts = {shapes[name][0] for name in batched}
+    if len(counts) != 1:
+        return None
+    single = {n: (1, *shape[1:]) if n in batched else shape for n, shape in shapes.items()}
+    sizes = fit(ports, single)
+    return None if sizes is None else Reading(EACH, sizes, frozenset(batched), counts.pop())
+
+
+def _symbolic(
+    ports: Mapping[str, Dims | None], shapes: Mapping[str, tuple[int, ...]]
+) -> Reading | None:
+    """Examples on a leading symbol, for who forces them to be run one by one."""
+    batched = {n for n, dims in ports.items() if dims and isinstance(dims[0], str) and shapes[n]}
     counts = {shapes[name][0] for name in batched}
     if len(counts) != 1:
         return None

@@ -38,6 +38,11 @@ def one_of_zeros(data: Mapping[str, Value], ports: Collection[str]) -> dict[str,
     }
 
 
+def as_one(imposed: Array) -> Array:
+    """Zeros to impose on one example, in the place of an array for none."""
+    return np.zeros([size or 1 for size in imposed.shape], imposed.dtype)
+
+
 def cut(array: Array, dims: Dims | None, symbol: str) -> Array:
     """An array of one example without it."""
     return array[tuple(slice(0 if dim == symbol else None) for dim in dims or ())]

@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import numpy as np
 
 from portgrad.engine.arrays import Array, Value
-from portgrad.engine.batches import Dims, shown
-from portgrad.engine.plan import Results
+from portgrad.engine.batches import Dims, Reading, shown
+from portgrad.engine.plan import Plan, Results
+from portgrad.engine.seeds import of_batch
 from portgrad.errors import NotBuilt, RunFailed
 
 
@@ -17,23 +18,27 @@ class Layout:
 
     Args:
         ports: the declared shapes of the input ports.
-        batched: the ports that carry the examples.
+        reading: how the call's arrays are read.
         parameters: the names of parameters, which belong to no example.
         dims: the declared or inferred shape of any value.
+        axes: where the examples lie in each value of a net that takes them as it is.
     """
 
     def __init__(
         self,
         ports: Mapping[str, Dims | None],
-        batched: frozenset[str],
+        reading: Reading,
         parameters: Collection[str],
         dims: Callable[[str], Dims | None],
+        axes: Mapping[str, int] | None = None,
     ) -> None:
         self._ports = ports
-        self._batched = batched
+        self._batched = reading.batched
+        self._count = reading.count
         self._parameters = parameters
         self._dims = dims
-        self._leads = {1, *(shape[0] for name in batched if (shape := ports[name]))}
+        self._axes = axes
+        self._leads = {1, *(shape[0] for name in self._batched if (shape := ports[name]))}
 
     def own(self, name: str) -> bool:
         """Whether a value is each example's own: no parameter and no port that all share."""
@@ -45,40 +50,94 @@ class Layout:
         return self.own(name) and bool(dims) and dims[0] in self._leads  # type: ignore[index]
 
     def concatenated(self, name: str) -> bool:
-        """Whether a value's leading 1 becomes the batch; others are stacked on a new axis."""
+        """Whether a value's own leading axis becomes the batch; others are stacked on a new one."""
         dims = self._dims(name)
-        return bool(dims) and dims[0] == 1  # type: ignore[index]
+        return bool(dims) and dims[0] in self._leads  # type: ignore[index]
+
+    def axis(self, name: str) -> int | None:
+        """The axis of the declared shape that examples lie along: their symbol, or a leading 1."""
+        dims, symbols = self._dims(name) or (), self._leads - {1}
+        if not symbols:
+            return 0 if dims and dims[0] == 1 else None
+        return next((axis for axis, dim in enumerate(dims) if dim in symbols), None)
 
     def example(self, data: Mapping[str, Value], index: int) -> dict[str, Value]:
         """The data of one example."""
         return {n: a[index : index + 1] if n in self._batched else a for n, a in data.items()}
 
-    def joined(self, runs: Sequence[Results], count: int) -> Results:
+    def part(
+        self,
+        name: str,
+        array: Array,
+        index: int,
+        dims: Dims | None,
+        check: Callable[[Array, Dims | None], Array],
+    ) -> Array:
+        """One example's part of an array that is imposed on all of them.
+
+        Args:
+            name: the value that it is imposed at.
+            array: what is imposed.
+            index: the example.
+            dims: the shape of the value, for one example or, where there are `axes`, for all.
+            check: checks an array against a shape.
+        """
+        if not self.own(name):
+            return check(array, dims)
+        if self._axes is not None:
+            whole, axis = check(array, dims), self._axes[name]
+            return whole if whole.shape[axis] == 1 else whole.take([index], axis)
+        if dims is None:  # an array of the wrong shape fails in the graph
+            alone = array.ndim == 0 or array.shape[0] != self._count
+            return array if alone else np.asarray(array[index])
+        alone = not self.concatenated(name)
+        whole = check(array, of_batch(dims, self._count, alone))
+        part = np.asarray(whole[index if whole.shape[0] != 1 else 0])
+        return part if alone else part[None]
+
+    def joined(self, runs: Sequence[Results], count: int, plan: Plan) -> Results:
         """The arrays of single runs as those of the batch.
 
-        For a count of 0 there is one run, which tells shapes and dtypes alone.
+        For a count of 0 there is one run, which tells shapes and dtypes alone. Where the plan keeps
+        examples apart, what they share gets a leading axis; else it is totalled.
         """
-        found = {n: [run.gradients[n] for run in runs] for n in runs[0].gradients}
+        found = {n: [run.derivatives[n] for run in runs] for n in runs[0].derivatives}
+        lead = 1 if plan.stacked else 0
         return Results(
             {
-                name: self._together(name, parts)[:count]
-                if self.own(name)
-                else _total(parts if count else [np.zeros_like(parts[0])])
+                name: self._derivative(name, parts, count, lead, plan.keeps_apart)
                 for name, parts in found.items()
             },
             {
-                name: self._together(name, [run.outputs[name] for run in runs])[:count]
+                name: self._together(name, [run.outputs[name] for run in runs], count, 0)
                 for name in runs[0].outputs
             },
         )
 
-    def _together(self, name: str, parts: Sequence[Array]) -> Array:
+    def _derivative(
+        self, name: str, parts: Sequence[Array], count: int, lead: int, apart: bool
+    ) -> Array:
+        if self.own(name):
+            return self._together(name, parts, count, lead)
+        if apart:
+            return _first(np.stack(parts, lead), count, lead)
+        return _total(parts if count else [np.zeros_like(parts[0])])
+
+    def _together(self, name: str, parts: Sequence[Array], count: int, lead: int) -> Array:
         if not all(isinstance(part, np.ndarray) for part in parts):
             raise _no_batch_of_sequences(name)
         shapes = dict.fromkeys(part.shape for part in parts)
         if len(shapes) > 1:
             raise _uneven(name, list(shapes))
-        return np.concatenate(parts) if self.concatenated(name) else np.stack(parts)
+        if self._axes is not None:
+            return np.concatenate(parts, lead + self._axes[name])
+        join = np.concatenate if self.concatenated(name) else np.stack
+        return _first(join(parts, lead), count, lead)
+
+
+def _first(array: Array, count: int, axis: int) -> Array:
+    """The first entries along an axis: none of the one that stands for none."""
+    return array[(slice(None),) * axis + (slice(count),)]
 
 
 def _total(parts: Sequence[Array]) -> Array:

@@ -1,26 +1,27 @@
-"""Running a plan on one net: as the arrays are, as one example, or over a batch of examples."""
+"""Plans on one net: read against its ports, compiled once, run as `ways` has it for a reading."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import onnx_ir as ir
 
-from portgrad.engine import batches, empties, seeds
-from portgrad.engine.arrays import Array, Value
-from portgrad.engine.batches import AS_IS, EXAMPLE, Dims, Reading
+from portgrad.autodiff import SEED
+from portgrad.engine import batches, seeds, ways
+from portgrad.engine.arrays import Array, Value, dtype_named
+from portgrad.engine.batches import AS_IS, EACH, EXAMPLE, Dims, Reading
 from portgrad.engine.cache import Cache
 from portgrad.engine.examples import Layout
 from portgrad.engine.plan import Compiled, Plan, Results
 from portgrad.engine.sessions import Weights
-from portgrad.errors import RunFailed
-from portgrad.graph.batching import Batched, batched, examples, together
+from portgrad.errors import InvalidRequest, RunFailed
+from portgrad.graph.batching import Batched, batched
 from portgrad.graph.names import Names
-from portgrad.graph.types import shape_of
+from portgrad.graph.types import shape_of, type_name
 
 Arrays: TypeAlias = Mapping[str, Array]
 Values: TypeAlias = Mapping[str, Value]
@@ -31,7 +32,17 @@ Made = TypeVar("Made")
 
 @dataclass
 class Execution:
-    """One call: what it needs on the way in, what it found on the way out."""
+    """One call: what it needs on the way in, what it found on the way out.
+
+    Attributes:
+        plan: what is computed.
+        data: an array for each input port, and what else the variant of the net reads.
+        imposed: arrays by `seed/NAME` and `tangent/NAME`.
+        reading: how the arrays are read.
+        results: what came out.
+        warnings: what the user should know.
+        timings: seconds by stage.
+    """
 
     plan: Plan
     data: Values
@@ -51,162 +62,185 @@ class Execution:
 
 
 class Executor:
-    """Runs plans on one net; safe to use from several threads.
+    """Runs plans on one variant of a net; safe to use from several threads.
 
     Args:
-        key: the net's id.
+        key: the net's id, and its variant.
         model: the normalised net.
         names: its names.
+        weights: its weights.
         sessions: where compiled plans are kept.
         threads: threads for each run.
     """
 
     def __init__(
-        self, key: str, model: ir.Model, names: Names, sessions: Sessions, threads: int
+        self,
+        key: tuple[Any, ...],
+        model: ir.Model,
+        names: Names,
+        *,
+        weights: Weights,
+        sessions: Sessions,
+        threads: int,
     ) -> None:
         self._key = key
         self._model = model
         self._names = names
-        self._weights = Weights(model)
+        self._weights = weights
         self._sessions = sessions
         self._threads = threads
-        self._ports = {name: shape_of(value) for name, value in names.inputs.items()}
+        self.ports = {name: shape_of(value) for name, value in names.inputs.items()}
 
-    def execute(self, plan: Plan, data: Values, imposed: Arrays, batch: str | None) -> Execution:
-        """Run a plan on the first reading of the arrays that fits, or the one that is forced."""
-        call = Execution(plan, data, imposed, batches.read(self._ports, data, batch))
-        if call.reading.kind == AS_IS:
-            self._once(call)
-        elif call.reading.kind == EXAMPLE:
-            self._as_example(call)
-        elif call.reading.count == 0 or not self._as_one_batch(call):
-            self._one_by_one(call)
+    def execute(
+        self,
+        plan: Plan,
+        data: Values,
+        imposed: Arrays,
+        batch: str | None = None,
+        reading: Reading | None = None,
+    ) -> Execution:
+        """Run a plan.
+
+        Args:
+            plan: what is computed.
+            data: an array for each input port, and what else the variant of the net reads.
+            imposed: arrays by `seed/NAME` and `tangent/NAME`.
+            batch: the reading to force; by default the first that fits.
+            reading: the reading, where it is known already.
+        """
+        call = Execution(plan, data, imposed, reading or self.reading(plan, data, batch))
+        stacks = {feed: array for feed, array in imposed.items() if plan.stacks(feed)}
+        none = plan.stacked and not any(len(array) for array in stacks.values())
+        if none:  # a stack of one tells shapes and dtypes
+            call.imposed = {f: np.zeros_like(a, shape=(1, *a.shape[1:])) if f in stacks else a
+                            for f, a in imposed.items()}  # fmt: skip
+        self._read(call)
+        if none:
+            empty = {name: array[:0] for name, array in call.results.derivatives.items()}
+            call.results = replace(call.results, derivatives=empty)
         return call
 
-    def compiled(self, plan: Plan, over: Ports = frozenset()) -> Compiled:
-        """A plan's session; `over` names the ports that carry a batch over their fixed 1."""
-        variant = self._batched(over) if over else None
-        model = self._model if variant is None else variant.model
-        return self._kept(
-            ("session", over, plan), lambda: plan.compile(model, self._weights, self._threads)
-        )
+    def _read(self, call: Execution) -> None:
+        if call.reading.kind == AS_IS:
+            ways.as_is(self, call)
+        elif call.reading.kind == EXAMPLE:
+            ways.as_example(self, call)
+        elif call.reading.count == 0 or not ways.as_one_batch(self, call):
+            ways.one_by_one(self, call)
 
-    def _kept(self, key: tuple[Any, ...], make: Callable[[], Made]) -> Made:
-        found: Made = self._sessions.get((self._key, *key), make)
-        return found
+    def reading(self, plan: Plan, data: Values, batch: str | None) -> Reading:
+        """How the arrays of a call are read; with its examples, where they must be kept apart."""
+        reading = batches.read(self.ports, data, batch)
+        if not plan.apart or reading.kind != AS_IS:
+            return reading
+        examples = self.examples(reading, plan.of, data)
+        if examples is None:
+            raise no_examples(plan.of)
+        return examples
 
-    def _batched(self, over: Ports) -> Batched | None:
-        return self._kept(("batched", over), lambda: batched(self._model, over))
+    def examples(self, reading: Reading, of: Iterable[str], data: Values) -> Reading | None:
+        """A reading as it is, with the ports that carry its examples; None where none do."""
+        found = batches.led(self.ports, reading, [self.dims(name) for name in of])
+        return found or batches.attempt(EACH, self.ports, data)
 
-    def _dims(self, name: str) -> Dims | None:
+    def seen(self, name: str, data: Values, reading: Reading) -> tuple[tuple[int, ...], int | None]:
+        """The shape of a value as the caller of these data sees it, and its example axis."""
+        dims, axis = self._seen(name, reading)
+        if dims is not None and None not in dims:
+            return dims, axis  # type: ignore[return-value]
+        done = self.execute(Plan(outputs=(name,)), data, {}, reading=reading)
+        return done.results.outputs[name].shape, axis
+
+    def _seen(self, name: str, reading: Reading) -> tuple[Dims | None, int | None]:
+        dims, layout = self.dims(name), self.layout(reading)
+        shape = seeds.sized(dims, reading.sizes)
+        if not dims or shape is None or not layout.own(name):
+            return shape, None
+        if reading.kind == EXAMPLE:
+            return (shape[1:] if layout.led(name) else shape), None
+        if reading.kind == EACH:
+            return seeds.of_batch(shape, reading.count, not layout.concatenated(name)), 0
+        return shape, layout.axis(name) if reading.batched else None
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """The dtype of a value."""
+        return dtype_named(type_name(self._names.resolve(name, name).type))
+
+    def dims(self, name: str) -> Dims | None:
+        """The declared or inferred shape of a value."""
         return shape_of(self._names.resolve(name, name))
 
-    def _shapes(self, call: Execution, names: Iterable[str]) -> dict[str, Dims | None]:
-        return {name: seeds.sized(self._dims(name), call.reading.sizes) for name in names}
+    def shapes(self, call: Execution, names: Iterable[str]) -> dict[str, Dims | None]:
+        """Shapes with the sizes of a call in place of symbols."""
+        return {name: seeds.sized(self.dims(name), call.reading.sizes) for name in names}
 
-    def _layout(self, reading: Reading) -> Layout:
-        return Layout(
-            self._ports, reading.batched, self._names.parameters.keys(), self._names.shape
+    def layout(self, reading: Reading, axes: Mapping[str, int] | None = None) -> Layout:
+        """Where the examples of a reading are."""
+        parameters = self._names.parameters.keys()
+        return Layout(self.ports, reading, parameters, self._names.shape, axes)
+
+    def compiled(self, plan: Plan, over: Ports = frozenset()) -> Compiled:
+        """A plan's session; `over` names the ports that carry examples, proven to keep apart."""
+        variant = self.variant(over) if over else None
+        model = self._model if variant is None else variant.model
+        return self._kept(
+            ("session", over, plan),
+            lambda: plan.compile(model, self._weights, self._threads),
         )
 
-    def _once(self, call: Execution) -> None:
-        """The net as it is."""
-        shapes = self._shapes(call, call.imposed)
-        ready = {n: seeds.checked(seed, shapes[n], n) for n, seed in call.imposed.items()}
-        symbol = empties.empty_symbol(self._ports, call.reading)
-        read = (*call.plan.of, *call.plan.outputs)
-        if symbol and empties.in_all(symbol, map(self._dims, read)):
-            self._of_none(call, ready, symbol)
-        else:
-            call.results = self._run(call, self._compile(call), call.data, ready)
+    def variant(self, over: Ports) -> Batched | None:
+        """The net with any number of examples at some ports, where they are proven not to meet."""
+        literal = all((dims := self.ports[name]) and dims[0] == 1 for name in over)
+        return (
+            self._kept(("batched", over), lambda: batched(self._model, over)) if literal else None
+        )
 
-    def _of_none(self, call: Execution, ready: Arrays, symbol: str) -> None:
-        """One example of zeros, cut to none: see `empties`."""
-        led = {name for name, dims in self._ports.items() if symbol in (dims or ())}
-        data = empties.one_of_zeros(call.data, led)
-        zeros = {name: np.zeros((1,) * seed.ndim, seed.dtype) for name, seed in ready.items()}
-        found = self._run(call, self._compile(call), data, zeros)
-        found = found.mapped(lambda name, a: empties.cut(a, self._dims(name), symbol))
-        nothing = {name: np.zeros_like(a) for name, a in found.gradients.items()}
-        call.results = Results(nothing, found.outputs)
-
-    def _as_example(self, call: Execution) -> None:
-        """A single example gets its leading axis and loses it again."""
-        led, batched = self._layout(call.reading).led, call.reading.batched
-        data = {n: np.asarray(a)[None] if n in batched else a for n, a in call.data.items()}
-        shapes, ready = self._shapes(call, call.imposed), {}
-        for name, seed in call.imposed.items():
-            dims = shapes[name]
-            own = seeds.checked(seed, dims[1:] if dims and led(name) else dims, name)
-            ready[name] = seeds.checked(own, dims, name)
-        results = self._run(call, self._compile(call), data, ready)
-        call.results = results.mapped(lambda n, a: a[0] if led(n) and a.shape[0] == 1 else a)
-
-    def _as_one_batch(self, call: Execution) -> bool:
-        """Run all examples at once where the net's structure allows it for what is asked."""
-        over, count, layout = call.reading.batched, call.reading.count, self._layout(call.reading)
-        variant = call.timed("compile", lambda: self._batched(over))
-        targets = [name for name in call.plan.wrt if layout.own(name)]
-        carried = [*targets, *call.plan.of, *call.plan.outputs]
-        if variant is None or not all(name in variant.axis for name in carried):
-            return False
-        shapes, ready = self._shapes(call, carried), {}
-        for name, seed in call.imposed.items():
-            dims, stacked = shapes[name] or (), not layout.concatenated(name)
-            whole = seeds.checked(seed, seeds.of_batch(dims, count, stacked), name)
-            ready[name] = together(whole if stacked else whole[:, None], variant.axis[name])
-        found = self._run(call, self._compile(call, over), call.data, ready)
-
-        def shown(name: str, array: Array) -> Array:
-            if name not in carried:
-                return array  # a total over the examples
-            apart = examples(array, variant.axis[name])
-            return apart[:, 0] if layout.concatenated(name) else apart
-
-        call.results = found.mapped(shown)
-        return True
-
-    def _one_by_one(self, call: Execution) -> None:
-        """One run for each example; for none at all, a run on zeros that tells the shapes."""
-        layout, count = self._layout(call.reading), call.reading.count
-        compiled, shapes = self._compile(call), self._shapes(call, call.imposed)
-        cut = {
-            name: seeds.split(seed, count, shapes[name], not layout.concatenated(name), name)
-            for name, seed in call.imposed.items()
-        }
-        runs = [
-            self._run(
-                call,
-                compiled,
-                layout.example(call.data, index),
-                {name: parts[index] for name, parts in cut.items()},
-            )
-            for index in range(count)
-        ]
-        if count == 0:
-            none = {
-                name: np.zeros((1,) * len(shapes[name] or ()), seed.dtype)
-                for name, seed in call.imposed.items()
-            }
-            data = empties.one_of_zeros(call.data, call.reading.batched)
-            runs = [self._run(call, compiled, data, none)]
-        call.results = layout.joined(runs, count)
-
-    def _compile(self, call: Execution, over: Ports = frozenset()) -> Compiled:
+    def compile(self, call: Execution, over: Ports = frozenset()) -> Compiled:
+        """The session of a call's plan."""
         compiled = call.timed("compile", lambda: self.compiled(call.plan, over))
         call.warnings = compiled.warnings
         return compiled
 
-    def _run(self, call: Execution, compiled: Compiled, data: Values, ready: Arrays) -> Results:
+    def compile_apart(self, call: Execution, over: Ports) -> Compiled | None:
+        """The same over examples, None where a rule cannot keep their gradients apart."""
+        return None if call.plan.keeps_apart else self.compile(call, over)
+
+    def run(self, call: Execution, compiled: Compiled, data: Values, ready: Arrays) -> Results:
+        """Run once."""
         try:
             return call.timed("run", lambda: compiled.run(data, ready))
         except RunFailed:
             if ready:
-                self._refuse_wrong_seeds(data, ready)
+                self._refuse_wrong_seeds(call.plan, data, ready)
             raise
 
-    def _refuse_wrong_seeds(self, data: Values, ready: Arrays) -> None:
+    def _kept(self, key: tuple[Any, ...], make: Callable[[], Made]) -> Made:
+        found: Made = self._sessions.get((*self._key, *key), make)
+        return found
+
+    def _refuse_wrong_seeds(self, plan: Plan, data: Values, ready: Arrays) -> None:
         """Where the run failed, see whether an imposed array of a shape known only now is why."""
-        outputs = self.compiled(Plan(outputs=tuple(ready))).run(data, {}).outputs
-        for name, seed in ready.items():
-            seeds.checked(seed, outputs[name].shape, name)
+        given = {n: a for n, a in ready.items() if seeds.value_of(n) not in self._names.inputs}
+        values = tuple(dict.fromkeys(map(seeds.value_of, given)))
+        values = tuple(name for name in values if name not in self._names.parameters)
+        outputs = self.compiled(Plan(outputs=values)).run(data, {}).outputs
+        for feed, array in given.items():
+            value = outputs.get(seeds.value_of(feed))
+            if value is not None:
+                exact = plan.stacks(feed) or not feed.startswith(SEED)
+                one = array[0] if plan.stacks(feed) else array
+                seeds.checked(one, value.shape, feed, exact=exact)
+
+
+def no_examples(of: Iterable[str]) -> InvalidRequest:
+    """The error for a net whose examples cannot be told."""
+    return InvalidRequest(
+        "The net has no example axis: no leading dimension that input ports and what is summed "
+        "share.",
+        code="no_example_axis",
+        where=", ".join(of),
+        expected="a symbol that leads an input port and is in the shape of what is summed, or a "
+        "leading 1",
+        remedy="Sum outputs or inner values that have an entry for each example (the loss before "
+        "its mean, say), or leave this option out.",
+    )

@@ -4,39 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from portgrad.autodiff import (
-    EXACT,
-    STRAIGHT_THROUGH,
-    Quantized,
-    foreseen,
-    obstacles,
-)
+from portgrad.autodiff import foreseen, obstacles
 from portgrad.autodiff.survey import Survey, survey
-from portgrad.engine.arrays import Array, ArrayLike, Value, as_port_array, as_port_value
+from portgrad.engine import calls
+from portgrad.engine.arrays import ArrayLike
 from portgrad.engine.cache import Cache
-from portgrad.engine.executor import Executor, Sessions
+from portgrad.engine.executor import Sessions
 from portgrad.engine.export import gradient_file
+from portgrad.engine.limits import ANSWER_BYTES
 from portgrad.engine.plan import Plan
-from portgrad.engine.results import Gradients, Outputs
+from portgrad.engine.requests import Data
+from portgrad.engine.results import Gradients, Hessian, Jacobian, Outputs, Products, Tangents
+from portgrad.engine.variants import Settings, Variants
 from portgrad.engine.written import GradientFile
-from portgrad.errors import InvalidRequest
 from portgrad.graph import load as load_model
 from portgrad.graph.files import NetFiles
 from portgrad.graph.lifting import lift_parameters
 from portgrad.graph.names import Names
-from portgrad.graph.nearest import listed
 from portgrad.graph.ports import Description, describe
-from portgrad.graph.targets import check_ports, resolve_of, resolve_outputs, resolve_targets
-from portgrad.graph.types import type_name
+from portgrad.graph.targets import resolve_of, resolve_outputs, resolve_targets
 
-Data = Mapping[str, ArrayLike] | ArrayLike
 SESSIONS = 64
+
+# Names and paths of targets, or of what is summed; see `Net.gradient`.
+Targets = str | list[Any]
+# What is imposed at outputs: arrays, or class seeds such as {"index": 3} and {"at": [0, 1]}.
+Imposed = Mapping[str, ArrayLike | Mapping[str, Any]]
+Wanted = bool | list[Any]
 
 
 def load(
-    source: bytes | str | Path | NetFiles, *, sessions: Sessions | None = None, threads: int = 0
+    source: bytes | str | Path | NetFiles,
+    *,
+    sessions: Sessions | None = None,
+    threads: int = 0,
+    answer_bytes: int = ANSWER_BYTES,
 ) -> Net:
     """Load a net.
 
@@ -44,6 +48,7 @@ def load(
         source: ONNX bytes, a path, or the files of a net with external data.
         sessions: a cache to share among nets; by default the net has its own.
         threads: threads for each run; 0 for one per core.
+        answer_bytes: the most bytes that the derivatives of one call may have.
 
     Raises:
         InvalidNet: the bytes are no net that can be served.
@@ -51,11 +56,14 @@ def load(
     if isinstance(source, str):
         source = Path(source)
     files = source if isinstance(source, NetFiles) else NetFiles(source)
-    return Net(files, sessions=sessions, threads=threads)
+    return Net(files, sessions=sessions, threads=threads, answer_bytes=answer_bytes)
 
 
 class Net:
     """An uploaded net: immutable, safe to use from several threads.
+
+    Every call takes the settings of a run: `parameters`, `mode`, `random_seed`, `precision` and
+    `batch`; see `Settings`.
 
     Attributes:
         id: SHA-256 (hex) of the net's manifest.
@@ -63,14 +71,20 @@ class Net:
     """
 
     def __init__(
-        self, files: NetFiles, *, sessions: Sessions | None = None, threads: int = 0
+        self,
+        files: NetFiles,
+        *,
+        sessions: Sessions | None = None,
+        threads: int = 0,
+        answer_bytes: int = ANSWER_BYTES,
     ) -> None:
         self.id = files.net_id()
         self._model = load_model(files)
         self.names = Names(self._model)
         lift_parameters(self._model, self.names)
         cache = sessions if sessions is not None else Cache(SESSIONS)
-        self._executor = Executor(self.id, self._model, self.names, cache, threads)
+        self._variants = Variants(self.id, self._model, self.names, cache, threads)
+        self._answer_bytes = answer_bytes
 
     @property
     def description(self) -> Description:
@@ -85,7 +99,7 @@ class Net:
 
     def check(self) -> None:
         """Raise Unsupported where onnxruntime cannot run the forward pass."""
-        self._executor.compiled(Plan(outputs=tuple(self.names.outputs)))
+        self._variants.plain.executor.compiled(Plan(outputs=tuple(self.names.outputs)))
 
     def survey(self, *, quantized: str | None = None) -> Survey:
         """What the net is made of and what stands in the way of its gradient.
@@ -102,17 +116,17 @@ class Net:
             if self.names.none_reason(value) is None
         ]
         of = [n for n, value in self.names.outputs.items() if self.names.none_reason(value) is None]
-        return survey(self._model, wrt, of, _quantized(quantized))
+        return survey(self._model, wrt, of, calls.quantised(quantized))
 
     def evaluate(
-        self, data: Data, *, outputs: bool | list[Any] = True, batch: str | None = None
+        self, data: Data, *, outputs: Wanted = True, **settings: Unpack[Settings]
     ) -> Outputs:
         """The forward pass.
 
         Args:
             data: an array for each input port, or the bare array if there is one port.
             outputs: all output ports (True), or names of output ports and inner values.
-            batch: forces a reading of the shapes: as_is, example or each.
+            settings: see `Settings`.
 
         Returns:
             Outputs by name.
@@ -121,23 +135,20 @@ class Net:
             InvalidRequest: the data do not fit the net.
             RunFailed: the runtime failed on these data.
         """
-        wanted = resolve_outputs(self.names, outputs)
-        if not wanted:
-            raise _nothing_asked()
-        plan = Plan(outputs=tuple(wanted))
-        done = self._executor.execute(plan, self._arrays(data), {}, batch)
-        return Outputs(done.results.outputs, done.timings)
+        return calls.evaluate(self._variants.setting(**settings), data, outputs)
 
     def gradient(
         self,
         data: Data,
         *,
-        wrt: str | list[Any] = "inputs",
-        of: str | list[Any] | None = None,
-        output_gradients: Mapping[str, ArrayLike] | None = None,
-        outputs: bool | list[Any] = False,
-        batch: str | None = None,
+        wrt: Targets = "inputs",
+        of: Targets | None = None,
+        output_gradients: Imposed | None = None,
+        outputs: Wanted = False,
         quantized: str | None = None,
+        stacked: bool = False,
+        reduction: str | None = None,
+        **settings: Unpack[Settings],
     ) -> Gradients:
         """Gradients of a sum of outputs.
 
@@ -147,56 +158,231 @@ class Net:
             of: what is summed: names of output ports and inner values. By default what is
                 imposed, else all floating output ports.
             output_gradients: dE/d(output) for an E that the caller has in mind, imposed in place
-                of ones; of the output's shape, or broadcasting to it.
+                of ones; of the output's shape, or broadcasting to it. Or by class: {"index": 3}
+                for the fourth class of a 2-D output, {"at": [i, …]} with an index for each axis
+                that is not the batch's; for all examples, or a list of such for each.
             outputs: outputs to give back too: all (True), none (False), or names.
-            batch: forces a reading of the shapes: as_is, example or each.
             quantized: what becomes of gradients where numbers are quantised: "exact", the default,
                 where it is zero, or "straight_through", the estimator that passes rounding.
+            stacked: K cotangents in one run: all that is imposed has the shape (K, *output), and
+                each gradient gets a leading axis of K.
+            reduction: of gradients that the examples share, those of parameters above all: "sum"
+                over the examples (the default), "mean", or "per_example", one for each on a
+                leading axis (after that of a stack).
+            settings: see `Settings`.
 
         Returns:
-            Gradients by tensor, each with its target's dtype and shape; those of parameters and
-            of ports that all examples share are totals over the batch.
+            Gradients by tensor, each with its target's dtype and shape.
 
         Raises:
             InvalidRequest: the request does not fit the net.
+            LimitExceeded: the gradients would be larger than an answer may be.
             Unsupported: an operator on a needed path has no derivative here.
             RunFailed: the runtime failed on these data.
         """
-        targets = resolve_targets(self.names, wrt)
-        imposed = self._imposed({} if output_gradients is None else output_gradients)
-        of_values = resolve_of(self.names, of, imposed)
-        wanted = resolve_outputs(self.names, outputs)
-        plan = Plan(
-            tuple(targets.values),
-            tuple(of_values),
-            tuple(imposed),
-            tuple(wanted),
-            _quantized(quantized),
-        )
-        done = self._executor.execute(plan, self._arrays(data), imposed, batch)
-        return Gradients(
-            done.results.gradients,
-            targets.asked,
-            done.results.outputs,
-            targets.none,
-            done.warnings,
-            done.timings,
+        return calls.gradient(
+            self._variants.setting(**settings),
+            data,
+            self._answer_bytes,
+            wrt=wrt,
+            of=of,
+            output_gradients=output_gradients,
+            outputs=outputs,
+            quantized=quantized,
+            stacked=stacked,
+            reduction=reduction,
         )
 
     def value_and_gradient(
-        self, data: Data, *, outputs: bool | list[Any] = True, **options: Any
+        self, data: Data, *, outputs: Wanted = True, **options: Any
     ) -> tuple[Outputs, Gradients]:
-        """Outputs and gradients from one run; arguments as those of `gradient`."""
+        """Outputs and gradients from one run, with one forward pass.
+
+        Arguments are those of `gradient`.
+        """
         found = self.gradient(data, outputs=outputs, **options)
-        return Outputs(found.outputs, found.timings), found
+        return Outputs(found.outputs, found.timings, found.random_seed), found
+
+    def jvp(
+        self,
+        data: Data,
+        *,
+        tangents: Mapping[str, ArrayLike],
+        of: Targets | None = None,
+        outputs: Wanted = False,
+        quantized: str | None = None,
+        stacked: bool = False,
+        **settings: Unpack[Settings],
+    ) -> Tangents:
+        """The derivative of outputs along a direction: a Jacobian-vector product.
+
+        Args:
+            data: an array for each input port, or the bare array if there is one port.
+            tangents: the direction: an array for each input port, parameter or inner value that
+                moves, shaped like it.
+            of: names of output ports and inner values; by default all floating output ports.
+            outputs: as for `gradient`.
+            quantized: as for `gradient`.
+            stacked: K directions in one run: all tangents have the shape (K, *value), and so have
+                the results.
+            settings: see `Settings`.
+
+        Returns:
+            The tangent of each output, shaped like it.
+
+        Raises:
+            InvalidRequest, Unsupported, RunFailed: as for `gradient`.
+        """
+        return calls.jvp(
+            self._variants.setting(**settings),
+            data,
+            tangents=tangents,
+            of=of,
+            outputs=outputs,
+            quantized=quantized,
+            stacked=stacked,
+        )
+
+    def hvp(
+        self,
+        data: Data,
+        *,
+        tangents: Mapping[str, ArrayLike],
+        wrt: Targets | None = None,
+        of: Targets | None = None,
+        output_gradients: Imposed | None = None,
+        outputs: Wanted = False,
+        quantized: str | None = None,
+        stacked: bool = False,
+        **settings: Unpack[Settings],
+    ) -> Products:
+        """The derivative of the gradient along a direction: a Hessian-vector product.
+
+        Args:
+            data: an array for each input port, or the bare array if there is one port.
+            tangents: the direction, as for `jvp`.
+            wrt: the targets of the gradient, as for `gradient`; by default what has tangents.
+                Others give mixed second derivatives.
+            of: what is summed, as for `gradient`.
+            output_gradients: as for `gradient`; held fixed.
+            outputs: as for `gradient`.
+            quantized: as for `gradient`.
+            stacked: K directions in one run: all tangents have the shape (K, *value), and each
+                product gets a leading axis of K. What is imposed at outputs is not stacked.
+            settings: see `Settings`.
+
+        Returns:
+            A product for each target, shaped like it; those of parameters are totals over the
+            batch.
+
+        Raises:
+            InvalidRequest, Unsupported, RunFailed: as for `gradient`.
+        """
+        return calls.hvp(
+            self._variants.setting(**settings),
+            data,
+            tangents=tangents,
+            wrt=wrt,
+            of=of,
+            output_gradients=output_gradients,
+            outputs=outputs,
+            quantized=quantized,
+            stacked=stacked,
+        )
+
+    def jacobian(
+        self,
+        data: Data,
+        *,
+        wrt: Targets = "inputs",
+        of: Targets | None = None,
+        outputs: Wanted = False,
+        quantized: str | None = None,
+        direction: str | None = None,
+        **settings: Unpack[Settings],
+    ) -> Jacobian:
+        """Each element of the outputs differentiated by each element of the targets.
+
+        Args:
+            data: an array for each input port, or the bare array if there is one port.
+            wrt: the targets, as for `gradient`.
+            of: names of output ports and inner values; by default all floating output ports.
+            outputs: as for `gradient`.
+            quantized: as for `gradient`.
+            direction: "forward" or "reverse"; by default whichever takes fewer products.
+            settings: see `Settings`.
+
+        Returns:
+            Blocks of shape (*of, *wrt) by output and target. Where the net keeps the examples of
+            a batch apart, there is one for each example, on a leading axis, and no zeros between
+            examples; `batch="as_is"` gives the Jacobian of the whole arrays instead.
+
+        Raises:
+            InvalidRequest: as for `gradient`; `examples_may_meet`.
+            LimitExceeded: the Jacobian would be larger than an answer may be.
+            Unsupported, RunFailed: as for `gradient`.
+        """
+        return calls.jacobian(
+            self._variants.setting(**settings),
+            data,
+            self._answer_bytes,
+            wrt=wrt,
+            of=of,
+            outputs=outputs,
+            quantized=quantized,
+            direction=direction,
+        )
+
+    def hessian(
+        self,
+        data: Data,
+        *,
+        wrt: Targets = "inputs",
+        of: Targets | None = None,
+        output_gradients: Imposed | None = None,
+        outputs: Wanted = False,
+        quantized: str | None = None,
+        **settings: Unpack[Settings],
+    ) -> Hessian:
+        """The gradient of each target differentiated by each element of each target.
+
+        Args:
+            data: an array for each input port, or the bare array if there is one port.
+            wrt: the targets, as for `gradient`.
+            of: what is summed, as for `gradient`.
+            output_gradients: as for `gradient`; held fixed.
+            outputs: as for `gradient`.
+            quantized: as for `gradient`.
+            settings: see `Settings`.
+
+        Returns:
+            Blocks of shape (*a, *b) by two targets; with a leading axis for the examples where
+            they are apart and a or b is each example's own, and the total over the batch where
+            both are shared, as parameters are.
+
+        Raises:
+            InvalidRequest: as for `gradient`; `examples_may_meet`.
+            LimitExceeded: the Hessian would be larger than an answer may be.
+            Unsupported, RunFailed: as for `gradient`.
+        """
+        return calls.hessian(
+            self._variants.setting(**settings),
+            data,
+            self._answer_bytes,
+            wrt=wrt,
+            of=of,
+            output_gradients=output_gradients,
+            outputs=outputs,
+            quantized=quantized,
+        )
 
     def export_gradient(
         self,
         path: str | Path | None = None,
         *,
-        wrt: str | list[Any] = "inputs",
-        of: str | list[Any] | None = None,
-        outputs: bool | list[Any] = False,
+        wrt: Targets = "inputs",
+        of: Targets | None = None,
+        outputs: Wanted = False,
         seeds: bool = False,
         quantized: str | None = None,
         external: bool | None = None,
@@ -229,69 +415,6 @@ class Net:
             of=tuple(resolve_of(self.names, of)),
             outputs=tuple(resolve_outputs(self.names, outputs)),
             seeds=seeds,
-            quantized=_quantized(quantized),
+            quantized=calls.quantised(quantized),
         )
         return file if path is None else file.save(path, external=external)
-
-    def _arrays(self, data: Data) -> dict[str, Value]:
-        ports = self.names.inputs
-        if not isinstance(data, Mapping):
-            if len(ports) != 1:
-                raise InvalidRequest(
-                    f"The net has {len(ports)} input ports, and the data name none.",
-                    code="missing_port",
-                    where="data",
-                    expected=f"an array for each of {listed(ports)}" if ports else "no arrays",
-                    found="a bare array",
-                    remedy="Send the arrays by the names of their ports.",
-                )
-            data = {next(iter(ports)): data}
-        check_ports(self.names, data)
-        return {
-            name: as_port_value(data[name], type_name(port.type), name)
-            for name, port in ports.items()
-        }
-
-    def _imposed(self, given: Mapping[str, ArrayLike]) -> dict[str, Array]:
-        if not isinstance(given, Mapping):
-            raise _unnamed_seeds(self.names)
-        resolved = resolve_of(self.names, None, given) if given else {}
-        return {
-            name: as_port_array(given[name], type_name(value.type), f"output_gradients.{name}")
-            for name, value in resolved.items()
-        }
-
-
-def _quantized(given: str | None) -> Quantized:
-    if given is None or given == EXACT:
-        return EXACT
-    if given == STRAIGHT_THROUGH:
-        return STRAIGHT_THROUGH
-    raise InvalidRequest(
-        "The field `quantized` has a value that it does not take.",
-        code="invalid_field",
-        where="quantized",
-        expected=f"{EXACT!r} or {STRAIGHT_THROUGH!r}",
-        found=repr(given),
-        remedy="Leave it out for exact gradients.",
-    )
-
-
-def _nothing_asked() -> InvalidRequest:
-    return InvalidRequest(
-        "The call asks for no output.",
-        code="invalid_field",
-        where="outputs",
-        expected="true, or a list of at least one output port or inner value",
-        remedy="Leave `outputs` out for all output ports.",
-    )
-
-
-def _unnamed_seeds(names: Names) -> InvalidRequest:
-    return InvalidRequest(
-        "`output_gradients` does not name the outputs that it is imposed at.",
-        code="invalid_field",
-        where="output_gradients",
-        expected="an array by the name of each output or inner value",
-        remedy=f"Name them: {listed(names.outputs)}." if names.outputs else None,
-    )

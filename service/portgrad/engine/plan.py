@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
 
-from portgrad.autodiff import EXACT, GRADIENT, SEED, Quantized, gradient_graph
+from portgrad.autodiff import (
+    EXACT,
+    GRADIENT,
+    HVP,
+    JVP,
+    TANGENT,
+    GradientGraph,
+    Quantized,
+    gradient_graph,
+    hvp_graph,
+    jvp_graph,
+)
 from portgrad.engine.arrays import Array, Value
 from portgrad.engine.batches import shown
 from portgrad.engine.sessions import Session, Weights
 from portgrad.errors import RunFailed
+
+Kind = Literal["gradient", "jvp", "hvp"]
+# How the derivatives of each kind are called in its graph.
+_PREFIXES: Mapping[Kind, str] = {"gradient": GRADIENT, "jvp": JVP, "hvp": HVP}
 
 
 @dataclass(frozen=True)
@@ -20,11 +36,16 @@ class Plan:
     """What is to be computed, by name; equal plans share a session.
 
     Attributes:
-        wrt: the targets, each once.
-        of: what is summed.
+        kind: gradient (a plain evaluation is one without targets), jvp or hvp.
+        wrt: the targets, each once; none for a jvp.
+        of: what is summed; for a jvp whose tangents are asked for.
         seeds: those of `of` whose cotangent is imposed.
-        outputs: the values to give out beside the gradients.
+        tangents: the values that tangents are given at, for a jvp or hvp.
+        outputs: the values to give out beside the derivatives.
         quantized: whether gradients pass quantisers as the straight-through estimator has them.
+        stacked: whether many seeds (of a gradient) or tangents lie on a leading axis.
+        apart: whether the examples must not meet. The gradients of what they share then have a
+            leading axis for them; products with Hessians stay totals.
     """
 
     wrt: tuple[str, ...] = ()
@@ -32,37 +53,99 @@ class Plan:
     seeds: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     quantized: Quantized = EXACT
+    kind: Kind = "gradient"
+    tangents: tuple[str, ...] = ()
+    stacked: bool = False
+    apart: bool = False
 
-    def compile(self, model: ir.Model, weights: Weights, threads: int) -> Compiled:
-        """The plan's graph over a net, ready to run."""
-        graph = gradient_graph(
-            model,
-            wrt=self.wrt,
-            of=self.of,
-            seeds=self.seeds,
-            outputs=self.outputs,
-            quantized=self.quantized,
-        )
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The names of the derivatives: targets, or outputs for a jvp."""
+        return self.of if self.kind == "jvp" else self.wrt
+
+    @property
+    def keeps_apart(self) -> bool:
+        """Whether gradients of what the examples share have a leading axis for these."""
+        return self.apart and self.kind == "gradient"
+
+    def stacks(self, feed: str) -> bool:
+        """Whether an imposed array, by the name of its feed, has the leading axis of a stack."""
+        return self.stacked and (self.kind == "gradient" or feed.startswith(TANGENT))
+
+    def compile(
+        self,
+        model: ir.Model,
+        weights: Weights,
+        threads: int,
+        apart: Mapping[str, int] | None = None,
+    ) -> Compiled:
+        """The plan's graph over a net, ready to run.
+
+        Args:
+            model: the normalised net.
+            weights: its weights.
+            threads: threads for each run.
+            apart: the axis of each value along which examples lie, to keep them apart.
+
+        Raises:
+            NotApart: the gradients of parameters cannot be kept apart.
+            Unsupported: an operator has no derivative, or the runtime cannot run it.
+        """
         held = {str(name): value.const_value for name, value in model.graph.initializers.items()}
         shapes = {
             name: tuple(tensor.numpy().shape)
             for name in self.wrt
             if (tensor := held.get(name)) is not None
         }
-        return Compiled(self, Session(graph.model, weights, threads), graph.warnings, shapes)
+        graph = self._graph(model)
+        session = Session(graph.model, weights, threads)
+        shared = set(self.wrt).difference(apart or {}) if self.keeps_apart else set()
+        leads = {name: self.stacked + (name in shared) for name in self.wrt}
+        return Compiled(self, session, graph.warnings, shapes, leads)
+
+    def _graph(self, model: ir.Model) -> GradientGraph:
+        if self.kind == "jvp":
+            return jvp_graph(
+                model,
+                tangents=self.tangents,
+                of=self.of,
+                outputs=self.outputs,
+                quantized=self.quantized,
+                stacked=self.stacked,
+            )
+        if self.kind == "hvp":
+            return hvp_graph(
+                model,
+                wrt=self.wrt,
+                tangents=self.tangents,
+                of=self.of,
+                seeds=self.seeds,
+                outputs=self.outputs,
+                quantized=self.quantized,
+                stacked=self.stacked,
+            )
+        return gradient_graph(
+            model,
+            wrt=self.wrt,
+            of=self.of,
+            seeds=self.seeds,
+            outputs=self.outputs,
+            quantized=self.quantized,
+            stacked=self.stacked,
+        )
 
 
 @dataclass(frozen=True)
 class Results:
-    """Arrays of one run: gradients and outputs by name."""
+    """Arrays of one run: derivatives and outputs by name."""
 
-    gradients: Mapping[str, Array]
+    derivatives: Mapping[str, Array]
     outputs: Mapping[str, Array]
 
     def mapped(self, change: Callable[[str, Array], Array]) -> Results:
         """Each array changed, given its name."""
         return Results(
-            {name: change(name, array) for name, array in self.gradients.items()},
+            {name: change(name, array) for name, array in self.derivatives.items()},
             {name: change(name, array) for name, array in self.outputs.items()},
         )
 
@@ -76,29 +159,33 @@ class Compiled:
         session: what computes it.
         warnings: what its user should know.
         shapes: the shapes of those targets that are parameters.
+        leads: how many axes the derivative at each target has before the target's own.
     """
 
     plan: Plan
     session: Session
     warnings: tuple[str, ...]
     shapes: Mapping[str, tuple[int, ...]]
+    leads: Mapping[str, int] = field(default_factory=dict)
 
-    def run(self, data: Mapping[str, Value], seeds: Mapping[str, Array]) -> Results:
+    def run(self, data: Mapping[str, Value], imposed: Mapping[str, Array]) -> Results:
         """Run once.
 
         Args:
-            data: an array for each input port.
-            seeds: an array of the output's rank for each imposed gradient.
+            data: an array for each input port, and for what else the variant of the net reads.
+            imposed: an array for each `seed/NAME`, of the output's rank, and `tangent/NAME`.
         """
-        feeds = {**data, **{SEED + name: seed for name, seed in seeds.items()}}
-        found = self.session.run(feeds)
-        gradients = {name: found[GRADIENT + name] for name in self.plan.wrt}
-        for name, gradient in gradients.items():
-            target = data.get(name)
-            known = target.shape if isinstance(target, np.ndarray) else self.shapes.get(name)
-            if known is not None and gradient.shape != known:
-                raise _wrong_shape(name, known, gradient.shape)
-        return Results(gradients, {name: found[name] for name in self.plan.outputs})
+        found = self.session.run({**data, **imposed})
+        prefix = _PREFIXES[self.plan.kind]
+        derivatives = {name: found[prefix + name] for name in self.plan.results}
+        for name in self.plan.wrt:
+            self._check_shape(name, derivatives[name].shape, data.get(name))
+        return Results(derivatives, {name: found[name] for name in self.plan.outputs})
+
+    def _check_shape(self, name: str, found: tuple[int, ...], target: Value | None) -> None:
+        known = target.shape if isinstance(target, np.ndarray) else self.shapes.get(name)
+        if known is not None and found[self.leads.get(name, 0) :] != known:
+            raise _wrong_shape(name, known, found)
 
 
 def _wrong_shape(name: str, known: tuple[int, ...], found: tuple[int, ...]) -> RunFailed:

@@ -1,11 +1,10 @@
-"""Imposed gradients: arrays that broadcast to the shape of an output or inner value."""
+"""Imposed arrays: gradients at outputs, which broadcast to them, and tangents, which do not."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
+from portgrad.autodiff import SEED
 from portgrad.engine.arrays import Array
 from portgrad.engine.batches import Dims, shown
 from portgrad.errors import InvalidRequest
@@ -18,32 +17,59 @@ def sized(dims: Dims | None, sizes: Mapping[str, int]) -> Dims | None:
     return tuple(sizes.get(d, None) if isinstance(d, str) else d for d in dims)
 
 
-def checked(seed: Array, dims: Dims | None, name: str) -> Array:
-    """The array with the rank of its output, refused where it cannot broadcast to it.
+def value_of(feed: str) -> str:
+    """The value that `seed/NAME` or `tangent/NAME` is imposed at."""
+    return feed.partition("/")[2]
+
+
+def field_of(feed: str) -> str:
+    """Where in a request the array of a feed stands."""
+    kind = "output_gradients" if feed.startswith(SEED) else "tangents"
+    return f"{kind}.{value_of(feed)}"
+
+
+def checked(array: Array, dims: Dims | None, feed: str, *, exact: bool = False) -> Array:
+    """The array with the rank of its value, refused where it cannot broadcast to it.
 
     Sizes that only the run can tell are checked by the graph itself.
+
+    Args:
+        array: what is imposed.
+        dims: the shape of the value as far as it is known.
+        feed: `seed/NAME` or `tangent/NAME`.
+        exact: whether the shape must be the value's own: of tangents, and of seeds in a stack.
     """
     if dims is None:
-        return seed
-    if seed.ndim > len(dims) or not _broadcasts(seed.shape, dims):
-        raise wrong_seed(name, dims, seed.shape)
-    return seed.reshape((1,) * (len(dims) - seed.ndim) + seed.shape)
+        return array
+    if exact:
+        if len(array.shape) != len(dims) or not _fits(array.shape, dims, ()):
+            raise wrong_shape(feed, dims, array.shape, exact=True)
+        return array
+    trailing = dims[max(0, len(dims) - array.ndim) :]
+    if array.ndim > len(dims) or not _fits(array.shape, trailing, (1,)):
+        raise wrong_shape(feed, dims, array.shape)
+    return array.reshape((1,) * (len(dims) - array.ndim) + array.shape)
 
 
-def _broadcasts(shape: tuple[int, ...], dims: Dims) -> bool:
-    trailing = dims[len(dims) - len(shape) :]
-    return all(size in (1, dim) or dim is None for size, dim in zip(shape, trailing, strict=True))
+def _fits(shape: tuple[int, ...], dims: Dims, also: tuple[int, ...]) -> bool:
+    return all(dim is None or size in (*also, dim) for size, dim in zip(shape, dims, strict=True))
 
 
-def wrong_seed(name: str, dims: Dims | tuple[int, ...], shape: tuple[int, ...]) -> InvalidRequest:
-    """The error for an imposed array that does not broadcast to its output."""
+def wrong_shape(
+    feed: str, dims: Dims | tuple[int, ...], shape: tuple[int, ...], *, exact: bool = False
+) -> InvalidRequest:
+    """The error for an imposed array that does not have the shape of its value."""
+    seed = feed.startswith(SEED)
     return InvalidRequest(
-        f"The gradient imposed at {name!r} does not have its shape.",
-        code="wrong_seed_shape",
-        where=f"output_gradients.{name}",
-        expected=f"{shown(dims)}, or an array that broadcasts to it",
+        f"The {'gradient' if seed else 'tangent'} imposed at {value_of(feed)!r} does not have its "
+        "shape.",
+        code="wrong_seed_shape" if seed else "wrong_tangent_shape",
+        where=field_of(feed),
+        expected=shown(dims) if exact else f"{shown(dims)}, or an array that broadcasts to it",
         found=shown(shape),
-        remedy="Impose one number for each element of the output, or one number for all.",
+        remedy="Impose one number for each element of the output, or one number for all."
+        if seed and not exact
+        else "Send one number for each element, in a stack after its leading axis.",
     )
 
 
@@ -59,11 +85,21 @@ def of_batch(dims: Dims, count: int, stacked: bool) -> Dims:
     return (count, *(dims if stacked else dims[1:]))
 
 
-def split(seed: Array, count: int, dims: Dims | None, stacked: bool, name: str) -> list[Array]:
-    """A gradient imposed on a whole batch, cut into one for each example; see `of_batch`."""
-    if dims is None:  # an array of the wrong shape fails in the graph
-        alone = seed.ndim == 0 or seed.shape[0] != count
-        return [seed] * count if alone else [np.asarray(one) for one in seed]
-    whole = checked(seed, of_batch(dims, count, stacked), name)
-    parts = np.broadcast_to(whole, (count, *whole.shape[1:]))
-    return [part if stacked else part[None] for part in map(np.asarray, parts)]
+def height(stacks: Mapping[str, Array]) -> int:
+    """The number of seeds or tangents in a stack, the same at each value.
+
+    Raises:
+        InvalidRequest: `wrong_stack`.
+    """
+    sizes = {feed: array.shape[0] if array.ndim else None for feed, array in stacks.items()}
+    if len(set(sizes.values())) == 1 and None not in sizes.values():
+        return int(next(size for size in sizes.values() if size is not None))
+    raise InvalidRequest(
+        "The arrays of a stack do not have one leading axis of the same size.",
+        code="wrong_stack",
+        where=field_of(next(iter(stacks))) if stacks else "stacked",
+        expected="arrays of shape (K, *shape of the value), with one K",
+        found=", ".join(f"{value_of(f)}: {shown(a.shape)}" for f, a in stacks.items())
+        or "nothing imposed",
+        remedy="Put the arrays of all K on a new first axis, or leave `stacked` out.",
+    )

@@ -8,7 +8,7 @@ the node's operator, under its schema's name.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NoReturn
 
 import onnx_ir as ir
@@ -28,6 +28,10 @@ _LISTED = "The net's description lists its names: `GET /nets/{net}`, or `portgra
 class Names:
     """The index of a net's names, made once; every look-up after that is a few hashes.
 
+    Args:
+        model: the net.
+        hidden: inputs that are no ports, since callers do not feed them.
+
     Attributes:
         inputs: the input ports by name.
         outputs: the output ports by name.
@@ -35,10 +39,11 @@ class Names:
         slots: the schema names of the net's operands and outputs.
     """
 
-    def __init__(self, model: ir.Model) -> None:
+    def __init__(self, model: ir.Model, hidden: Collection[str] = ()) -> None:
         graph = model.graph
         self.slots = Slots(model.opset_imports)
-        self.inputs = {value.name: value for value in graph.inputs if value.name}
+        ports = {value.name: value for value in graph.inputs if value.name}
+        self.inputs = {name: value for name, value in ports.items() if name not in hidden}
         self.outputs = {value.name: value for value in graph.outputs if value.name}
         self._promised: Mapping[str, Shape] = model.meta.get("promised", {})
         self._called = addresses(graph.all_nodes())

@@ -48,6 +48,28 @@ def resolve_targets(names: Names, wrt: Any = "inputs") -> Targets:
     return Targets(asked, {names.name(value): value for _, value in values}, {})
 
 
+def resolve_tangents(names: Names, given: Iterable[str]) -> dict[str, tuple[str, ir.Value]]:
+    """What tangents are given at: the name and the tensor for each key.
+
+    Raises:
+        InvalidRequest: `missing_tangents` for none, and as `resolve_targets`.
+    """
+    found = {}
+    for key in given:
+        value = names.resolve(key, f"tangents.{key}")
+        _require_gradient(names, value, f"tangents.{key}")
+        found[key] = (names.name(value), value)
+    if not found:
+        raise InvalidRequest(
+            "The call has no tangents.",
+            code="missing_tangents",
+            where="tangents",
+            expected="an array by the name of at least one input port, parameter or inner value",
+            remedy=f"The input ports are {listed(names.inputs)}." if names.inputs else None,
+        )
+    return found
+
+
 def resolve_of(names: Names, of: Any = None, imposed: Collection[str] = ()) -> dict[str, ir.Value]:
     """What is summed, by name: the output ports or inner values that the gradient is of.
 

@@ -1,0 +1,248 @@
+"""Variants of a net: in double precision, in train mode, with parameters that come with the call.
+
+A variant is a net of its own, made once from the normalised one. What is asked of it is planned,
+compiled and run like everything else.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+import numpy as np
+import onnx_ir as ir
+
+from portgrad.engine.arrays import Array, ArrayLike, as_port_array
+from portgrad.engine.batches import shown
+from portgrad.engine.executor import Executor, Sessions
+from portgrad.engine.sessions import Weights
+from portgrad.engine.words import word
+from portgrad.errors import InvalidRequest, NotBuilt
+from portgrad.graph.names import Names
+from portgrad.graph.nearest import offer
+from portgrad.graph.overrides import overridable
+from portgrad.graph.types import shape_of, type_name
+
+LARGEST_SEED = 2**63 - 1
+_NARROWER = {"float16", "bfloat16", "float32"}
+
+
+class Settings(TypedDict, total=False):
+    """How a net is run, in every call.
+
+    Keys:
+        parameters: values of parameters for this call alone, by name.
+        mode: "test", the default, or "train": batch statistics and dropout.
+        random_seed: what all draws depend on, from 0 to 2^63 - 1; by default a fresh one. A net
+            that draws nothing ignores it.
+        precision: "float64" runs the net in double precision; by default it runs in its own.
+        batch: forces a reading of the shapes: as_is, example or each.
+    """
+
+    parameters: Mapping[str, ArrayLike] | None
+    mode: str | None
+    random_seed: int | None
+    precision: str | None
+    batch: str | None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is different from the net as it was uploaded; equal variants share what is compiled.
+
+    Attributes:
+        train: batch statistics and dropout.
+        double: everything floating in float64.
+        overridden: parameters whose values come with each call.
+    """
+
+    train: bool = False
+    double: bool = False
+    overridden: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class View:
+    """A variant, ready to be asked.
+
+    Attributes:
+        names: its ports, parameters and inner values.
+        executor: what runs plans on it.
+        draws: whether it draws at random.
+        double: whether everything floating is float64.
+    """
+
+    names: Names
+    executor: Executor
+    draws: bool
+    double: bool
+
+    def widened(self, given: ArrayLike) -> ArrayLike:
+        """A caller's array; in double precision from any narrower floating dtype."""
+        if self.double and isinstance(given, np.ndarray) and given.dtype.name in _NARROWER:
+            return given.astype(np.float64)
+        return given
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A view with what is fed to it beside the data.
+
+    Attributes:
+        view: the variant.
+        batch: the reading of shapes to force.
+        feeds: values of overridden parameters, and the random seed.
+        random_seed: the seed, None where nothing draws.
+    """
+
+    view: View
+    batch: str | None = None
+    feeds: Mapping[str, Array] = field(default_factory=dict)
+    random_seed: int | None = None
+
+
+class Variants:
+    """The variants of one net; safe to use from several threads.
+
+    Args:
+        key: the net's id.
+        model: the normalised net.
+        names: its names.
+        sessions: where variants and what they compile are kept.
+        threads: threads for each run.
+    """
+
+    def __init__(
+        self, key: str, model: ir.Model, names: Names, sessions: Sessions, threads: int
+    ) -> None:
+        self._key = key
+        self._model = model
+        self._sessions = sessions
+        self._threads = threads
+        self._weights = Weights(model)
+        self.plain = self._view(Variant(), model, names, self._weights, random=False)
+
+    def setting(
+        self,
+        *,
+        parameters: Mapping[str, ArrayLike] | None = None,
+        mode: str | None = None,
+        random_seed: int | None = None,
+        precision: str | None = None,
+        batch: str | None = None,
+    ) -> Setting:
+        """The variant that a call asks for, with its values.
+
+        Raises:
+            InvalidRequest: `invalid_field` for a value that does not exist, `unknown_parameter`,
+                `wrong_parameter_shape` and what `as_port_array` raises.
+        """
+        variant = Variant(
+            word("mode", mode, ("test", "train")) == "train",
+            word("precision", precision, ("native", "float64")) == "float64",
+            tuple(sorted(_checked_names(self.plain.names, parameters))),
+        )
+        view = self._get(variant)
+        feeds: dict[str, Array] = {
+            name: _override(view, name, value) for name, value in (parameters or {}).items()
+        }
+        seed = _seed(random_seed)
+        if not view.draws:
+            return Setting(view, batch, feeds)
+        seed = secrets.randbelow(LARGEST_SEED) if seed is None else seed
+        return Setting(view, batch, {**feeds, "random_seed": np.asarray(seed, np.int64)}, seed)
+
+    def _get(self, variant: Variant) -> View:
+        if variant == Variant() and not self.plain.draws:
+            return self.plain
+        view: View = self._sessions.get((self._key, "view", variant), lambda: self._made(variant))
+        return view
+
+    def _made(self, variant: Variant) -> View:
+        if variant.train or variant.double:
+            where = "mode" if variant.train else "precision"
+            raise NotBuilt(f"The field {where!r} is designed, but not built yet.", where=where)
+        model = overridable(self._model, variant.overridden)
+        return self._view(variant, model, self.plain.names, self._weights, random=False)
+
+    def _view(
+        self, variant: Variant, model: ir.Model, names: Names, weights: Weights, random: bool
+    ) -> View:
+        key = (self._key, variant)
+        executor = Executor(
+            key, model, names, weights=weights, sessions=self._sessions, threads=self._threads
+        )
+        return View(names, executor, random, variant.double)
+
+
+def _seed(given: int | None) -> int | None:
+    whole = isinstance(given, int | np.integer) and not isinstance(given, bool)
+    if given is None or (whole and 0 <= given <= LARGEST_SEED):
+        return None if given is None else int(given)
+    raise InvalidRequest(
+        "The field `random_seed` is no seed.",
+        code="invalid_field",
+        where="random_seed",
+        expected="a whole number from 0 to 2^63 - 1",
+        found=repr(given)[:80],
+        remedy="Leave it out for a fresh one.",
+    )
+
+
+def _checked_names(names: Names, parameters: Mapping[str, ArrayLike] | None) -> list[str]:
+    if parameters is None:
+        return []
+    if not isinstance(parameters, Mapping):
+        raise InvalidRequest(
+            "`parameters` is no mapping from names to arrays.",
+            code="invalid_field",
+            where="parameters",
+            expected="an array by the name of each parameter to override",
+            found=type(parameters).__name__,
+        )
+    for name in parameters:
+        _check_name(names, name)
+    return list(parameters)
+
+
+def _check_name(names: Names, name: str) -> None:
+    where = f"parameters.{name}"
+    if name not in names.parameters:
+        raise InvalidRequest(
+            f"The net has no parameter {name!r}.",
+            code="unknown_parameter",
+            where=where,
+            expected="the name of a parameter",
+            found=f"{name!r}",
+            remedy=offer(str(name), names.parameters)
+            or "The net's description lists its parameters.",
+        )
+    reason = names.none_reason(names.parameters[name])
+    if reason is not None:
+        raise InvalidRequest(
+            f"The parameter {name!r} cannot be overridden: {reason}.",
+            code="not_overridable",
+            where=where,
+            expected="a parameter that has a gradient",
+            found=reason,
+            remedy="Upload the net with the value that it should have.",
+        )
+
+
+def _override(view: View, name: str, given: ArrayLike) -> Array:
+    """The value of an overridden parameter, in the variant's dtype."""
+    value, where = view.names.parameters[name], f"parameters.{name}"
+    array = as_port_array(view.widened(given), type_name(value.type), where)
+    shape = shape_of(value)
+    if array.shape != shape:
+        raise InvalidRequest(
+            f"The array for the parameter {name!r} does not have its shape.",
+            code="wrong_parameter_shape",
+            where=where,
+            expected=shown(shape),
+            found=shown(array.shape),
+            remedy="Send one number for each element of the parameter.",
+        )
+    return array

@@ -1,0 +1,192 @@
+"""How a plan runs in each reading of its arrays: as they are, as one example, over examples.
+
+What is imposed is made ready for the graph on the way in, and what comes out is made what callers
+see on the way out, in a stack one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from portgrad.autodiff import SEED
+from portgrad.engine import empties, seeds
+from portgrad.engine.arrays import Array
+from portgrad.engine.batches import AS_IS
+from portgrad.engine.plan import Compiled, Results
+from portgrad.errors import InvalidRequest
+from portgrad.graph.batching import examples, together
+
+if TYPE_CHECKING:
+    from portgrad.engine.executor import Execution, Executor
+
+Arrays = Mapping[str, Array]
+# Makes an imposed array ready, given its feed and a check against a shape.
+Check = Callable[..., Array]
+Prepare = Callable[[str, Array, Check], Array]
+
+
+def as_is(executor: Executor, call: Execution) -> None:
+    """The net as it is; where examples are to be kept apart, over those it is proven for."""
+    over = call.reading.batched if call.plan.apart else frozenset()
+    shapes = executor.shapes(call, map(seeds.value_of, call.imposed))
+    ready = _ready(
+        call, call.imposed, lambda feed, array, check: check(array, shapes[seeds.value_of(feed)])
+    )
+    symbol = empties.empty_symbol(executor.ports, call.reading)
+    read = (*call.plan.of, *call.plan.outputs)
+    if symbol and empties.in_all(symbol, map(executor.dims, read)):
+        _of_none(executor, call, ready, symbol)
+    elif not over:
+        call.results = executor.run(call, executor.compile(call), call.data, ready)
+    elif call.timed("compile", lambda: executor.variant(over)) is None:
+        raise _examples_may_meet()
+    elif (compiled := executor.compile_apart(call, over)) is not None:
+        call.results = executor.run(call, compiled, call.data, ready)
+    else:
+        one_by_one(executor, call)
+
+
+def _of_none(executor: Executor, call: Execution, ready: dict[str, Array], symbol: str) -> None:
+    """One example of zeros, cut to none: see `empties`."""
+    led = {name for name, dims in executor.ports.items() if symbol in (dims or ())}
+    data = empties.one_of_zeros(call.data, led)
+    zeros = {feed: empties.as_one(array) for feed, array in ready.items()}
+    layout = executor.layout(call.reading)
+    apart, like_outputs = call.plan.keeps_apart, call.plan.kind == "jvp"
+
+    def cut(name: str, array: Array) -> Array:
+        if apart and not layout.own(name):
+            return np.zeros((0, *array.shape), array.dtype)
+        return empties.cut(array, executor.dims(name), symbol)
+
+    found = executor.run(call, _single(executor, call), data, zeros)
+    found = _shown(call, found, cut)
+    totals = {n: a if like_outputs else np.zeros_like(a) for n, a in found.derivatives.items()}
+    call.results = Results(totals, found.outputs)
+
+
+def as_example(executor: Executor, call: Execution) -> None:
+    """A single example gets its leading axis and loses it again."""
+    led, batched = executor.layout(call.reading).led, call.reading.batched
+    data = {n: np.asarray(a)[None] if n in batched else a for n, a in call.data.items()}
+    shapes = executor.shapes(call, map(seeds.value_of, call.imposed))
+
+    def prepare(feed: str, array: Array, check: Check) -> Array:
+        name = seeds.value_of(feed)
+        dims = shapes[name]
+        if not dims or not led(name):
+            return check(array, dims)
+        return np.asarray(check(array, dims[1:]))[None]
+
+    found = executor.run(call, _single(executor, call), data, _ready(call, call.imposed, prepare))
+    call.results = _shown(call, found, lambda n, a: a[0] if led(n) and a.shape[0] == 1 else a)
+
+
+def as_one_batch(executor: Executor, call: Execution) -> bool:
+    """Run all examples at once where the net's structure allows it for what is asked."""
+    over, count, layout = call.reading.batched, call.reading.count, executor.layout(call.reading)
+    variant = call.timed("compile", lambda: executor.variant(over))
+    plan = call.plan
+    carried = [name for name in (*plan.wrt, *plan.tangents) if layout.own(name)]
+    carried += [*plan.of, *plan.outputs]
+    if variant is None or not all(name in variant.axis for name in carried):
+        return False
+    compiled = executor.compile_apart(call, over)
+    if compiled is None:
+        return False
+    axis, shapes = variant.axis, executor.shapes(call, map(seeds.value_of, call.imposed))
+
+    def prepare(feed: str, array: Array, check: Check) -> Array:
+        name = seeds.value_of(feed)
+        if not layout.own(name):
+            return check(array, shapes[name])
+        alone = not layout.concatenated(name)
+        whole = check(array, seeds.of_batch(shapes[name] or (), count, alone))
+        return together(whole if alone else whole[:, None], axis[name])
+
+    def shown(name: str, array: Array) -> Array:
+        if name not in carried:
+            return array  # a total over the examples, or on a leading axis if they are apart
+        of_each = examples(array, axis[name])
+        return of_each[:, 0] if layout.concatenated(name) else of_each
+
+    found = executor.run(call, compiled, call.data, _ready(call, call.imposed, prepare))
+    call.results = _shown(call, found, shown)
+    return True
+
+
+def one_by_one(executor: Executor, call: Execution) -> None:
+    """One run for each example; for none at all, a run on zeros that tells the shapes."""
+    count, reading, imposed, data = call.reading.count, call.reading, call.imposed, call.data
+    if count == 0:
+        reading = replace(reading, count=1)
+        imposed = {feed: empties.as_one(array) for feed, array in imposed.items()}
+        data = empties.one_of_zeros(data, reading.batched)
+    variant = executor.variant(reading.batched) if reading.kind == AS_IS else None
+    layout = executor.layout(reading, None if variant is None else variant.axis)
+    shapes = executor.shapes(call, map(seeds.value_of, imposed))
+    compiled = _single(executor, call)
+
+    def run(index: int) -> Results:
+        def prepare(feed: str, array: Array, check: Check) -> Array:
+            name = seeds.value_of(feed)
+            return layout.part(name, array, index, shapes[name], check)
+
+        ready = _ready(call, imposed, prepare)
+        return executor.run(call, compiled, layout.example(data, index), ready)
+
+    runs = [run(index) for index in range(reading.count)]
+    call.results = layout.joined(runs, count, call.plan)
+
+
+def _single(executor: Executor, call: Execution) -> Compiled:
+    """The session for one example, whose derivatives are apart by themselves."""
+    plan = replace(call.plan, apart=False)
+    compiled = call.timed("compile", lambda: executor.compiled(plan))
+    call.warnings = compiled.warnings
+    return compiled
+
+
+def _ready(call: Execution, imposed: Arrays, prepare: Prepare) -> dict[str, Array]:
+    """What is imposed, as the graph takes it."""
+    ready = {}
+    for feed, array in imposed.items():
+        stacked = call.plan.stacks(feed)
+        exact = stacked or not feed.startswith(SEED)
+        check = partial(_checked, feed, exact)
+        if stacked:
+            ready[feed] = np.stack([prepare(feed, one, check) for one in array])
+        else:
+            ready[feed] = prepare(feed, array, check)
+    return ready
+
+
+def _checked(feed: str, exact: bool, array: Array, dims: object) -> Array:
+    return seeds.checked(array, dims, feed, exact=exact)  # type: ignore[arg-type]
+
+
+def _shown(call: Execution, found: Results, change: Callable[[str, Array], Array]) -> Results:
+    """What came out, as callers see it."""
+
+    def each(name: str, array: Array) -> Array:
+        return np.stack([change(name, one) for one in array])
+
+    derivatives = found.mapped(each if call.plan.stacked else change).derivatives
+    return Results(derivatives, found.mapped(change).outputs)
+
+
+def _examples_may_meet() -> InvalidRequest:
+    return InvalidRequest(
+        "The structure of the net does not prove that its examples are kept apart, so there may "
+        "be no derivative for each.",
+        code="examples_may_meet",
+        where="batch",
+        expected="operators that keep the entries of the leading axis apart",
+        remedy='Say `batch: "each"` to run the examples one by one, or `batch: "as_is"` (for '
+        "Jacobians and Hessians) for derivatives across the whole arrays.",
+    )

@@ -1,0 +1,25 @@
+"""Fields of a request that take one of a few words."""
+
+from __future__ import annotations
+
+from portgrad.errors import InvalidRequest
+
+
+def word(where: str, given: str | None, words: tuple[str, ...]) -> str:
+    """One of the words that a field takes, the first by default.
+
+    Raises:
+        InvalidRequest: `invalid_field`.
+    """
+    if given is None:
+        return words[0]
+    if isinstance(given, str) and given in words:
+        return given
+    raise InvalidRequest(
+        f"The field `{where}` has a value that it does not take.",
+        code="invalid_field",
+        where=where,
+        expected=" or ".join(repr(one) for one in words),
+        found=repr(given)[:80],
+        remedy=f"Leave it out for {words[0]!r}.",
+    )
