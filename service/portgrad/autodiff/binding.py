@@ -134,15 +134,18 @@ class Call:
 
     def operands(self) -> list[Any]:
         """The operands in the schema's order: None where one is left out, a list if variadic."""
-        operands: list[Any] = []
+        given, operands = self.given(), list[Any]()
         for index, formal in enumerate(self.schema.inputs):
-            present = self.node.inputs[index:]
+            present = given[index:]
             if formal.option == _VARIADIC:
-                operands.append([self.op.wrap(v) for v in present if v is not None])
+                operands.append([x for x in present if x is not None])
             else:
-                value = present[0] if present else None
-                operands.append(None if value is None else self.op.wrap(value))
+                operands.append(present[0] if present else None)
         return operands
+
+    def given(self) -> list[Tensor | None]:
+        """The node's operands one by one."""
+        return [None if value is None else self.op.wrap(value) for value in self.node.inputs]
 
     def named(self, signature: Signature) -> dict[str, Any]:
         """The outputs, cotangents and attributes that the rule asks for."""
@@ -153,7 +156,7 @@ class Call:
     def _rest(self, keywords: Sequence[str]) -> dict[str, Any]:
         """The attributes that no keyword names, spelt as the standard does."""
         names = [name for name in self.schema.attributes if name.lower() not in keywords]
-        return {name: self._attribute(name) for name in names}
+        return {name: self.attribute(name) for name in names}
 
     def line_up(self, results: Any) -> list[Any]:
         """A rule's results, variadic ones spread, one for each of the node's operands."""
@@ -171,7 +174,7 @@ class Call:
         if kind in {"node", "chosen"}:
             return self.node if kind == "node" else self.chosen
         if kind == "attribute":
-            return self._attribute(str(key))
+            return self.attribute(str(key))
         if kind == "cotangent":
             return self._cotangent(int(key))
         return self._output(int(key))
@@ -190,7 +193,8 @@ class Call:
             return [self.op.wrap(value) for value in self.node.outputs[index:]]
         return self.op.wrap(self.op.output_of(self.node, self.schema, index))
 
-    def _attribute(self, name: str) -> Any:
+    def attribute(self, name: str) -> Any:
+        """An attribute; where it is absent, the schema's default, or None."""
         given = self.node.attributes.get(name)
         if given is not None:
             return given.value

@@ -20,6 +20,7 @@ from portgrad.autodiff.control.steady import settle
 from portgrad.autodiff.cuts import integer_cuts
 from portgrad.autodiff.infer import complete
 from portgrad.autodiff.nesting import with_inner
+from portgrad.autodiff.per_example import EachSweep, NotApart
 from portgrad.autodiff.recognise import StandIn, recognise
 from portgrad.autodiff.stacked import stack
 from portgrad.autodiff.sweep import Sweep, active
@@ -67,6 +68,7 @@ def gradient_graph(
     outputs: Sequence[str] = (),
     quantized: Quantized = EXACT,
     stacked: bool = False,
+    apart: Mapping[str, int] | None = None,
 ) -> GradientGraph:
     """The graph of the gradients of a sum of outputs.
 
@@ -81,6 +83,9 @@ def gradient_graph(
             zero, or "straight_through", the estimator's.
         stacked: each seed is K of them on a leading axis, of exactly the output's shape, and each
             gradient K gradients, from one forward pass. There must be a seed.
+        apart: the axis along which the examples of a batch lie in each value that has one, proven
+            to be independent (`graph.batching.apart`). Then a target that is not in it, which all
+            examples share, has a gradient for each of them, on a new leading axis.
 
     Returns:
         A model whose inputs are the net's and the seeds, and whose outputs are `outputs` under
@@ -88,11 +93,14 @@ def gradient_graph(
 
     Raises:
         Unsupported: an operator on a path from a target to an output has no derivative.
+        NotApart: with `apart`, what the net does cannot be said for each example in one run.
     """
     gradients = {name: GRADIENT + name for name in wrt}
     fit: Literal["exact", "broadcast"] = "exact" if stacked else "broadcast"
     given = {name: Imposed(SEED + name, fit=fit) for name in seeds}
-    made = swept(model, gradients, of=of, given=given, outputs=outputs, quantized=quantized)
+    made = swept(
+        model, gradients, of=of, given=given, outputs=outputs, quantized=quantized, apart=apart
+    )
     if stacked:
         stack(made.model.graph, [seed.name for seed in given.values()], list(gradients.values()))
     return made
@@ -106,17 +114,19 @@ def swept(
     given: Mapping[str, Imposed],
     outputs: Sequence[str],
     quantized: Quantized,
+    apart: Mapping[str, int] | None = None,
 ) -> GradientGraph:
     """The graph of gradients with ports of any name.
 
     Args:
-        model: as for `gradient_graph`, as are `of`, `outputs` and `quantized`.
+        model: as for `gradient_graph`, as are `of`, `outputs`, `quantized` and `apart`.
         gradients: what the gradient of each target is called.
         given: the imposed cotangents by the output's name; the others are ones.
     """
     twin = model.clone()
     graph = twin.graph
     refuse_taken(graph, [*gradients.values(), *(seed.name for seed in given.values())])
+    known = frozenset(values_by_name(graph))
     opsets = dict(graph.opset_imports)
     codes = Codes(opsets) if quantized == STRAIGHT_THROUGH else None
     op = Vocabulary(graph, opsets[""])
@@ -132,7 +142,7 @@ def swept(
     if stand_ins:
         nodes, wanted = _path(twin, list(gradients), of, codes)
         values = values_by_name(graph)
-    sweep = Sweep(op, opsets, codes)
+    sweep = Sweep(op, opsets, codes) if apart is None else _each(op, opsets, codes, apart, known)
     for name in of:
         seed = _seed(op, values, name, given.get(name))
         if values[name] in wanted:
@@ -140,9 +150,22 @@ def swept(
     sweep.run(nodes, wanted)
     warnings = dict.fromkeys([*sweep.warnings, *cuts])
     results = [_result(op, sweep, values[name], called) for name, called in gradients.items()]
+    sweep.close()
     unpack(graph, op.fresh)
     _finish(twin, [values[name] for name in outputs], results, stand_ins)
     return GradientGraph(twin, tuple(warnings))
+
+
+def _each(
+    op: Vocabulary,
+    opsets: Mapping[str, int],
+    codes: Codes | None,
+    apart: Mapping[str, int],
+    known: Iterable[str],
+) -> Sweep:
+    if codes is not None:
+        raise NotApart("gradients go straight through quantised numbers")
+    return EachSweep(op, opsets, apart, known)
 
 
 def _path(
@@ -203,7 +226,7 @@ def _seed(
 
 def _result(op: Vocabulary, sweep: Sweep, target: ir.Value, called: str) -> ir.Value:
     ct = sweep.cotangent(target)
-    like = op.wrap(target)
+    like = sweep.like(target)
     result = op.alias(ct if ct is not None else op.zeros_like(like), called)
     return op.shaped_as(op.wrap(result), like).value
 

@@ -87,15 +87,20 @@ class Sweep:
         total = functools.reduce(self.op.add, others, first)
         for element in elements:
             total = self.op.add_element(total, element.position, element.ct)
+        shape = self.like(value).value.shape
         if (
-            value.shape is not None
+            shape is not None
             and isinstance(value.type, ir.TensorType)
             and total.value is not value
             and not total.value.is_graph_input()
         ):
-            total.value.shape = ir.Shape(value.shape.dims)
+            total.value.shape = ir.Shape(shape.dims)
         self._arrived[value] = [total]
         return total
+
+    def like(self, value: ir.Value) -> Tensor:
+        """What the cotangent of a value is shaped like."""
+        return self.op.wrap(value)
 
     def run(self, nodes: Iterable[ir.Node], wanted: set[ir.Value]) -> None:
         """Visit nodes, last first, and send cotangents to their wanted operands."""
@@ -103,6 +108,9 @@ class Sweep:
             cotangents = [self.cotangent(value) for value in node.outputs]
             if any(ct is not None for ct in cotangents):
                 self._visit(node, cotangents, wanted)
+
+    def close(self) -> None:
+        """Once all cotangents are asked for."""
 
     def _visit(self, node: ir.Node, cotangents: list[Tensor | None], wanted: set[ir.Value]) -> None:
         schema = schema_of_node(node, self.opsets)

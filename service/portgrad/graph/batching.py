@@ -1,9 +1,10 @@
-"""Batches over a net that was exported with a literal leading 1.
+"""Batches of examples that cannot meet.
 
-`batched` proves from the structure alone that the examples of a batch cannot meet, and rewrites
-the net to take any number of them. Each operator is judged by its row of a table (`batch.table`);
-one that has no row, or breaks its row's condition, makes the answer None: such a net is run
-example by example.
+`batched` proves that from the structure of a net alone that was exported with a literal leading 1,
+and rewrites the net to take any number of examples. Each operator is judged by its row of a table
+(`batch.table`); one that has no row, or breaks its row's condition, makes the answer None: such a
+net is run example by example. `apart` proves it of a net that leaves the batch size open too: with
+1 for it (`single`), by the same table, and every 1 that the net writes itself is no batch size.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import onnx_ir as ir
 
 from portgrad.graph.batch.analysis import Analysis
 from portgrad.graph.batch.states import Refused
-from portgrad.graph.batch.verify import verify
+from portgrad.graph.batch.verify import anew, verify
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T", bound=np.generic)
@@ -49,11 +50,89 @@ def batched(model: ir.Model, ports: Collection[str]) -> Batched | None:
         model: a normalised net with inferred shapes.
         ports: one or more input ports whose first dimension is literally 1; all others are shared.
     """
+    return _proven(_copied(model), ports, fixed=True)
+
+
+def apart(model: ir.Model, ports: Collection[str]) -> Batched | None:
+    """The net with the proven axis of each value, or None if its examples may meet.
+
+    On any number of examples it computes what the given net computes, and that is for each
+    example what a run on it alone gives.
+
+    Args:
+        model: a normalised net with inferred shapes; it stays as it was.
+        ports: one or more input ports whose first dimension is a symbol or 1, each with as many
+            examples as the others; all other ports are shared.
+    """
+    inputs = {str(value.name): value for value in model.graph.inputs}
+    leading = [_leading(inputs[name]) for name in ports]
+    symbols = {size.value for size in leading if isinstance(size, ir.SymbolicDim)}
+    if not symbols and all(size == 1 for size in leading):
+        return batched(model, ports)
+    try:
+        _check_symbols(model.graph, set(ports), leading)
+        return _proven(single(model, *filter(None, symbols)), ports, fixed=False)
+    except Refused as refused:
+        _log.debug("run example by example: %s", refused)
+        return None
+
+
+def single(model: ir.Model, *symbols: str) -> ir.Model:
+    """The net for one example: 1 for symbols of its ports, and shapes inferred anew.
+
+    Raises:
+        Refused: with that size, shapes contradict each other.
+    """
+    copy = _copied(model)
+    for port in copy.graph.inputs:
+        sizes = [1 if _symbol(size) in symbols else size for size in port.shape or ()]
+        port.shape = None if port.shape is None else ir.Shape(sizes)
+    inferred = anew(copy).graph
+    found = {info.name: info.type for info in (*inferred.value_info, *inferred.output)}
+    for node in copy.graph:
+        for value in node.outputs:
+            if value.name in found:
+                value.shape = ir.serde.deserialize_type_proto_for_shape(found[value.name])
+            elif not node.domain:
+                value.shape = None
+    return copy
+
+
+def _leading(port: ir.Value) -> int | ir.SymbolicDim | None:
+    return port.shape[0] if port.shape else None
+
+
+def _symbol(size: int | ir.SymbolicDim) -> str | None:
+    return size.value if isinstance(size, ir.SymbolicDim) else None
+
+
+def _check_symbols(
+    graph: ir.Graph, ports: Collection[str], leading: Collection[int | ir.SymbolicDim | None]
+) -> None:
+    """Refuse leading dimensions that are no batch sizes, and batch sizes on other axes."""
+    symbols = {_symbol(size) for size in leading if isinstance(size, ir.SymbolicDim)}
+    if None in symbols or any(isinstance(size, int) and size != 1 for size in leading):
+        raise Refused("a port has no leading axis whose size is open or 1")
+    if None in leading:
+        raise Refused("a port has no leading axis")
+    for port in graph.inputs:
+        others = list(port.shape or ())[1 if port.name in ports else 0 :]
+        if any(_symbol(size) in symbols for size in others):
+            raise Refused(f"the port {port.name} has the batch size on another axis")
+
+
+def _copied(model: ir.Model) -> ir.Model:
     copy = model.clone()
     copy.meta.update(model.meta)
+    return copy
+
+
+def _proven(copy: ir.Model, ports: Collection[str], *, fixed: bool) -> Batched | None:
+    """The analysis of a copy for one example, which becomes one for any number, in place."""
     symbol = _fresh_symbol(copy.graph)
     try:
-        axes = Analysis(copy.graph, ports, copy.opset_imports.get("", 0)).run()
+        opset = copy.opset_imports.get("", 0)
+        axes = Analysis(copy.graph, ports, opset, fixed=fixed).run()
         named = {str(value.name): axis for value, axis in axes.items() if value.name}
         _declare(axes, symbol)
         verify(copy, named, symbol)

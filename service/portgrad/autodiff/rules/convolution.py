@@ -26,7 +26,7 @@ def conv(
     kernel = op.kernel(w, kernel_shape)
     windows = op.windows(image=x, signal=ct, kernel=kernel, **geometry)
     ct_x = op.spread(ct, w, x, windows, group)
-    ct_w = op.shaped_as(op.correlate(ct, x, windows, group), w)
+    ct_w = _weight(op, op.correlate(ct, x, windows, group), w)
     return ct_x, ct_w, _bias(op, ct, b)
 
 
@@ -68,7 +68,7 @@ def conv_transpose(
         windows = op.share_padding(windows, ct, x, totals, upper=upper, extra=extra)
     whole = all(add < stride for add, stride in zip(extra, windows.strides, strict=True))
     ct_x = _gathered(op, ct, w, x, windows, group, exact=whole and not output_shape)
-    ct_w = op.shaped_as(op.correlate(x, ct, windows, group), w)
+    ct_w = _weight(op, op.correlate(x, ct, windows, group), w)
     return ct_x, ct_w, _bias(op, ct, b)
 
 
@@ -92,4 +92,8 @@ def _gathered(
 def _bias(op: Op, ct: Tensor, b: Tensor | None) -> Tensor | None:
     if b is None:
         return None
-    return op.reduce_sum(ct, [0, *range(2, op.rank(ct))], keepdims=False)
+    return op.sum_to_channels(ct, b)
+
+
+def _weight(op: Op, ct: Tensor, w: Tensor) -> Tensor:
+    return ct if op.apart else op.shaped_as(ct, w)

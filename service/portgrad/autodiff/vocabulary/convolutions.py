@@ -80,7 +80,7 @@ class ConvolutionWords(WindowWords):
             group: the convolution's number of groups.
 
         Returns:
-            (M, C / group, kernel…).
+            (M, C / group, kernel…); with a leading N where examples are to stay apart.
         """
         batch, outer, *counts = self.dims(signal)
         inner = _share(self.dims(image)[1], group)
@@ -92,6 +92,10 @@ class ConvolutionWords(WindowWords):
         ]
         many = not isinstance(spots, int) or spots > MANY_WINDOWS
         wide = not isinstance(inner, int) or inner >= MANY_CHANNELS
+        if self.apart:
+            each_tap = inner == 1 or (many and wide)
+            weight = self._product_for_each_example(left, rights, each_tap=each_tap)
+            return self.reshape(weight, [batch, outer, inner, *windows.kernel])
         if inner == 1 or (many and wide):
             weight = self._product_for_each_tap(left, rights, by_sums=inner == 1 and not many)
         else:
@@ -123,6 +127,26 @@ class ConvolutionWords(WindowWords):
         product = self.MatMul(folded[0], self.swap_last_two(folded[1]))
         apart = self.reshape(product, [group, outer, taps, inner])
         return self.Transpose(apart, perm=[0, 1, 3, 2])
+
+    def _product_for_each_example(
+        self, left: Tensor, rights: list[Tensor], *, each_tap: bool
+    ) -> Tensor:
+        """(N, group, outer, inner, taps), or the last two axes as one."""
+        if each_tap:
+            inner = self.dims(rights[0])[2]
+            products = [
+                self.ReduceSum(left * right, [3], keepdims=1)
+                if inner == 1
+                else self.MatMul(left, self.swap_last_two(right))
+                for right in rights
+            ]
+            taps = self.Concat(*(self.unsqueeze(x, 0) for x in products), axis=0)
+            return self.Transpose(taps, perm=[1, 2, 3, 4, 0])
+        # Taps within channels, so that nothing of the size of all weights is moved afterwards.
+        batch, group, inner, spots = self.dims(rights[0])
+        stacked = self.Concat(*(self.unsqueeze(x, 3) for x in rights), axis=3)
+        columns = [batch, group, self.product(inner, len(rights)), spots]
+        return self.MatMul(left, self.swap_last_two(self.reshape(stacked, columns)))
 
     def _view(
         self,

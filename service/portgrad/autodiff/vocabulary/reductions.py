@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -15,7 +16,23 @@ _ONE = np.ones(1, np.int64)
 
 
 class ReductionWords(ShapeWords):
-    """Words about sums."""
+    """Words about sums.
+
+    Attributes:
+        apart: whether the words for cotangents of what the examples of a batch share, which sum
+            over the batch, leave the examples apart on axis 0 of what they give.
+    """
+
+    apart = False
+
+    @contextlib.contextmanager
+    def examples_apart(self) -> Iterator[None]:
+        """While examples stay apart."""
+        self.apart = True
+        try:
+            yield
+        finally:
+            self.apart = False
 
     def reduce_sum(self, x: Tensor, axes: Sequence[int], *, keepdims: bool = True) -> Tensor:
         """The sum over the named axes; over none, x itself."""

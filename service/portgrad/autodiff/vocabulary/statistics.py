@@ -28,6 +28,11 @@ class StatisticsWords(ReductionWords):
         return self.unsqueeze(parameter, *range(1, self.rank(x) - 1))
 
     def sum_to_channels(self, x: Tensor, parameter: Tensor) -> Tensor:
-        """The sum over every axis but axis 1, in the shape of a vector of channels."""
+        """The sum over every axis but axis 1, in the shape of a vector of channels.
+
+        For each example, (N, channels), where examples are to stay apart.
+        """
+        if self.apart:
+            return self.reduce_sum(x, range(2, self.rank(x)), keepdims=False)
         axes = [axis for axis in range(self.rank(x)) if axis != 1]
         return self.reshape_like(self.reduce_sum(x, axes, keepdims=False), parameter)

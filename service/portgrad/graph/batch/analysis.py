@@ -23,11 +23,15 @@ class Analysis:
         graph: it is rewritten in place.
         ports: the names of the input ports, at least one, that get the batch on axis 0.
         opset: the version of ai.onnx.
+        fixed: whether the file itself fixes the batch size at 1: see `Step`.
     """
 
-    def __init__(self, graph: ir.Graph, ports: Collection[str], opset: int) -> None:
+    def __init__(
+        self, graph: ir.Graph, ports: Collection[str], opset: int, *, fixed: bool = True
+    ) -> None:
         self._graph = graph
         self._opset = opset
+        self._fixed = fixed
         inputs = {value.name: value for value in graph.inputs}
         batched = [inputs[name] for name in ports]
         for port in batched:
@@ -54,7 +58,7 @@ class Analysis:
 
     def _visit(self, node: ir.Node) -> None:
         operands = [None if v is None else self._states.get(v, Shared()) for v in node.inputs]
-        step = Step(node, operands, self._follower, self._opset)
+        step = Step(node, operands, self._follower, self._opset, fixed=self._fixed)
         _examine(step)
         found = _judge(step)
         states = found if isinstance(found, list) else [found] * len(node.outputs)

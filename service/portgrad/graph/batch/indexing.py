@@ -89,7 +89,8 @@ def resize(step: Step) -> Along:
 
 def _leave_out(step: Step, axes: list[int], at: int) -> None:
     sizes = step.vector(3)
-    if step.attribute("keep_aspect_ratio_policy") != "stretch" or sizes[at] not in {1, N}:
+    whole = {1, N} if step.fixed else {N}
+    if step.attribute("keep_aspect_ratio_policy") != "stretch" or sizes[at] not in whole:
         step.refuse("it resizes the batch axis")
     rest = [*sizes[:at], *sizes[at + 1 :]]
     if N in rest:

@@ -56,6 +56,8 @@ def slice_(step: Step) -> Along:
     if N in rest or N in starts or N in steps:
         step.refuse("the batch size is used as a number")
     if end is not N and end < _TO_THE_END:
+        if not step.fixed:
+            step.refuse("it takes a part of the batch axis")
         step.rewrite(2, [*ends[:at], _TO_THE_END, *ends[at + 1 :]])
     return Along(axis)
 

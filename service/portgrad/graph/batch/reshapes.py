@@ -70,6 +70,8 @@ def reshape(step: Step) -> Along:
     axis, target = step.batch(0), step.output_shape()
     asked = step.vector(1)
     at = _batch_axis(step, axis, target, asked)
+    if not step.fixed:
+        _as_written(step, axis, at, asked)
     others = [size for i, size in enumerate(target) if i != at]
     if all(isinstance(size, int) and size > 0 for size in others):
         static = [size if isinstance(size, int) else None for size in target]
@@ -89,6 +91,14 @@ def _batch_axis(step: Step, axis: int, target: Sequence[Dim], asked: Vector) -> 
     fitting = (i for i in candidates if elements(step, target[:i]) == before)
     found = next(fitting, None)
     return step.refuse("it merges the batch with another axis") if found is None else found
+
+
+def _as_written(step: Step, axis: int, at: int, asked: Vector) -> None:
+    """Refuse a target that puts the batch elsewhere once it has more than one example."""
+    if axis != at and axis < len(asked) and asked[axis] in {0, None}:
+        step.refuse("it may copy the batch size to another axis")
+    if asked[at] not in ({N, -1, 0} if at == axis else {N, -1}):
+        step.refuse("it writes a number where the batch size is open")
 
 
 def _follow(step: Step, axis: int, at: int, asked: Vector) -> None:

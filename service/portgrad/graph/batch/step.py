@@ -30,13 +30,25 @@ MOST_ENTRIES = 1024  # a larger integer tensor is data, no shape
 
 
 class Step:
-    """A node with the states of its operands. Shapes are those of a single example."""
+    """A node with the states of its operands. Shapes are those of a single example.
+
+    Attributes:
+        fixed: whether the file fixes the batch size at 1, so that what it writes as 1 may stand
+            for it. Where it leaves the size open, a 1 is a 1.
+    """
 
     def __init__(
-        self, node: ir.Node, states: Sequence[State | None], follower: Follower, opset: int
+        self,
+        node: ir.Node,
+        states: Sequence[State | None],
+        follower: Follower,
+        opset: int,
+        *,
+        fixed: bool,
     ) -> None:
         self.node = node
         self.states = states
+        self.fixed = fixed
         self._follower = follower
         self._opset = opset
 

@@ -21,7 +21,7 @@ def verify(model: ir.Model, axes: Mapping[str, int], symbol: str) -> None:
         axes: the batch axis of each value that carries the batch.
         symbol: the name of the batch size.
     """
-    graph = _inferred(model).graph
+    graph = anew(model).graph
     for value in [*graph.value_info, *graph.output]:
         if not value.type.tensor_type.HasField("shape"):
             continue
@@ -33,7 +33,8 @@ def verify(model: ir.Model, axes: Mapping[str, int], symbol: str) -> None:
                 raise Refused(f"{value.name} has the batch size on axis {axis}")
 
 
-def _inferred(model: ir.Model) -> onnx.ModelProto:
+def anew(model: ir.Model) -> onnx.ModelProto:
+    """Types and shapes inferred from the ports alone; Refused where that fails."""
     try:
         return inferred(ir.to_proto(_bare(model)))
     except Exception as error:

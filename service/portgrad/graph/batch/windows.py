@@ -63,8 +63,10 @@ def grid_sample(step: Step) -> Along:
 def affine_grid(step: Step) -> Along:
     """The grid's size names the batch size first."""
     step.batch_at(0, 0)
-    _, *rest = step.vector(1)
+    first, *rest = step.vector(1)
     if N in rest:
         step.refuse("the batch size is used as a number")
+    if first is not N and not step.fixed:
+        step.refuse("it writes a number where the batch size is open")
     step.rewrite(1, [N, *rest])
     return Along(0)
