@@ -6,6 +6,7 @@ from portgrad.autodiff.codes import EXACT, STRAIGHT_THROUGH, Quantized
 from portgrad.autodiff.compile import GRADIENT, SEED, GradientGraph, gradient_graph
 from portgrad.autodiff.cuts import foreseen
 from portgrad.autodiff.obstacles import obstacles
+from portgrad.autodiff.per_example import NotApart
 from portgrad.autodiff.products import HVP, JVP, TANGENT, hvp_graph, jvp_graph
 
 know_shapes()
@@ -19,6 +20,7 @@ __all__ = [
     "STRAIGHT_THROUGH",
     "TANGENT",
     "GradientGraph",
+    "NotApart",
     "Quantized",
     "foreseen",
     "gradient_graph",

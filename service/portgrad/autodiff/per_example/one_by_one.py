@@ -13,6 +13,7 @@ from portgrad.autodiff.control.subgraphs import prune
 from portgrad.autodiff.per_example.layout import Layout, NotApart
 from portgrad.autodiff.registry import Cotangent, Rule
 from portgrad.autodiff.tensor import Tensor
+from portgrad.errors import Unsupported
 
 
 def one_by_one(layout: Layout, rule: Rule, call: Call, asked: set[int]) -> Sequence[Cotangent]:
@@ -41,7 +42,7 @@ def one_by_one(layout: Layout, rule: Rule, call: Call, asked: set[int]) -> Seque
             cts[index] = ct
         twin = _twin(op, layout, node, bound) if again else node
         results = rule(replace(call, op=op, node=twin, cotangents=cts))
-        return [], [_present(results[place]) for place in places]
+        return [], [_present(results[place], call.given()[place]) for place in places]
 
     _, found = layout.op.scan(step, [], read)
     scan = found[0].value.producer()
@@ -53,10 +54,12 @@ def one_by_one(layout: Layout, rule: Rule, call: Call, asked: set[int]) -> Seque
     return results
 
 
-def _present(ct: Cotangent) -> Tensor:
-    if not isinstance(ct, Tensor):
+def _present(ct: Cotangent, like: Tensor | None) -> Tensor:
+    if isinstance(ct, Unsupported):
+        raise ct
+    if not isinstance(ct, Tensor) or like is None:
         raise NotApart("a parameter's cotangent is no tensor")
-    return ct
+    return ct.op.shaped_as(ct, like)
 
 
 def _twin(op: Any, layout: Layout, node: ir.Node, bound: dict[ir.Value, Tensor]) -> ir.Node:

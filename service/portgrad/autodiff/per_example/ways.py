@@ -5,7 +5,7 @@ summed       the operator's own rule, in which the words of the vocabulary that 
 products     a few lines of its own, on operands in front form: see `products`
 broadcast    the operator's own rule, on operands in front form that broadcast to each other:
              what a parameter was broadcast over is summed, but not over its first axis
-moved        the operator's own rule, on operands in front form, its axes counted one further
+moved        the operator's own rule, on operands in front form, its axes counted from the end
 one by one   the operator's own rule for one example after another: anything else
 """
 
@@ -22,14 +22,21 @@ from portgrad.autodiff.per_example.products import PRODUCTS
 from portgrad.autodiff.registry import Cotangent, Rule
 from portgrad.autodiff.tensor import Tensor
 
-# What sums over the batch by words of the vocabulary alone, and has it where its schema says.
-_SUMMED = frozenset(
-    "BatchNormalization Conv ConvTranspose GroupNormalization InstanceNormalization".split()
+_SUMMED = "BatchNormalization Conv ConvTranspose GroupNormalization InstanceNormalization"
+_MOVED = (
+    "Cast CastLike Concat Flatten Identity LogSoftmax Reshape Softmax Squeeze Transpose Unsqueeze"
 )
-_NORMS = frozenset("LayerNormalization RMSNormalization SimplifiedLayerNormalization".split())
-_BROADCAST = _NORMS | {"Expand", "MatMul"}
-# Elements that stay in their order.
-_RESHAPING = frozenset("Cast CastLike Flatten Identity Reshape Squeeze Unsqueeze".split())
+_BROADCAST = "Expand LayerNormalization RMSNormalization SimplifiedLayerNormalization"
+_WAYS = {
+    name: way
+    for way, names in (
+        ("summed", _SUMMED),
+        ("products", " ".join(PRODUCTS)),
+        ("broadcast", _BROADCAST),
+        ("moved", _MOVED),
+    )
+    for name in names.split()
+}
 
 
 @dataclass(frozen=True)
@@ -68,23 +75,39 @@ def cotangents(layout: Layout, rule: Rule, call: Call, asked: set[int]) -> Seque
         call: the node, with cotangents as the sweep has them.
         asked: places among the node's operands.
     """
-    node, way = call.node, Way(layout, call, asked)
-    name = node.op_type if node.domain == "" else ""
-    if name in _SUMMED and layout.own(node.outputs[0]):
-        with layout.op.examples_apart():
-            return rule(call)
-    if name in PRODUCTS and (name != "MatMul" or way.highest <= 2):
-        return PRODUCTS[name](way.in_front())
-    if name in _BROADCAST or (name and rule.signature.loose):
-        return rule(way.broadcast())
-    if name in _RESHAPING:
-        return rule(way.in_front())
-    if name == "Transpose":
-        return rule(way.transposed())
+    operands = Operands(layout, call, asked)
+    match _way(layout, rule, call, asked):
+        case "summed":
+            with layout.op.examples_apart():
+                return rule(call)
+        case "products":
+            return PRODUCTS[call.node.op_type](operands.in_front())
+        case "broadcast":
+            return rule(operands.broadcast())
+        case "moved":
+            return rule(operands.moved())
     return one_by_one(layout, rule, call, asked)
 
 
-class Way:
+def _way(layout: Layout, rule: Rule, call: Call, asked: set[int]) -> str | None:
+    node = call.node
+    if node.domain != "":
+        return None
+    if node.op_type == "MatMul":
+        return _way_of_product(call, asked)
+    way = _WAYS.get(node.op_type, "broadcast" if rule.signature.loose else None)
+    return way if way != "summed" or layout.own(node.outputs[0]) else None
+
+
+def _way_of_product(call: Call, asked: set[int]) -> str | None:
+    """A matrix or a vector takes part in one product, a stack is what matrices broadcast to."""
+    ranks = [call.op.rank(x) for x in call.given() if x is not None]
+    if all(ranks[index] <= 2 for index in asked):
+        return "products"
+    return "broadcast" if min(ranks) > 1 else None
+
+
+class Operands:
     """A node's operands and cotangents as its rule is to see them.
 
     Args:
@@ -97,12 +120,6 @@ class Way:
         self._layout = layout
         self._call = call
         self._asked = asked
-
-    @property
-    def highest(self) -> int:
-        """The highest rank of an asked operand."""
-        ranks = [x.rank for i, x in enumerate(self._call.given()) if i in self._asked and x]
-        return max(99 if rank is None else rank for rank in ranks)
 
     def in_front(self) -> Lifted:
         """All of them in front form."""
@@ -117,17 +134,23 @@ class Way:
             x if x is None else self._aligned(x, rank, index)
             for index, x in enumerate(call.given())
         ]
-        changed = {}
-        if call.node.op_type in _NORMS:
-            axis = call.attribute("axis")
-            changed["axis"] = axis if axis < 0 else axis - rank
-        return self._lifted(stand_ins, changed)
+        norm = call.node.op_type.endswith("Normalization")
+        return self._lifted(stand_ins, {"axis": self._from_end(rank)} if norm else None)
 
-    def transposed(self) -> Lifted:
-        """The first axis stays where it is."""
-        perm = self._call.attribute("perm") or list(range(self._rank()))[::-1]
-        stand_ins = [self._front(x) for x in self._call.given()]
-        return self._lifted(stand_ins, {"perm": [0, *(axis + 1 for axis in perm)]})
+    def moved(self) -> Lifted:
+        """In front form, with axes counted from the end; the first axis stays where it is."""
+        name, rank = self._call.node.op_type, self._rank()
+        changed: dict[str, Any] = {}
+        if name == "Transpose":
+            perm = self._call.attribute("perm") or list(range(rank))[::-1]
+            changed["perm"] = [0, *(axis + 1 for axis in perm)]
+        elif name in {"Concat", "LogSoftmax", "Softmax"}:
+            changed["axis"] = self._from_end(rank)
+        return self._lifted([self._front(x) for x in self._call.given()], changed)
+
+    def _from_end(self, rank: int) -> int:
+        axis = int(self._call.attribute("axis"))
+        return axis if axis < 0 else axis - rank
 
     def _lifted(
         self, stand_ins: Sequence[Tensor | None], changed: Mapping[str, Any] | None = None
