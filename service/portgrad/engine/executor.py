@@ -11,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from portgrad.autodiff import SEED
+from portgrad.autodiff.randomness import seed_of_example
 from portgrad.engine import batches, seeds, ways
 from portgrad.engine.arrays import Array, Value, dtype_named
 from portgrad.engine.batches import AS_IS, EACH, EXAMPLE, Dims, Reading
@@ -69,6 +70,7 @@ class Executor:
         model: the normalised net.
         names: its names.
         weights: its weights.
+        seed: the input that all that it draws depends on, if it draws.
         sessions: where compiled plans are kept.
         threads: threads for each run.
     """
@@ -80,6 +82,7 @@ class Executor:
         names: Names,
         *,
         weights: Weights,
+        seed: str | None,
         sessions: Sessions,
         threads: int,
     ) -> None:
@@ -87,6 +90,7 @@ class Executor:
         self._model = model
         self._names = names
         self._weights = weights
+        self._seed = seed
         self._sessions = sessions
         self._threads = threads
         self.ports = {name: shape_of(value) for name, value in names.inputs.items()}
@@ -178,6 +182,14 @@ class Executor:
         """Where the examples of a reading are."""
         parameters = self._names.parameters.keys()
         return Layout(self.ports, reading, parameters, self._names.shape, axes)
+
+    def example(self, layout: Layout, data: Values, index: int) -> dict[str, Value]:
+        """The data of one example, which draws by a seed of its own."""
+        one = layout.example(data, index)
+        if self._seed is not None:
+            seed = seed_of_example(int(np.asarray(data[self._seed])), index)
+            one[self._seed] = np.asarray(seed, np.int64)
+        return one
 
     def compiled(self, plan: Plan, over: Ports = frozenset()) -> Compiled:
         """A plan's session; `over` names the ports that carry examples, proven to keep apart."""

@@ -14,6 +14,7 @@ from typing import TypedDict
 import numpy as np
 import onnx_ir as ir
 
+from portgrad.autodiff.randomness import draws, seed_port, seeded
 from portgrad.engine.arrays import Array, ArrayLike, as_port_array
 from portgrad.engine.batches import shown
 from portgrad.engine.executor import Executor, Sessions
@@ -26,6 +27,7 @@ from portgrad.graph.overrides import overridable
 from portgrad.graph.types import shape_of, type_name
 
 LARGEST_SEED = 2**63 - 1
+_FRESH = 2**53  # seeds that we draw can be told in JSON, whatever reads it
 _NARROWER = {"float16", "bfloat16", "float32"}
 
 
@@ -64,20 +66,29 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Base:
+    """A net in one precision, which its variants share names and weights with."""
+
+    model: ir.Model
+    names: Names
+    weights: Weights
+
+
+@dataclass(frozen=True)
 class View:
     """A variant, ready to be asked.
 
     Attributes:
         names: its ports, parameters and inner values.
         executor: what runs plans on it.
-        draws: whether it draws at random.
+        seed: the input that all that it draws depends on; None where it draws nothing.
         double: whether everything floating is float64.
     """
 
     names: Names
     executor: Executor
-    draws: bool
-    double: bool
+    seed: str | None = None
+    double: bool = False
 
     def widened(self, given: ArrayLike) -> ArrayLike:
         """A caller's array; in double precision from any narrower floating dtype."""
@@ -118,11 +129,11 @@ class Variants:
         self, key: str, model: ir.Model, names: Names, sessions: Sessions, threads: int
     ) -> None:
         self._key = key
-        self._model = model
+        self._native = Base(model, names, Weights(model))
         self._sessions = sessions
         self._threads = threads
-        self._weights = Weights(model)
-        self.plain = self._view(Variant(), model, names, self._weights, random=False)
+        self._draws = draws(model)
+        self.plain = self._view(Variant(), model, self._native)
 
     def setting(
         self,
@@ -149,32 +160,42 @@ class Variants:
             name: _override(view, name, value) for name, value in (parameters or {}).items()
         }
         seed = _seed(random_seed)
-        if not view.draws:
+        if view.seed is None:
             return Setting(view, batch, feeds)
-        seed = secrets.randbelow(LARGEST_SEED) if seed is None else seed
-        return Setting(view, batch, {**feeds, "random_seed": np.asarray(seed, np.int64)}, seed)
+        seed = secrets.randbelow(_FRESH) if seed is None else seed
+        feeds[view.seed] = np.asarray(seed, np.int64)
+        return Setting(view, batch, feeds, seed)
 
     def _get(self, variant: Variant) -> View:
-        if variant == Variant() and not self.plain.draws:
+        if variant == Variant() and not self._draws:
             return self.plain
         view: View = self._sessions.get((self._key, "view", variant), lambda: self._made(variant))
         return view
 
     def _made(self, variant: Variant) -> View:
-        if variant.train or variant.double:
-            where = "mode" if variant.train else "precision"
-            raise NotBuilt(f"The field {where!r} is designed, but not built yet.", where=where)
-        model = overridable(self._model, variant.overridden)
-        return self._view(variant, model, self.plain.names, self._weights, random=False)
+        base = self._doubled() if variant.double else self._native
+        if not variant.train and not self._draws:
+            return self._view(variant, overridable(base.model, variant.overridden), base)
+        # What is drawn is drawn in the net's own precision, so that both draw the same.
+        model = seeded(overridable(self._native.model, variant.overridden), train=variant.train)
+        return self._view(variant, model, base)
 
-    def _view(
-        self, variant: Variant, model: ir.Model, names: Names, weights: Weights, random: bool
-    ) -> View:
-        key = (self._key, variant)
+    def _doubled(self) -> Base:
+        raise NotBuilt("The field 'precision' is designed, but not built yet.", where="precision")
+
+    def _view(self, variant: Variant, model: ir.Model, base: Base) -> View:
+        port = seed_port(model.graph)
+        seed = None if port is None else str(port.name)
         executor = Executor(
-            key, model, names, weights=weights, sessions=self._sessions, threads=self._threads
+            (self._key, variant),
+            model,
+            base.names,
+            weights=base.weights,
+            seed=seed,
+            sessions=self._sessions,
+            threads=self._threads,
         )
-        return View(names, executor, random, variant.double)
+        return View(base.names, executor, seed, variant.double)
 
 
 def _seed(given: int | None) -> int | None:

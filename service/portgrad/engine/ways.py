@@ -138,7 +138,7 @@ def one_by_one(executor: Executor, call: Execution) -> None:
             return layout.part(name, array, index, shapes[name], check)
 
         ready = _ready(call, imposed, prepare)
-        return executor.run(call, compiled, layout.example(data, index), ready)
+        return executor.run(call, compiled, executor.example(layout, data, index), ready)
 
     runs = [run(index) for index in range(reading.count)]
     call.results = layout.joined(runs, count, call.plan)
