@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -70,6 +72,53 @@ def test_the_estimate_of_a_quantised_net(
         np.testing.assert_array_equal(written["x"], np.array([1.0, 0.0], np.float32))
     assert _run(monkeypatch, *arguments, "--quantized", "never") == 1
     assert "'exact' or 'straight_through'" in capsys.readouterr().err
+
+
+CHAIN = ("gradient", "chain.onnx", "[[1, 2, 3, 4, 5], [0, 0, 0, 0, 0]]", "-o", "out.npz")
+
+
+@pytest.mark.parametrize(
+    ("options", "bias"),
+    [
+        ([], [2.0, 2.0]),
+        (["--reduction", "mean"], [1.0, 1.0]),
+        (["--output-gradients", '{"Output": {"index": 1}}'], [0.0, 2.0]),
+    ],
+)
+def test_what_becomes_of_the_examples(
+    options: list[str], bias: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _run(monkeypatch, *CHAIN, "--wrt", "layer3.bias", *options) == 0
+    with np.load("out.npz") as written:
+        np.testing.assert_array_equal(written["layer3.bias"], bias)
+
+
+@pytest.mark.parametrize("given", ['{"layer3.weight": [[0, 0, 0], [0, 0, 0]]}', "zeros.npz"])
+def test_parameters_of_one_call(given: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez("zeros.npz", **{"layer3.weight": np.zeros((2, 3), np.float32)})
+    assert _run(monkeypatch, *CHAIN, "--parameters", given) == 0
+    with np.load("out.npz") as written:
+        assert not written["Input"].any()
+
+
+def test_a_net_in_training_mode(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dropout = net_bytes("(float[N] x) => (float[N] y) { y = Dropout(x) }")
+    Path("dropout.onnx").write_bytes(dropout)
+    np.save("ones.npy", np.ones(64, np.float32))
+    arguments = ["gradient", "dropout.onnx", "ones.npy", "-o", "out.npz", "--mode", "train"]
+    found = []
+    for _ in range(2):
+        assert _run(monkeypatch, *arguments, "--random-seed", "7") == 0
+        with np.load("out.npz") as written:
+            found.append(written["x"])
+    assert set(found[0]) == {0.0, 2.0}
+    np.testing.assert_array_equal(*found)
+    assert _run(monkeypatch, *arguments) == 0
+    seeds = re.findall(r"^random seed (\d+)$", capsys.readouterr().out, re.MULTILINE)
+    assert seeds[:2] == ["7", "7"]
+    assert len(set(seeds)) == 2
 
 
 def test_check_of_an_estimate(
@@ -170,6 +219,9 @@ def test_check_names_what_stands_in_the_way(
         (["gradient", "ramp.onnx", "broken.npz"], "unreadable_data"),
         (["gradient", "ramp.onnx", "[1]", "--wrt", "Imput"], "unknown_name"),
         (["gradient", "ramp.onnx", "[1]", "--wrt", "[1]"], "invalid_field"),
+        (["gradient", "ramp.onnx", "[1]", "--mode", "Train"], "invalid_field"),
+        (["gradient", "ramp.onnx", "[1]", "--random-seed", "-1"], "invalid_field"),
+        (["gradient", "chain.onnx", "[]", "--parameters", '{"w": 1}'], "unknown_parameter"),
         (["describe", "x.json"], "not_onnx"),
         (["describe", "nothing", "--url", "http://127.0.0.1:1"], "connection_failed"),
     ],

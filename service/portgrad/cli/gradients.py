@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+import portgrad_client as client
+from portgrad import engine
 from portgrad.cli import arrays, options, tables
-from portgrad.engine import load
 from portgrad.graph.files import NetFiles
-from portgrad_client import Client
 
 
 def gradient(
@@ -49,15 +49,18 @@ def gradient(
         precision=precision,
     )
     given = arrays.read(data)
+    found: engine.Gradients | client.Gradients
     if Path(net).is_file():
-        found = load(NetFiles(Path(net), options.located(external))).gradient(given, **request)
-        gradients, warnings = dict(found), found.warnings
+        found = engine.load(NetFiles(Path(net), options.located(external))).gradient(
+            given, **request
+        )
     else:
-        with Client(url) as client:
-            answer = client.net(net).gradient(given, **request)
-            gradients, warnings = dict(answer), answer.warnings
+        with client.Client(url) as service:
+            found = service.net(net).gradient(given, **request)
     console = Console(highlight=False)
-    tables.gradients(console, gradients, warnings)
+    tables.gradients(console, found, found.warnings)
+    if found.random_seed is not None:
+        console.print(f"random seed {found.random_seed}")
     if output is not None:
-        arrays.write(output, gradients)
+        arrays.write(output, found)
         console.print(f"written to {output}")

@@ -26,12 +26,14 @@ class Settings(TypedDict, total=False):
             same gives the same numbers; left out it is drawn anew, and the answer tells it.
         precision: "float64" runs the net in double; its ports and parameters then take float64,
             and the answer is float64.
+        batch: forces a reading of the shapes: "as_is", "example" or "each".
     """
 
     parameters: Mapping[str, ArrayLike] | None
     mode: str | None
     random_seed: int | None
     precision: str | None
+    batch: str | None
 
 
 def check_settings(settings: Mapping[str, Any], call: str) -> None:

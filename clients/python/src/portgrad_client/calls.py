@@ -72,6 +72,7 @@ def build(
         mode=settings.get("mode"),
         random_seed=whole_number(settings.get("random_seed"), "random_seed"),
         precision=precision,
+        batch=settings.get("batch"),
     )
     taken = frozenset[str]() if arrays.keys() <= {"data", "parameters"} else net.taken
     return wire.Call(kind, arrays, fields, taken, _accept(net, kind, outputs, precision))

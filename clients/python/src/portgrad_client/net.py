@@ -24,7 +24,7 @@ class Net(Described):
     """A net on a service. It never changes: it stays this one when its names move to others.
 
     Every call takes the options of `portgrad_client.arguments.Settings` too: `parameters`, `mode`,
-    `random_seed` and `precision`. What a call raises is in `portgrad_client.errors`;
+    `random_seed`, `precision` and `batch`. What a call raises is in `portgrad_client.errors`;
     `InvalidRequestError` where the request does not fit the net.
 
     Attributes:
@@ -37,7 +37,6 @@ class Net(Described):
         data: ArrayLike,
         *,
         outputs: Wanted = None,
-        batch: str | None = None,
         **settings: Unpack[Settings],
     ) -> Outputs:
         """The forward pass.
@@ -45,13 +44,12 @@ class Net(Described):
         Args:
             data: an array for each input port, or the bare array if there is one port.
             outputs: names of output ports and inner values; by default all output ports.
-            batch: forces a reading of the shapes: as_is, example or each.
             settings: how the net is run, see `portgrad_client.arguments.Settings`.
 
         Returns:
             Outputs by name.
         """
-        return ask(self, "evaluate", data, settings, outputs=outputs, batch=batch).outputs
+        return ask(self, "evaluate", data, settings, outputs=outputs).outputs
 
     def gradient(
         self,
@@ -61,7 +59,6 @@ class Net(Described):
         of: Targets | None = None,
         output_gradients: Mapping[str, ArrayLike] | None = None,
         outputs: Wanted = None,
-        batch: str | None = None,
         quantized: str | None = None,
         stacked: bool = False,
         reduction: str | None = None,
@@ -80,7 +77,6 @@ class Net(Described):
                 may choose elements: {"index": 3}, one for each example or for all, on the last
                 axis of an output with two; {"at": [0, 3]}, by every axis but that of examples.
             outputs: outputs to give back too: all (True), none, or names.
-            batch: forces a reading of the shapes: as_is, example or each.
             quantized: what becomes of gradients where numbers are quantised: "exact", the default,
                 where it is zero, or "straight_through", the estimator that passes rounding.
             stacked: every imposed array has exactly the shape (K, *output), with one K, and every
@@ -106,7 +102,6 @@ class Net(Described):
             outputs=outputs,
             wrt=targets(wrt, "wrt"),
             of=targets(of, "of"),
-            batch=batch,
             quantized=quantized,
             reduction=reduction,
             diagnostics=diagnostics or None,
@@ -127,7 +122,6 @@ class Net(Described):
         tangents: Mapping[str, ArrayLike],
         of: Targets | None = None,
         outputs: Wanted = None,
-        batch: str | None = None,
         quantized: str | None = None,
         stacked: bool = False,
         **settings: Unpack[Settings],
@@ -135,7 +129,7 @@ class Net(Described):
         """Derivatives of outputs along a direction of ports, parameters and inner values.
 
         Args:
-            data, outputs, batch, quantized, settings: as for `gradient`.
+            data, outputs, quantized, settings: as for `gradient`.
             tangents: the direction: arrays by name of an input port, parameter or inner value,
                 each shaped like it; what is not named does not move.
             of: names of output ports and inner values; by default all floating output ports.
@@ -153,7 +147,6 @@ class Net(Described):
             stacked=stacked,
             outputs=outputs,
             of=targets(of, "of"),
-            batch=batch,
             quantized=quantized,
         )
         return Tangents(answer.found, **answer.beside)
@@ -167,7 +160,6 @@ class Net(Described):
         of: Targets | None = None,
         output_gradients: Mapping[str, ArrayLike] | None = None,
         outputs: Wanted = None,
-        batch: str | None = None,
         quantized: str | None = None,
         stacked: bool = False,
         **settings: Unpack[Settings],
@@ -175,7 +167,7 @@ class Net(Described):
         """Products of the Hessian and a direction: how the gradient changes along it.
 
         Args:
-            data, of, output_gradients, outputs, batch, quantized, settings: as for `gradient`.
+            data, of, output_gradients, outputs, quantized, settings: as for `gradient`.
             tangents: the direction, as for `jvp`.
             wrt: what the gradient is with respect to; by default what the tangents are at. With
                 other targets these are mixed second derivatives.
@@ -195,7 +187,6 @@ class Net(Described):
             outputs=outputs,
             wrt=targets(wrt, "wrt"),
             of=targets(of, "of"),
-            batch=batch,
             quantized=quantized,
         )
         return Products(answer.found, **answer.targeted)
@@ -207,7 +198,6 @@ class Net(Described):
         wrt: Targets = "inputs",
         of: Targets | None = None,
         outputs: Wanted = None,
-        batch: str | None = None,
         quantized: str | None = None,
         direction: str | None = None,
         **settings: Unpack[Settings],
@@ -215,13 +205,14 @@ class Net(Described):
         """Derivatives of every number of the outputs by every number of the targets.
 
         Args:
-            data, wrt, outputs, batch, quantized, settings: as for `gradient`.
+            data, wrt, outputs, quantized, settings: as for `gradient`.
             of: names of output ports and inner values; by default all floating output ports.
             direction: "forward", "reverse", or by default the cheaper one.
 
         Returns:
-            Blocks by output and target of the shape (*output, *target); of examples that do not
-            depend on each other (N, *output, *target), with the shapes of one example.
+            Blocks by output and target of the shape (*output, *target). Of examples that do not
+            depend on each other there is one for each, on an axis before it, with the shapes of
+            one example; `batch="as_is"` gives the Jacobian of the whole arrays instead.
 
         Raises:
             TooLargeError: the answer would be larger than the service allows.
@@ -234,7 +225,6 @@ class Net(Described):
             outputs=outputs,
             wrt=targets(wrt, "wrt"),
             of=targets(of, "of"),
-            batch=batch,
             quantized=quantized,
             direction=direction,
         )
@@ -248,17 +238,18 @@ class Net(Described):
         of: Targets | None = None,
         output_gradients: Mapping[str, ArrayLike] | None = None,
         outputs: Wanted = None,
-        batch: str | None = None,
+        quantized: str | None = None,
         **settings: Unpack[Settings],
     ) -> Hessian:
         """Second derivatives of a sum of outputs by every two numbers of the targets.
 
         Args:
-            data, wrt, of, output_gradients, outputs, batch, settings: as for `gradient`.
+            data, wrt, of, output_gradients, outputs, quantized, settings: as for `gradient`.
 
         Returns:
-            Blocks by target and target of the shape (*a, *b); of examples that do not depend on
-            each other (N, *a, *b), with the shapes of one example.
+            Blocks by target and target of the shape (*a, *b). Of examples that do not depend on
+            each other there is one for each, on an axis before it, with the shapes of one example;
+            the total over them where both targets are shared, as parameters are.
 
         Raises:
             TooLargeError: the answer would be larger than the service allows.
@@ -272,7 +263,7 @@ class Net(Described):
             outputs=outputs,
             wrt=targets(wrt, "wrt"),
             of=targets(of, "of"),
-            batch=batch,
+            quantized=quantized,
         )
         return Hessian(answer.found, **answer.told, **answer.targeted)
 

@@ -115,54 +115,33 @@ class Gradients(Targeted[Array]):
 
 
 @dataclass(frozen=True, eq=False)
-class Products(Targeted[Array]):
-    """Derivatives of gradients along tangents, by tensor name.
-
-    Attributes:
-        products: one array for each tensor, in its own shape; where tangents were stacked, with
-            an axis for them before it.
-    """
-
-    products: Mapping[str, Array]
-
-    @property
-    def _by_name(self) -> Mapping[str, Array]:
-        return self.products
+class Products(Gradients):
+    """Products of a Hessian with tangents by tensor name; attributes as of `Gradients`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Jacobian(Targeted[Mapping[str, Array]]):
-    """Blocks of a Jacobian: `jacobian["Output"]["Input"]`.
+    """Blocks by what they are of and then by target: `jacobian["Output"]["Input"]`.
 
     Attributes:
-        jacobian: by output, then by target, an array whose shape is that of the output followed
-            by that of the target; for each example where `per_example` is true.
-        per_example: whether the first axis of each block is that of the examples.
-        direction: how it was computed, forward or reverse.
+        blocks: arrays whose shape is that of the output followed by that of the target, after an
+            axis of examples where `per_example` is true.
+        per_example: whether each example has a block of its own.
+        direction: how it was computed, forward or reverse; None for a Hessian.
     """
 
-    jacobian: Mapping[str, Mapping[str, Array]]
+    blocks: Mapping[str, Mapping[str, Array]]
     per_example: bool
-    direction: str
+    direction: str | None = None
 
     @property
     def _by_name(self) -> Mapping[str, Mapping[str, Array]]:
-        return self.jacobian
+        return self.blocks
 
 
 @dataclass(frozen=True, eq=False)
-class Hessian(Targeted[Mapping[str, Array]]):
-    """Blocks of a Hessian: `hessian["a"]["b"]`.
+class Hessian(Jacobian):
+    """Blocks by two targets: `hessian["a"]["b"]`; attributes as of `Jacobian`.
 
-    Attributes:
-        hessian: by target, then by target, an array whose shape is that of the one followed by
-            that of the other; for each example where `per_example` is true.
-        per_example: whether the first axis of each block is that of the examples.
+    Those between two targets that examples share, as parameters are, are totals over them.
     """
-
-    hessian: Mapping[str, Mapping[str, Array]]
-    per_example: bool
-
-    @property
-    def _by_name(self) -> Mapping[str, Mapping[str, Array]]:
-        return self.hessian
