@@ -142,10 +142,15 @@ class Results:
     derivatives: Mapping[str, Array]
     outputs: Mapping[str, Array]
 
-    def mapped(self, change: Callable[[str, Array], Array]) -> Results:
-        """Each array changed, given its name."""
+    def mapped(self, change: Callable[[str, Array], Array], *, stacked: bool = False) -> Results:
+        """Each array changed, given its name; derivatives in a stack one by one."""
+
+        def each(name: str, array: Array) -> Array:
+            return np.stack([change(name, one) for one in array])
+
+        changed = each if stacked else change
         return Results(
-            {name: change(name, array) for name, array in self.derivatives.items()},
+            {name: changed(name, array) for name, array in self.derivatives.items()},
             {name: change(name, array) for name, array in self.outputs.items()},
         )
 

@@ -65,7 +65,7 @@ def _of_none(executor: Executor, call: Execution, ready: dict[str, Array], symbo
         return empties.cut(array, executor.dims(name), symbol)
 
     found = executor.run(call, _single(executor, call), data, zeros)
-    found = _shown(call, found, cut)
+    found = found.mapped(cut, stacked=call.plan.stacked)
     totals = {n: a if like_outputs else np.zeros_like(a) for n, a in found.derivatives.items()}
     call.results = Results(totals, found.outputs)
 
@@ -84,7 +84,9 @@ def as_example(executor: Executor, call: Execution) -> None:
         return np.asarray(check(array, dims[1:]))[None]
 
     found = executor.run(call, _single(executor, call), data, _ready(call, call.imposed, prepare))
-    call.results = _shown(call, found, lambda n, a: a[0] if led(n) and a.shape[0] == 1 else a)
+    call.results = found.mapped(
+        lambda n, a: a[0] if led(n) and a.shape[0] == 1 else a, stacked=call.plan.stacked
+    )
 
 
 def as_one_batch(executor: Executor, call: Execution) -> bool:
@@ -116,7 +118,7 @@ def as_one_batch(executor: Executor, call: Execution) -> bool:
         return of_each[:, 0] if layout.concatenated(name) else of_each
 
     found = executor.run(call, compiled, call.data, _ready(call, call.imposed, prepare))
-    call.results = _shown(call, found, shown)
+    call.results = found.mapped(shown, stacked=call.plan.stacked)
     return True
 
 
@@ -168,16 +170,6 @@ def _ready(call: Execution, imposed: Arrays, prepare: Prepare) -> dict[str, Arra
 
 def _checked(feed: str, exact: bool, array: Array, dims: object) -> Array:
     return seeds.checked(array, dims, feed, exact=exact)  # type: ignore[arg-type]
-
-
-def _shown(call: Execution, found: Results, change: Callable[[str, Array], Array]) -> Results:
-    """What came out, as callers see it."""
-
-    def each(name: str, array: Array) -> Array:
-        return np.stack([change(name, one) for one in array])
-
-    derivatives = found.mapped(each if call.plan.stacked else change).derivatives
-    return Results(derivatives, found.mapped(change).outputs)
 
 
 def _examples_may_meet() -> InvalidRequest:
