@@ -11,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from portgrad.autodiff import SEED
+from portgrad.autodiff.per_example import NotApart
 from portgrad.autodiff.randomness import seed_of_example
 from portgrad.engine import batches, seeds, ways
 from portgrad.engine.arrays import Array, Value, dtype_named
@@ -20,7 +21,7 @@ from portgrad.engine.examples import Layout
 from portgrad.engine.plan import Compiled, Plan, Results
 from portgrad.engine.sessions import Weights
 from portgrad.errors import InvalidRequest, RunFailed
-from portgrad.graph.batching import Batched, batched
+from portgrad.graph.batching import Batched, apart
 from portgrad.graph.names import Names
 from portgrad.graph.types import shape_of, type_name
 
@@ -195,17 +196,15 @@ class Executor:
         """A plan's session; `over` names the ports that carry examples, proven to keep apart."""
         variant = self.variant(over) if over else None
         model = self._model if variant is None else variant.model
+        axes = variant.axis if variant is not None and plan.keeps_apart else None
         return self._kept(
             ("session", over, plan),
-            lambda: plan.compile(model, self._weights, self._threads),
+            lambda: plan.compile(model, self._weights, self._threads, axes),
         )
 
     def variant(self, over: Ports) -> Batched | None:
         """The net with any number of examples at some ports, where they are proven not to meet."""
-        literal = all((dims := self.ports[name]) and dims[0] == 1 for name in over)
-        return (
-            self._kept(("batched", over), lambda: batched(self._model, over)) if literal else None
-        )
+        return self._kept(("apart", over), lambda: apart(self._model, over))
 
     def compile(self, call: Execution, over: Ports = frozenset()) -> Compiled:
         """The session of a call's plan."""
@@ -215,7 +214,10 @@ class Executor:
 
     def compile_apart(self, call: Execution, over: Ports) -> Compiled | None:
         """The same over examples, None where a rule cannot keep their gradients apart."""
-        return None if call.plan.keeps_apart else self.compile(call, over)
+        try:
+            return self.compile(call, over)
+        except NotApart:
+            return None
 
     def run(self, call: Execution, compiled: Compiled, data: Values, ready: Arrays) -> Results:
         """Run once."""

@@ -97,13 +97,13 @@ class Plan:
             for name in self.wrt
             if (tensor := held.get(name)) is not None
         }
-        graph = self._graph(model)
+        graph = self._graph(model, apart)
         session = Session(graph.model, weights, threads)
-        shared = set(self.wrt).difference(apart or {}) if self.keeps_apart else set()
+        shared = set() if apart is None else set(self.wrt).difference(apart)
         leads = {name: self.stacked + (name in shared) for name in self.wrt}
         return Compiled(self, session, graph.warnings, shapes, leads)
 
-    def _graph(self, model: ir.Model) -> GradientGraph:
+    def _graph(self, model: ir.Model, apart: Mapping[str, int] | None) -> GradientGraph:
         if self.kind == "jvp":
             return jvp_graph(
                 model,
@@ -132,6 +132,7 @@ class Plan:
             outputs=self.outputs,
             quantized=self.quantized,
             stacked=self.stacked,
+            apart=apart,
         )
 
 
