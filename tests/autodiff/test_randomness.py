@@ -159,10 +159,35 @@ def test_examples_have_seeds_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["n = RandomNormal<shape = [1, 4]>() y = Add(x, n)", "y = Dropout(x)"]
+    "draw",
+    [
+        "y = Dropout<seed = 1>(x)",
+        "n = RandomNormalLike(x) y = Add(x, n)",
+        "y = Bernoulli(x)",
+        "r = Reshape(x, four) d = Dropout(r) y = Reshape(d, back)",
+    ],
 )
-def test_a_batch_over_a_fixed_1_never_shares_draws(body: str) -> None:
-    assert batched(trained(f"(float[1, 4] x) => (float y) {{ {body} }}"), ["x"]) is None
+def test_a_batch_over_a_fixed_1_has_draws_for_each_example(draw: str) -> None:
+    sizes = "<int64[4] four = {1, 1, 60, 1}, int64[2] back = {1, 60}>"
+    found = batched(trained(f"(float[1, 60] x) => (float y) {sizes} {{ {draw} }}"), ["x"])
+    assert found is not None
+    assert found.axis["y"] == 0
+    [y] = run(found.model, {"x": np.full((6, 60), 0.5, np.float32)})
+    assert y.shape == (6, 60)
+    assert len({row.tobytes() for row in y}) == 6
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        "n = RandomNormal<shape = [1, 4]>() y = Add(x, n)",
+        "n = Dropout(w) y = Mul(x, n)",
+        "i = Multinomial<sample_size = 1>(x) n = Cast<to = 1>(i) y = Mul(x, n)",
+    ],
+)
+def test_examples_do_not_share_a_draw(draw: str) -> None:
+    net = trained(f"(float[1, 4] x, float[1, 4] w) => (float y) {{ {draw} }}")
+    assert batched(net, ["x"]) is None
 
 
 # -- bodies that run again -------------------------------------------------------------------------

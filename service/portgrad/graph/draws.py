@@ -11,6 +11,9 @@ DRAWING = frozenset(
 )
 DROPOUT = "Dropout"
 RANDOM_SEED = "random_seed"
+# What is noted of the two nodes of a seeded net that tie a draw to the value whose shape it has:
+# the one that counts the elements, and the Reshape to the value's Shape.
+COUNTS, SHAPES = "portgrad/counts draws", "portgrad/shapes draws"
 
 
 def draws(node: ir.Node, *, train: bool = False) -> bool:
@@ -29,6 +32,12 @@ def draws(node: ir.Node, *, train: bool = False) -> bool:
 def seed_port(graph: ir.Graph) -> ir.Value | None:
     """The input that all draws of a seeded net depend on; None in any other net."""
     return next((value for value in graph.inputs if RANDOM_SEED in value.meta), None)
+
+
+def drawn_like(node: ir.Node) -> ir.Value | None:
+    """The value that a node of a seeded net has shaped a draw after; None for any other node."""
+    shape = node.inputs[1].producer() if SHAPES in node.meta and node.inputs[1] else None
+    return None if shape is None else shape.inputs[0]
 
 
 def _drops(node: ir.Node, train: bool) -> bool:

@@ -17,6 +17,7 @@ import onnx_ir as ir
 
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
+from portgrad.graph.draws import COUNTS, SHAPES
 
 GAMMA = 0x9E3779B97F4A7C15
 _FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
@@ -86,8 +87,8 @@ def uniform(op: Op, key: Tensor, like: Tensor, dtype: ir.DataType) -> Tensor:
         dtype: float32 or float64.
     """
     if dtype == ir.DataType.DOUBLE:
-        numbers = _numbers(op, key, op.Size(like))
-        return op.reshape_like(_fraction(op, _shifted(op, numbers, 12), 52, dtype), like)
+        numbers = _numbers(op, key, _count(op, like))
+        return _shaped(op, _fraction(op, _shifted(op, numbers, 12), 52, dtype), like)
     first, second = (
         _fraction(op, _shifted(op, half, 9), 23, dtype) for half in _halves(op, key, like)
     )
@@ -113,14 +114,31 @@ def _numbers(op: Op, key: Tensor, count: Tensor) -> Tensor:
 
 def _halves(op: Op, key: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
     """32 bits for each of the elements in the first half of a tensor, and in the second."""
-    numbers = _numbers(op, key, op.Div(op.Size(like) + 1, 2))
+    numbers = _numbers(op, key, op.Div(_count(op, like) + 1, 2))
     return _shifted(op, numbers, _HALF), op.BitwiseAnd(numbers, 2**_HALF - 1)
 
 
 def _joined(op: Op, first: Tensor, second: Tensor, like: Tensor) -> Tensor:
     """Two halves as the elements of a tensor; the second has one too many where they are odd."""
     both = op.Concat(first, second, axis=0)
-    return op.reshape_like(op.Slice(both, [0], op.Reshape(op.Size(like), [1])), like)
+    return _shaped(op, op.Slice(both, [0], op.Reshape(_count(op, like), [1])), like)
+
+
+def _count(op: Op, like: Tensor) -> Tensor:
+    """The number of elements."""
+    return _noted(op.Size(like), COUNTS)
+
+
+def _shaped(op: Op, x: Tensor, like: Tensor) -> Tensor:
+    """Draws in the shape of a tensor, also where that is rewritten for a batch."""
+    return op.shaped_as(_noted(op.Reshape(x, op.Shape(like), allowzero=1), SHAPES), like)
+
+
+def _noted(x: Tensor, what: str) -> Tensor:
+    node = x.value.producer()
+    assert node is not None, "it has just been emitted"
+    node.meta[what] = True
+    return x
 
 
 def _fraction(op: Op, bits: Tensor, count: int, dtype: ir.DataType) -> Tensor:

@@ -11,7 +11,7 @@ from portgrad.graph.batch.follow import Follower
 from portgrad.graph.batch.states import Along, Refused, Shared, Sizes, State
 from portgrad.graph.batch.step import Step
 from portgrad.graph.batch.table import TABLE
-from portgrad.graph.draws import draws, seed_port
+from portgrad.graph.draws import COUNTS, drawn_like, draws
 
 _DOMAINS = frozenset({"", "ai.onnx.ml"})
 
@@ -46,8 +46,6 @@ class Analysis:
         Raises:
             Refused: a node is not proven to keep the examples apart.
         """
-        if seed_port(self._graph) is not None:
-            raise Refused("its draws are those of one example")
         for node in list(self._graph):
             self._visit(node)
         for output in self._graph.outputs:
@@ -60,12 +58,23 @@ class Analysis:
         operands = [None if v is None else self._states.get(v, Shared()) for v in node.inputs]
         step = Step(node, operands, self._follower, self._opset, fixed=self._fixed)
         _examine(step)
-        found = _judge(step)
+        like = drawn_like(node)
+        if COUNTS in node.meta:
+            found: State | list[State] = Shared()
+        else:
+            found = _judge(step) if like is None else self._drawn(step, like)
         states = found if isinstance(found, list) else [found] * len(node.outputs)
         for value, state in zip(node.outputs, states, strict=False):
             if isinstance(state, Along) and value.name:
                 _fix_single(step, value, state.axis)
             self._states[value] = state
+
+    def _drawn(self, step: Step, like: ir.Value) -> State:
+        """Draws for each element of a value: of its own for each example, where it has some."""
+        state = self._states.get(like)
+        if not isinstance(state, Along):
+            step.refuse("all examples would share what is drawn")
+        return state
 
 
 def _examine(step: Step) -> None:
