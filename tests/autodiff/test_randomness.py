@@ -18,7 +18,6 @@ from portgrad.autodiff.randomness import (
     seed_of_example,
     seed_port,
     seeded,
-    takes_batch_statistics,
 )
 from portgrad.errors import Unsupported
 from portgrad.graph.batching import batched
@@ -352,31 +351,3 @@ def test_the_same_draws_in_double() -> None:
         np.testing.assert_array_equal(one, other)
     # float32 rounds what goes into the logarithm and the cosine.
     np.testing.assert_allclose(single[2], double[2], rtol=1e-5, atol=1e-5)
-
-
-# -- statistics of the batch -----------------------------------------------------------------------
-
-NORMALISED = """
-    (double[n, 3] x, double[3] s, double[3] b, double[3] m, double[3] v) => (double y) {
-        y = BatchNormalization<epsilon = 0.125>(x, s, b, m, v)
-    }
-"""
-
-
-def test_training_uses_the_statistics_of_the_batch() -> None:
-    model = loaded(NORMALISED)
-    net = seeded(model, train=True)
-    assert takes_batch_statistics(model)
-    assert not draws(model, train=True)
-    feeds = {"x": MANY, "s": W[0], "b": X, "m": W[1], "v": 0.1 + W[2] ** 2}
-    [y] = run(net, feeds)
-    expected = (MANY - MANY.mean(0)) / np.sqrt(MANY.var(0) + 0.125) * W[0] + X
-    np.testing.assert_allclose(y, expected, rtol=1e-12)
-    which = Case(ir.to_proto(net), feeds, tuple(feeds), ("y",))
-    gradients = check_adjoint(which, step=1e-5, tolerance=1e-7)
-    assert not gradients["m"].any()
-    assert not gradients["v"].any()
-    check_adjoint(second_order(which), step=1e-5, tolerance=1e-6)
-    [unchanged] = run(seeded(model, train=False), feeds)
-    given = (MANY - feeds["m"]) / np.sqrt(feeds["v"] + 0.125) * W[0] + X
-    np.testing.assert_allclose(unchanged, given, rtol=1e-12)

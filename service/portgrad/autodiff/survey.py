@@ -18,6 +18,7 @@ from portgrad.autodiff.catalogue import DOMAINS, catalogue
 from portgrad.autodiff.codes import EXACT, Quantized
 from portgrad.autodiff.compile import gradient_graph, values_by_name
 from portgrad.autodiff.nesting import captures, with_inner
+from portgrad.autodiff.randomness import seeded
 from portgrad.autodiff.sweep import label
 from portgrad.errors import Unsupported
 
@@ -87,7 +88,7 @@ def survey(
         of: the outputs.
         quantized: as for `gradient_graph`.
     """
-    obstacles, warnings = _obstacles(model.clone(), wrt, of, quantized)
+    obstacles, warnings = _obstacles(seeded(model, train=False), wrt, of, quantized)
     return Survey(tuple(_used(model)), tuple(obstacles), warnings)
 
 

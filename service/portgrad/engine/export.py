@@ -17,6 +17,7 @@ from onnx_ir.passes.common import ClearMetadataAndDocStringPass, LiftConstantsTo
 
 from portgrad.autodiff import GRADIENT, SEED, Quantized
 from portgrad.autodiff.compile import Imposed, swept
+from portgrad.autodiff.randomness import say_batch_statistics
 from portgrad.autodiff.standard import standardise
 from portgrad.engine import kernels
 from portgrad.engine.sessions import name_nodes
@@ -60,6 +61,7 @@ def gradient_file(
     )
     made = found.model
     standardise(made)
+    say_batch_statistics(made)
     kernels.widen(made)
     name_nodes(made.graph)
     _tidy(made)

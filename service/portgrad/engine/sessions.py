@@ -15,6 +15,7 @@ import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
 
+from portgrad.autodiff.randomness import say_batch_statistics
 from portgrad.engine import kernels
 from portgrad.engine.arrays import Array, Value
 from portgrad.engine.failures import not_runnable, run_failed
@@ -103,6 +104,7 @@ class Session:
         # than in a gradient graph, which reads the numbers in between.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         self.outputs = tuple(str(value.name) for value in model.graph.outputs)
+        say_batch_statistics(model)
         kernels.widen(model)
         self._narrow = _widen(model.graph)
         name_nodes(model.graph)

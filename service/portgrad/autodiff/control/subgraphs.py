@@ -13,9 +13,11 @@ import onnx_ir as ir
 
 from portgrad.autodiff.infer import Dims, as_shape
 from portgrad.autodiff.nesting import captures, with_inner
-from portgrad.autodiff.sweep import Sweep, active
+from portgrad.autodiff.sweep import Sweep, active, explained
 from portgrad.autodiff.tensor import Tensor, may_carry
 from portgrad.autodiff.vocabulary import Vocabulary
+from portgrad.errors import Unsupported
+from portgrad.graph.draws import draws
 
 
 class Subgraph:
@@ -73,6 +75,7 @@ class Subgraph:
         inputs = dict(zip(body.inputs, bound, strict=True))
         starts = {v: inputs[v].value if v in inputs else v for v in targets}
         nodes, results = self.op.inline(body, bound)
+        _refuse_fresh_draws(nodes)
         pairs = [(y, ct) for y, ct in zip(results, given, strict=True) if ct is not None]
         codes = self._outer.codes
         path, wanted = active(nodes, starts.values(), [y for y, _ in pairs], codes)
@@ -100,6 +103,17 @@ class Subgraph:
             mine = self.op.wrap(self.op.alias(tensor, self.op.fresh("again"))) if again else tensor
             found[mine.value] = mine
         return list(found.values())
+
+
+def _refuse_fresh_draws(nodes: Iterable[ir.Node]) -> None:
+    """What draws at random would draw anew, and the gradient be that of other numbers."""
+    node = next(filter(draws, with_inner(nodes)), None)
+    if node is not None:
+        reason = "it draws at random in a body that the backward pass runs again"
+        remedy = (
+            "Seed the net (`portgrad.autodiff.randomness.seeded`), which a call does by itself."
+        )
+        raise explained(Unsupported(reason, remedy=remedy), node, None)
 
 
 def captured(bodies: Iterable[ir.Node], wanted: set[ir.Value]) -> list[ir.Value]:

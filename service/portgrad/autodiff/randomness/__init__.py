@@ -8,12 +8,13 @@ again draws what it drew before.
 
 from portgrad.autodiff.randomness.generator import seed_of_example
 from portgrad.autodiff.randomness.seeding import draws, seeded
-from portgrad.autodiff.randomness.training import takes_batch_statistics
+from portgrad.autodiff.randomness.training import say_batch_statistics, takes_batch_statistics
 from portgrad.graph.draws import RANDOM_SEED, seed_port
 
 __all__ = [
     "RANDOM_SEED",
     "draws",
+    "say_batch_statistics",
     "seed_of_example",
     "seed_port",
     "seeded",

@@ -22,6 +22,7 @@ from portgrad.autodiff.nesting import subgraphs, with_inner
 from portgrad.autodiff.randomness import generator
 from portgrad.autodiff.randomness.operators import drawn, numbered
 from portgrad.autodiff.randomness.training import use_batch_statistics
+from portgrad.autodiff.replacing import stand_in, taken_out
 from portgrad.autodiff.sweep import described, label
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary
@@ -112,7 +113,7 @@ class _Seeding:
         )
         seed.meta[RANDOM_SEED] = True
         op.graph.inputs.append(seed)
-        nodes = _taken_out(op.graph)
+        nodes = taken_out(op.graph)
         self._put_back(op, nodes, generator.root(op, op.wrap(seed)))
 
     def _put_back(self, op: Vocabulary, nodes: Iterable[ir.Node], key: Tensor) -> None:
@@ -121,9 +122,7 @@ class _Seeding:
             if _holds(node, self._train):
                 self._inside(op, node, key)
             if drawing.draws(node, train=self._train):
-                results = drawn(op, self._key(op, node, key), node)
-                for old, new in zip(node.outputs, results, strict=False):
-                    _replace(op, old, new)
+                stand_in(op, node, drawn(op, self._key(op, node, key), node))
             else:
                 op.graph.append(node)
 
@@ -144,7 +143,7 @@ class _Seeding:
             self._count(op, node)
         for graph in subgraphs(node):
             inner = Vocabulary(graph, op.opset, op.fresh)
-            nodes, outer = _taken_out(graph), inner.wrap(key.value)
+            nodes, outer = taken_out(graph), inner.wrap(key.value)
             if node.op_type != "If":
                 number = inner.wrap(graph.inputs[-1 if node.op_type == "Scan" else 0])
                 scalar = inner.Reshape(
@@ -170,22 +169,6 @@ class _Seeding:
         node.replace_input_with(len(node.inputs) - 1, numbers.value)
         inside = ir.Value(name=op.fresh("iteration"), type=numbers.value.type, shape=ir.Shape(()))
         node.attributes["body"].as_graph().inputs.append(inside)
-
-
-def _taken_out(graph: ir.Graph) -> list[ir.Node]:
-    nodes = list(graph)
-    graph.remove(nodes)
-    return nodes
-
-
-def _replace(op: Vocabulary, old: ir.Value, new: Tensor) -> None:
-    """Let a new value stand for an output, under its name."""
-    if not old.name:
-        return
-    value = op.alias(new, old.name)
-    if old.shape is not None:
-        value.shape = ir.Shape(old.shape.dims)
-    ir.convenience.replace_all_uses_with(old, value, replace_graph_outputs=True)
 
 
 def _uncounted(node: ir.Node) -> Unsupported:

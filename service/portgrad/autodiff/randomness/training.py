@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
 
+from portgrad.autodiff.binding import Call, schema_of_node
 from portgrad.autodiff.infer import int_of
 from portgrad.autodiff.nesting import with_inner
+from portgrad.autodiff.replacing import stand_in, taken_out
+from portgrad.autodiff.rules.normalization import centred
+from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.vocabulary import Vocabulary
 
 _TRAINED = "training_mode"
 _OUTPUTS = 3  # that the runtime wants of a node which is trained
@@ -33,7 +39,7 @@ def use_batch_statistics(graph: ir.Graph, fresh: Callable[[str], str]) -> None:
         fresh: gives names that nothing else has.
     """
     for node in filter(_normalises, with_inner(graph)):
-        if int_of(node, _TRAINED, 0):
+        if _is_trained(node):
             continue
         node.attributes[_TRAINED] = ir.AttrInt64(_TRAINED, 1)
         node.resize_outputs(_OUTPUTS)
@@ -42,5 +48,56 @@ def use_batch_statistics(graph: ir.Graph, fresh: Callable[[str], str]) -> None:
             running.type, running.shape = (None, None) if old is None else (old.type, old.shape)
 
 
+def say_batch_statistics(model: ir.Model) -> None:
+    """Say every BatchNormalization that uses them in other operators, in place, before it runs.
+
+    onnxruntime's kernel writes the new running statistics over the old ones (seen in 1.32): into
+    the arrays of a caller, or into a parameter, which is another one in the next run. The sums
+    are those of the rule, so that the runtime finds the same ones in a backward pass.
+
+    Raises:
+        Unsupported: the rank of what is normalised is not known.
+    """
+    if not any(map(_is_trained, with_inner(model.graph))):
+        return
+    op = Vocabulary(model.graph, model.opset_imports[""])
+    for graph in (model.graph, *model.graph.subgraphs()):
+        inner = op if graph is model.graph else Vocabulary(graph, op.opset, op.fresh)
+        for node in taken_out(graph):
+            if _is_trained(node):
+                stand_in(inner, node, _said(inner, node))
+            else:
+                graph.append(node)
+    RemoveUnusedNodesPass()(model)  # the old running statistics among them
+
+
+def _said(op: Vocabulary, node: ir.Node) -> list[Tensor | None]:
+    schema = schema_of_node(node, {"": op.opset})
+    assert schema is not None, "BatchNormalization is of the standard"
+    operands = Call(op, node, schema, ()).operands()
+    x, scale, b, *old = op.widen(*operands)
+    epsilon, momentum = (
+        node.attributes[name].as_float() if name in node.attributes else default
+        for name, default in (("epsilon", 1e-5), ("momentum", 0.9))
+    )
+    c = centred(op, x, [axis for axis in range(op.rank(x)) if axis != 1], epsilon)
+    y = c.d * (op.along_channels(scale, x) * c.inv) + op.along_channels(b, x)
+    found: list[Tensor | None] = [op.cast_like(y, operands[0])]
+    statistics = (op.reduce_mean(x, c.axes), op.reduce_mean(c.d * c.d, c.axes))
+    for output, before, now, given in zip(
+        node.outputs[1:], old, statistics, operands[3:], strict=False
+    ):
+        if not output.uses() and not output.is_graph_output():
+            found.append(None)
+            continue
+        running = before * momentum + op.reshape_like(now, before) * (1.0 - momentum)
+        found.append(op.cast_like(running, given))
+    return found
+
+
 def _normalises(node: ir.Node) -> bool:
     return node.domain == "" and node.op_type == "BatchNormalization"
+
+
+def _is_trained(node: ir.Node) -> bool:
+    return _normalises(node) and int_of(node, _TRAINED, 0) != 0

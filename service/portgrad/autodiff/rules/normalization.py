@@ -34,7 +34,8 @@ def _inverse_deviation(op: Op, variance: Tensor, epsilon: float) -> Tensor:
     return op.Reciprocal(op.Sqrt(variance + epsilon))
 
 
-def _centred(op: Op, x: Tensor, axes: Sequence[int], epsilon: float) -> Centred:
+def centred(op: Op, x: Tensor, axes: Sequence[int], epsilon: float) -> Centred:
+    """X less its mean over some axes, and what belongs to that."""
     mean = op.reduce_mean(x, axes)
     d = x - mean
     inv = _inverse_deviation(op, op.reduce_mean(d * d, axes), epsilon)
@@ -111,7 +112,7 @@ def _by_batch_statistics(
     momentum: float,
 ) -> list[Tensor]:
     # running = old * momentum + batch statistic * (1 - momentum), of the variance over n.
-    c = _centred(op, x, [axis for axis in range(op.rank(x)) if axis != 1], epsilon)
+    c = centred(op, x, [axis for axis in range(op.rank(x)) if axis != 1], epsilon)
     ct_x, total, product = _through(op, ct, c, op.along_channels(scale, x) * c.inv)
     ct_mean, ct_var = (op.along_channels(r, x) * c.share * (1.0 - momentum) for r in running)
     ct_x = ct_x + (c.d * (ct_var * 2.0) + ct_mean)
@@ -124,7 +125,7 @@ def instance_normalization(
     op: Op, ct: Tensor, input: Tensor, scale: Tensor, b: Tensor, *, epsilon: float
 ) -> list[Tensor]:
     ct, x, wide_scale = op.widen(ct, input, scale)
-    c = _centred(op, x, range(2, op.rank(x)), epsilon)
+    c = centred(op, x, range(2, op.rank(x)), epsilon)
     ct_x, total, product = _through(op, ct, c, op.along_channels(wide_scale, x) * c.inv)
     results = [ct_x, op.sum_to_channels(product * c.inv, scale), op.sum_to_channels(total, b)]
     return _like(op, results, [input, scale, b])
@@ -146,7 +147,7 @@ def group_normalization(
     groups = [batch, num_groups, op.product(op.Div(op.size(x, 1), num_groups), *rest)]
     if isinstance(channels, int):
         groups[2] = op.product(channels // num_groups, *rest)
-    c = _centred(op, op.reshape(wide, groups), [2], epsilon)
+    c = centred(op, op.reshape(wide, groups), [2], epsilon)
     g = op.reshape(ct * op.along_channels(wide_scale, x), groups)
     ct_x, _, _ = _through(op, g, c, c.inv)
     normal = op.reshape_like(c.d * c.inv, x)
@@ -182,7 +183,7 @@ def layer_normalization(
     if mean.dtype == wide.dtype:
         c = Centred(wide - mean, invstddev, op.share(wide, mean, axes), axes)
     else:  # the operator gives its statistics in a coarser dtype than it computes in
-        c = _centred(op, wide, axes, epsilon)
+        c = centred(op, wide, axes, epsilon)
     ct_x, _, _ = _through(op, ct * wide_scale, c, c.inv)
     if ct_mean is not None:
         ct_x = ct_x + op.cast_like(ct_mean, wide) * c.share
