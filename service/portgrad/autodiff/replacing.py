@@ -32,3 +32,5 @@ def stand_in(op: Vocabulary, node: ir.Node, results: Sequence[Tensor | None]) ->
         if old.shape is not None:
             value.shape = ir.Shape(old.shape.dims)
         ir.convenience.replace_all_uses_with(old, value, replace_graph_outputs=True)
+    for index in range(len(node.inputs)):
+        node.replace_input_with(index, None)  # it reads nothing any more
