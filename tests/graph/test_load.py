@@ -161,9 +161,9 @@ BROKEN = [
     ),
     (
         "training",
-        instead(node("Gradient", "x", "w", domain="ai.onnx.preview.training")),
+        instead(node("Adam", "x", "w", domain="ai.onnx.preview.training")),
         "unknown_domain",
-        "`bad` (Gradient)",
+        "`bad` (Adam)",
     ),
     ("no such operator", instead(node("Mull", "x", "w")), "unknown_operator", "`bad` (Mull)"),
     ("operator of a later opset", instead(node("Swish", "x")), "unknown_operator", "`bad` (Swish)"),

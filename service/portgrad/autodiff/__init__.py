@@ -5,6 +5,7 @@ from portgrad.autodiff.body_shapes import know_shapes
 from portgrad.autodiff.codes import EXACT, STRAIGHT_THROUGH, Quantized
 from portgrad.autodiff.compile import GRADIENT, SEED, GradientGraph, gradient_graph
 from portgrad.autodiff.cuts import foreseen
+from portgrad.autodiff.gradient_operator import expand_gradients
 from portgrad.autodiff.obstacles import obstacles
 from portgrad.autodiff.per_example import NotApart
 from portgrad.autodiff.products import HVP, JVP, TANGENT, hvp_graph, jvp_graph
@@ -22,6 +23,7 @@ __all__ = [
     "GradientGraph",
     "NotApart",
     "Quantized",
+    "expand_gradients",
     "foreseen",
     "gradient_graph",
     "hvp_graph",

@@ -21,9 +21,10 @@ from portgrad.autodiff.randomness import say_batch_statistics
 from portgrad.autodiff.standard import standardise
 from portgrad.engine import kernels
 from portgrad.engine.sessions import name_nodes
-from portgrad.engine.written import EXTERNAL_BYTES, FilePort, GradientFile, is_heavy
+from portgrad.engine.written import EXTERNAL_BYTES, FilePort, GradientFile
 from portgrad.errors import Unsupported
 from portgrad.graph.check import tidy
+from portgrad.graph.skeleton import skeleton
 from portgrad.graph.targets import Targets
 from portgrad.graph.types import shape_of, type_name
 
@@ -115,14 +116,7 @@ def _check(model: ir.Model) -> None:
     It wants a rank for every port. Runtimes do not, and the net itself may lack one, so it sees
     one for the moment.
     """
-    skeleton = model.clone()
-    for name, value in list(skeleton.graph.initializers.items()):
-        tensor = value.const_value
-        if tensor is not None and tensor.dtype != ir.DataType.STRING and is_heavy(tensor):
-            del skeleton.graph.initializers[name]
-            value.const_value = None
-            skeleton.graph.inputs.append(value)
-    proto = ir.to_proto(skeleton)
+    proto = skeleton(model)
     for port in (*proto.graph.input, *proto.graph.output):
         if port.type.HasField("tensor_type"):
             port.type.tensor_type.shape.SetInParent()

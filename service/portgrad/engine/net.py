@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Unpack
 
-from portgrad.autodiff import foreseen, obstacles
+from portgrad.autodiff import expand_gradients, foreseen, obstacles
 from portgrad.autodiff.survey import Survey, survey
 from portgrad.engine import calls
 from portgrad.engine.cache import Cache
@@ -73,6 +73,7 @@ class Net(Derivatives):
     ) -> None:
         self.id = files.net_id()
         self._model = load_model(files)
+        expand_gradients(self._model)
         self.names = Names(self._model)
         lift_parameters(self._model, self.names)
         cache = sessions if sessions is not None else Cache(SESSIONS)

@@ -88,7 +88,7 @@ class GradientFile:
 
     def write(self, path: Path, *, external: bool | None, location: str) -> GradientFile:
         """As `save`, with a name for the second file and OSError as it comes."""
-        heavy = any(is_heavy(tensor) for tensor in _tensors(self._model))
+        heavy = any(_is_heavy(tensor) for tensor in _tensors(self._model))
         if external is None:
             external = _weight(self._model) > MOST_INLINE
         if not external:
@@ -116,8 +116,7 @@ def _tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:
                 yield tensor
 
 
-def is_heavy(tensor: ir.TensorProtocol) -> bool:
-    """Whether a tensor lies in the second file, where there is one."""
+def _is_heavy(tensor: ir.TensorProtocol) -> bool:
     return tensor.nbytes > EXTERNAL_BYTES
 
 

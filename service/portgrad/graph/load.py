@@ -9,6 +9,7 @@ from portgrad.errors import InvalidNet
 from portgrad.graph import (
     bulk,
     functions,
+    gradients,
     maps,
     pads,
     pools,
@@ -49,6 +50,7 @@ def load(files: NetFiles) -> ir.Model:
     external.check_all_used(locations(model))
     vocabulary.unify_imports(model)
     vocabulary.check(model)
+    gradients.check_places(model)
     # What the checks of onnx, and all that follows, cannot read is written otherwise before them.
     sparse.densify(model)
     written_in = vocabulary.opset(model.opset_import) or 0

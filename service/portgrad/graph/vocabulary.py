@@ -9,14 +9,17 @@ import onnx
 from portgrad.errors import InvalidNet
 from portgrad.graph import walk
 from portgrad.graph.opsets.removed import removed
+from portgrad.graph.schemas import training
 
 Imports = Iterable[onnx.OperatorSetIdProto]
 
 DEFAULT = ""
-# Domains whose operators the runtime knows. A node of the latter two may have no derivative.
-DOMAINS = frozenset({DEFAULT, "ai.onnx.ml", "com.microsoft"})
-# Where the runtime's optimizer puts operators of a layout that suits one machine.
-_LAYOUTS = {
+# Domains whose operators the runtime knows, where a node of the latter two may have no derivative;
+# and that of Gradient, which is expanded before anything runs.
+DOMAINS = frozenset({DEFAULT, "ai.onnx.ml", "com.microsoft", training.DOMAIN})
+_REMEDIES = {
+    training.DOMAIN: "Leave what trains the net out of it: of this domain Gradient is known.",
+    # Where the runtime's optimizer puts operators of a layout that suits one machine.
     "com.microsoft.nchwc": "Save the optimised net again with ORT_ENABLE_EXTENDED or less.",
 }
 NEWEST = {
@@ -84,7 +87,8 @@ def _check_nodes(owner: walk.Nodes, imports: Imports, local: set[tuple[str, str]
     for node in walk.nodes(owner):
         if (node.domain, node.op_type) in local:
             continue
-        if node.domain not in DOMAINS:
+        optimizer = node.domain == training.DOMAIN and node.op_type != training.GRADIENT
+        if node.domain not in DOMAINS or optimizer:
             raise _unknown_domain(node)
         version = opset(imports, node.domain)
         if version is None:
@@ -110,12 +114,12 @@ def _where(node: onnx.NodeProto) -> str:
 
 def _unknown_domain(node: onnx.NodeProto) -> InvalidNet:
     return InvalidNet(
-        f"The domain `{node.domain}` of the operator {node.op_type} is not known here.",
+        f"The operator {node.op_type} of the domain `{node.domain}` is not known here.",
         code="unknown_domain",
         where=_where(node),
         expected="an operator of ai.onnx, ai.onnx.ml or com.microsoft, or a model-local function",
         found=f"{node.domain}.{node.op_type}",
-        remedy=_LAYOUTS.get(
+        remedy=_REMEDIES.get(
             node.domain,
             "Export the net with standard operators, or with this operator as a function.",
         ),
