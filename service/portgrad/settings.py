@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(
         4096 * MIB, ge=1, description="Largest upload: a model with its external data."
     )
+    max_answer_bytes: int = Field(
+        1024 * MIB, ge=1, description="Largest answer of a call that asks for many derivatives."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."
     )

@@ -17,6 +17,7 @@ READ = [
     ("PORTGRAD_DEADLINE", "1.5", "deadline", 1.5),
     ("PORTGRAD_MAX_BODY_BYTES", "10", "max_body_bytes", 10),
     ("PORTGRAD_MAX_UPLOAD_BYTES", "11", "max_upload_bytes", 11),
+    ("PORTGRAD_MAX_ANSWER_BYTES", "12", "max_answer_bytes", 12),
     ("PORTGRAD_LOG_LEVEL", "debug", "log_level", "debug"),
 ]
 

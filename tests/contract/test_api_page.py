@@ -8,18 +8,20 @@ from typing import Any
 import pytest
 
 from portgrad.api.codecs import options
+from portgrad.api.codecs.kinds import FORMS
 from portgrad.api.problems import MEDIA_TYPE
-from portgrad.api.schemas import NOT_BUILT, EvaluateOptions, GradientOptions
+from portgrad.api.schemas import NOT_BUILT
+from portgrad.compute.jobs import Kind
 from support.http import AppClient
 
+CALLED = {"200", "400", "404", "406", "413", "415", "422", "503"}
 OPERATIONS = [
     ("/nets", "post", {"200", "201", "400", "409", "413", "415", "422", "503"}),
     ("/nets", "get", {"200", "422", "503"}),
     ("/nets/{net}", "get", {"200", "404", "422", "503"}),
     ("/nets/{net}", "delete", {"204", "404", "422", "503"}),
     ("/nets/{net}/model", "get", {"200", "404", "422", "503"}),
-    ("/nets/{net}/evaluate", "post", {"200", "400", "404", "406", "413", "415", "422", "503"}),
-    ("/nets/{net}/gradient", "post", {"200", "400", "404", "406", "413", "415", "422", "503"}),
+    *((f"/nets/{{net}}/{kind}", "post", CALLED) for kind in FORMS),
     ("/operators", "get", {"200"}),
     ("/healthz", "get", {"200"}),
     ("/readyz", "get", {"200", "503"}),
@@ -60,30 +62,23 @@ def test_nothing_is_newer_than_its_version(document: Any) -> None:
         assert word not in text
 
 
-@pytest.mark.parametrize(
-    ("schema", "model", "arrays"),
-    [
-        ("EvaluateRequest", EvaluateOptions, {"data"}),
-        ("GradientRequest", GradientOptions, {"data", "output_gradients"}),
-    ],
-)
-def test_the_fields_of_requests(
-    document: Any, schema: str, model: type[EvaluateOptions], arrays: set[str]
-) -> None:
-    told = document["components"]["schemas"][schema]
-    assert told["properties"].keys() == model.model_fields.keys() | arrays
+@pytest.mark.parametrize("kind", FORMS)
+def test_the_fields_of_requests(document: Any, kind: Kind) -> None:
+    form = FORMS[kind]
+    told = document["components"]["schemas"][f"{kind.capitalize()}Request"]
+    assert told["properties"].keys() == form.options.model_fields.keys() | {*form.holding}
     assert told["additionalProperties"] is False
     assert not told["properties"].keys() & NOT_BUILT.keys()
 
 
-@pytest.mark.parametrize("call", ["evaluate", "gradient"])
+@pytest.mark.parametrize("call", FORMS)
 def test_parameters_can_be_sent_with_the_example_of_a_body(document: Any, call: str) -> None:
     """Swagger UI fills in the examples of parameters, and `options` goes with binary bodies."""
     parameters = document["paths"][f"/nets/{{net}}/{call}"]["post"]["parameters"]
     assert {p["name"]: p.get("example") for p in parameters} == {"net": "chain", "options": None}
     told = next(p["description"] for p in parameters if p["name"] == "options")
     query = re.findall(r"`(.+)`", told)[0]
-    assert options.from_query(query, "gradient") == ({"outputs": True}, "lists")
+    assert options.from_query(query, "gradient") == ({"outputs": True}, {}, "lists")
 
 
 def test_the_page_needs_no_other_host(http: AppClient) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from portgrad.api.problems import STATUS
 from portgrad.api.routes import calls, docs, health, nets, operators
+from portgrad.compute.jobs import Kind
 from portgrad.errors import (
     Conflict,
     InvalidNet,
@@ -28,14 +29,18 @@ from support.fake_compute import Boom, FakeCompute, fake_net
 from support.formats import FORMATS, request
 from support.http import AppClient
 
+KINDS = get_args(Kind)
+BODY = {"data": [1], "tangents": {"input": [1]}}
+CALLS = [
+    (f"/nets/echo/{kind}", BODY if kind in {"jvp", "hvp"} else {"data": [1]}) for kind in KINDS
+]
 ROUTES = [
     ("POST", "/nets"),
     ("GET", "/nets"),
     ("GET", "/nets/{net}"),
     ("DELETE", "/nets/{net}"),
     ("GET", "/nets/{net}/model"),
-    ("POST", "/nets/{net}/evaluate"),
-    ("POST", "/nets/{net}/gradient"),
+    *(("POST", f"/nets/{{net}}/{kind}") for kind in KINDS),
     ("GET", "/operators"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
@@ -98,8 +103,7 @@ SERVED = [
     ("GET", "/nets", {}),
     ("GET", "/nets/echo", {}),
     ("GET", "/nets/echo/model", {}),
-    ("POST", "/nets/echo/evaluate", {"json": {"data": [1]}}),
-    ("POST", "/nets/echo/gradient", {"json": {"data": [1]}}),
+    *(("POST", path, {"json": body}) for path, body in CALLS),
     ("DELETE", "/nets/echo", {}),
     ("GET", "/operators", {}),
     ("GET", "/healthz", {}),
@@ -125,8 +129,7 @@ FAILING = [
     ("resolve", "GET", "/nets/echo", {}),
     ("unbind", "DELETE", "/nets/echo", {}),
     ("files", "GET", "/nets/echo/model", {}),
-    ("resolve", "POST", "/nets/echo/evaluate", {"json": {"data": [1]}}),
-    ("resolve", "POST", "/nets/echo/gradient", {"json": {"data": [1]}}),
+    *(("resolve", "POST", path, {"json": body}) for path, body in CALLS),
     ("ready", "GET", "/readyz", {}),
 ]
 
@@ -157,7 +160,7 @@ def test_what_nobody_foresaw(
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
-@pytest.mark.parametrize("call", ["evaluate", "gradient"])
+@pytest.mark.parametrize("call", KINDS)
 def test_errors_of_compute_are_problems_in_every_format(
     http: AppClient, net: str, compute: FakeCompute, call: str, fmt: str
 ) -> None:
@@ -169,7 +172,9 @@ def test_errors_of_compute_are_problems_in_every_format(
         found="rank 1",
         remedy="Send rank 2.",
     )
-    sent = request(fmt, {"input": np.ones(1, np.float32)})
+    one = np.ones(1, np.float32)
+    tangents = {"tangent/input": one} if call in {"jvp", "hvp"} else {}
+    sent = request(fmt, {"input": one, **tangents})
     answer = http.post(f"/nets/echo/{call}", **sent)
     check_problem(answer, 422)
     assert answer.json() == {

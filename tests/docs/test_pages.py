@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -16,11 +18,16 @@ from portgrad.samples import linear
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "docs/tutorials/first-gradient.md"]
-PYTHON_PAGES = [*PAGES, "docs/reference/python.md"]
-SHELL_PAGES = [*PAGES, "docs/reference/cli.md"]
+HTTP_PAGE = "docs/reference/http.md"
+PYTHON_PAGES = [*PAGES, "docs/reference/python.md", HTTP_PAGE]
+SHELL_PAGES = [*PAGES, "docs/reference/cli.md", HTTP_PAGE]
 SCIKIT_LEARN_PAGE = "docs/howto/scikit-learn.md"
 CONVERTED = ROOT / "tests/data/sklearn/howto.onnx"  # what the page's first block makes
 WRITTEN = "http://127.0.0.1:8000"
+# A call and its answer.
+ANSWERED = re.compile(r"^```sh\n([^`]*?)^```\n\n```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Other machines add in other orders: float32 numbers agree to this, ones near 0 to the second.
+CLOSE = {"rel": 1e-4, "abs": 1e-5}
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Set-up, and what would not return.
 NOT_RUN = ("make ", "pip ", "portgrad serve")
@@ -48,8 +55,14 @@ def _blocks(page: str, language: str, address: str) -> list[str]:
 
 
 def _commands(block: str) -> list[str]:
-    joined = block.replace("\\\n", " ")
-    return [line for line in joined.splitlines() if line and not line.startswith(NOT_RUN)]
+    """One for each line, unless it goes on within quotation marks or after a backslash."""
+    commands: list[str] = []
+    for line in block.replace("\\\n", " ").splitlines():
+        if commands and commands[-1].count("'") % 2:
+            commands[-1] += f"\n{line}"
+        elif line:
+            commands.append(line)
+    return [command for command in commands if not command.startswith(NOT_RUN)]
 
 
 @pytest.fixture
@@ -84,6 +97,32 @@ def test_commands_run(page: str, address: str, folder: Path) -> None:
     for command in commands:
         url = f" --url {address}" if command.startswith("python examples") else ""
         assert "urn:portgrad:problem" not in _run(["sh", "-c", command + url], folder, address)
+
+
+@pytest.mark.parametrize("page", ["README.md", HTTP_PAGE])
+def test_answers_are_as_shown(page: str, address: str, folder: Path) -> None:
+    pairs = ANSWERED.findall((ROOT / page).read_text())
+    assert pairs
+    for block, shown in pairs:
+        (command,) = _commands(block.replace(WRITTEN, address))
+        _same(json.loads(_run(["sh", "-c", command], folder, address)), json.loads(shown), command)
+
+
+def _same(found: Any, shown: Any, where: str) -> None:
+    """Equal but for the last digits of numbers."""
+    assert type(found) is type(shown), where
+    if isinstance(shown, dict):
+        assert found.keys() == shown.keys(), where
+        for name, value in shown.items():
+            _same(found[name], value, f"{where}: {name}")
+    elif isinstance(shown, list):
+        assert len(found) == len(shown), where
+        for one, other in zip(found, shown, strict=True):
+            _same(one, other, where)
+    else:
+        assert found == (pytest.approx(shown, **CLOSE) if isinstance(shown, float) else shown), (
+            where
+        )
 
 
 def test_the_page_of_scikit_learn_runs_on_the_net_that_it_converts(

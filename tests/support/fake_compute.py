@@ -13,7 +13,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from portgrad.compute.jobs import Answer, Description, Job
+from portgrad.compute.jobs import Answer, Description, Job, Kind, Place
 from portgrad.errors import InvalidNet
 from portgrad.graph.files import NetFiles
 
@@ -69,18 +69,21 @@ class FakeCompute:
 
     async def call(self, job: Job) -> Answer:
         data = self._arrays(job)
-        if job.kind == "evaluate":
-            return Answer(self._outputs(data), about={"warnings": []}, timings={"run": 0.002})
+        asked = job.options.get("outputs", job.kind == "evaluate")
         return Answer(
-            outputs=self._outputs(data) if job.options.get("outputs") else {},
-            derivatives={(name,): array for name, array in data.items()},
-            about={
-                "targets": list(data),
-                "none": [{"name": "ids", "reason": "It is an integer."}],
-                "warnings": ["Mind the trees."],
-            },
+            outputs=self._outputs(data) if asked else {},
+            derivatives=self._derivatives(job, data),
+            about=_about(job, data),
             timings={"queue": 0.001, "compile": 0.0, "run": 0.002},
         )
+
+    def _derivatives(self, job: Job, data: Mapping[str, Any]) -> dict[Place, Any]:
+        if job.kind in {"jvp", "hvp"}:
+            return {(name,): self._array(name, value) for name, value in job.tangents.items()}
+        if job.kind in {"jacobian", "hessian"}:
+            rows = ["output"] if job.kind == "jacobian" else data
+            return {(row, name): array for row in rows for name, array in data.items()}
+        return {(name,): array for name, array in data.items()} if job.kind == "gradient" else {}
 
     async def forget(self, net_id: str) -> None:
         self.forgotten.append(net_id)
@@ -108,6 +111,24 @@ class FakeCompute:
         dtype = np.dtype(getattr(ml_dtypes, named, named))
         # Text such as "Infinity" becomes a number through Python's own reading of it.
         return np.array(value).astype(np.float64 if dtype.kind in "fV" else dtype).astype(dtype)
+
+
+def _about(job: Job, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What answers of each kind tell, as ThreadCompute tells it."""
+    targets = {"targets": list(data)}
+    none = {"none": [{"name": "ids", "reason": "It is an integer."}]}
+    warnings = {"warnings": ["Mind the trees."]}
+    kinds: dict[Kind, dict[str, Any]] = {
+        "evaluate": {"warnings": []},
+        "gradient": targets | none | warnings,
+        "jvp": warnings,
+        "hvp": targets | none | warnings,
+        "jacobian": targets | {"per_example": False, "direction": "reverse"} | none | warnings,
+        "hessian": targets | {"per_example": False} | none | warnings,
+    }
+    seed = {name: job.options[name] for name in ("random_seed",) if name in job.options}
+    diagnostics = {"diagnostics": {"first": None}} if job.options.get("diagnostics") else {}
+    return kinds[job.kind] | seed | diagnostics
 
 
 class Boom(Exception):

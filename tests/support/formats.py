@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import ml_dtypes
@@ -64,25 +64,54 @@ def to_npz(arrays: Arrays) -> bytes:
     return buffer.getvalue()
 
 
-def request(fmt: str, arrays: Arrays, **options: Any) -> dict[str, Any]:
+# The fields of JSON whose arrays have a prefix in binary bodies.
+PREFIXES = {"seed/": "output_gradients", "tangent/": "tangents"}
+# The fields of JSON answers that hold what was found, and what it begins with in binary ones.
+RESULTS = {
+    "gradients": "grad/", "tangents": "jvp/", "products": "hvp/", "jacobian": "jacobian/",
+    "hessian": "hessian/",
+}  # fmt: skip
+
+
+def request(
+    fmt: str, arrays: Arrays, *, parameters: Collection[str] = (), **options: Any
+) -> dict[str, Any]:
     """The keyword arguments of a request with these arrays, named as in binary bodies."""
     headers = {"Content-Type": fmt}
     if fmt == JSON:
-        seeds = {n[5:]: as_object(a) for n, a in arrays.items() if n.startswith("seed/")}
-        data = {n: as_object(a) for n, a in arrays.items() if not n.startswith("seed/")}
-        body = {"data": data, **({"output_gradients": seeds} if seeds else {}), **options}
+        body: dict[str, Any] = {"data": {}}
+        for name, array in arrays.items():
+            prefix = next(filter(name.startswith, PREFIXES), "")
+            field = PREFIXES.get(prefix, "parameters" if name in parameters else "data")
+            body.setdefault(field, {})[name.removeprefix(prefix)] = as_object(array)
+        for name, value in options.items():
+            body[name] = body[name] | value if name in body else value
         return {"headers": headers, "content": json.dumps(body)}
     content = to_safetensors(arrays) if fmt == SAFETENSORS else to_npz(arrays)
     params = {"options": json.dumps(options)} if options else {}
     return {"headers": headers, "content": content, "params": params}
 
 
+def _flat(prefix: str, found: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    for name, value in found.items():
+        if value.keys() == {"dtype", "shape", "data"}:
+            arrays[prefix + name] = from_object(value)
+        else:
+            arrays |= _flat(f"{prefix}{name}/", value)
+    return arrays
+
+
 def answer(fmt: str, content: bytes) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, Any]]:
     """The arrays of an answer, named as in binary bodies, and the rest of it."""
     if fmt == JSON:
         body = json.loads(content)
-        arrays = {f"grad/{n}": from_object(a) for n, a in body.pop("gradients", {}).items()}
-        return arrays | {n: from_object(a) for n, a in body.pop("outputs").items()}, body
+        found = {
+            name: array
+            for field, prefix in RESULTS.items()
+            for name, array in _flat(prefix, body.pop(field, {})).items()
+        }
+        return found | {n: from_object(a) for n, a in body.pop("outputs", {}).items()}, body
     if fmt == SAFETENSORS:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         entries = {

@@ -2,51 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 Name = str
 # A list is a path: the words of a name, or a node and one of its operands.
 Target = Name | list[str]
 
 # Fields that the design has and this release has not, with the one value that changes nothing.
-NOT_BUILT = {
-    "parameters": None,
-    "mode": "test",
-    "random_seed": None,
-    "precision": None,
-    "reduction": None,
-    "stacked": None,
-    "deadline": None,
+NOT_BUILT = {"deadline": None, "diagnostics": None}
+
+_CONFIG = ConfigDict(extra="forbid", strict=True)
+_SEED_END = 2**63
+
+
+def _field(kind: Any, takes: str, **bounds: Any) -> tuple[Any, Any]:
+    """A field that may be null, which is the same as leaving it out."""
+    return kind | None, Field(None, description=takes, **bounds)
+
+
+FIELDS: Mapping[str, tuple[Any, Any]] = {
+    "outputs": _field(bool | list[Target], "true, false, or a list of names and paths"),
+    "batch": _field(Literal["as_is", "example", "each"], '"as_is", "example" or "each"'),
+    "mode": _field(Literal["test", "train"], '"test" or "train"'),
+    "random_seed": _field(int, "a whole number from 0 to 2**63 - 1", ge=0, lt=_SEED_END),
+    "precision": _field(Literal["float64"], '"float64", or null for the net\'s own'),
+    "encoding": (
+        Literal["lists", "base64"],
+        Field("lists", description='"lists" or "base64"'),
+    ),
+    "wrt": _field(
+        Name | list[Target],
+        '"inputs", "parameters", "all", a name, or a list of names and paths, where a path is a '
+        "list of strings",
+    ),
+    "of": _field(
+        Name | list[Target],
+        "a name, or a list of names and paths, where a path is a list of strings",
+    ),
+    "quantized": _field(Literal["exact", "straight_through"], '"exact" or "straight_through"'),
+    "stacked": _field(bool, "true or false"),
+    "reduction": _field(Literal["sum", "mean", "per_example"], '"sum", "mean" or "per_example"'),
+    "diagnostics": _field(bool, "true or false"),
+    "direction": _field(Literal["forward", "reverse"], '"forward" or "reverse"'),
+    "directions": _field(int, "a whole number from 1 to 1000", ge=1, le=1000),
 }
 
 
-class EvaluateOptions(BaseModel):
-    """The fields of `evaluate`, without arrays. null is the same as leaving a field out."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    outputs: bool | list[Target] | None = Field(
-        None, description="true, false, or a list of names and paths"
-    )
-    batch: Literal["as_is", "example", "each"] | None = Field(
-        None, description='"as_is", "example" or "each"'
-    )
-    encoding: Literal["lists", "base64"] = Field("lists", description='"lists" or "base64"')
-
-
-class GradientOptions(EvaluateOptions):
-    """The fields of `gradient`, without arrays."""
-
-    wrt: Name | list[Target] | None = Field(
-        None,
-        description='"inputs", "parameters", "all", a name, or a list of names and paths, '
-        "where a path is a list of strings",
-    )
-    of: Name | list[Target] | None = Field(
-        None, description="a name, or a list of names and paths, where a path is a list of strings"
-    )
-    quantized: Literal["exact", "straight_through"] | None = Field(
-        None, description='"exact" or "straight_through"'
-    )
+def options(name: str, fields: Iterable[str]) -> type[BaseModel]:
+    """A model of these fields, which refuses others."""
+    made: dict[str, Any] = {field: FIELDS[field] for field in fields}
+    return create_model(name, __config__=_CONFIG, **made)

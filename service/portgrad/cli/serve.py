@@ -55,7 +55,8 @@ def serve(
 
 def service(settings: Settings) -> Application:
     """The application over its own store and compute."""
-    return create_app(LocalStore(settings.data), ThreadCompute(settings.threads), settings)
+    compute = ThreadCompute(settings.threads, answer_bytes=settings.max_answer_bytes)
+    return create_app(LocalStore(settings.data), compute, settings)
 
 
 class _Server(uvicorn.Server):

@@ -3,32 +3,97 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from portgrad.compute.jobs import Answer, Job, Kind, Place
 from portgrad.engine import Net
 from portgrad.engine.arrays import Array
+from portgrad.engine.results import Gradients, Jacobian, Outputs, Tangents
+
+Found = Outputs | Tangents | Gradients | Jacobian
 
 
 def _evaluate(net: Net, job: Job) -> Answer:
-    found = net.evaluate(job.data, **job.options)
-    return Answer(found.outputs, about={"warnings": []}, timings=found.timings)
+    found = net.evaluate(job.data, parameters=job.parameters, **job.options)
+    return Answer(found.outputs, {}, {"warnings": [], **_seed(found)}, found.timings)
 
 
 def _gradient(net: Net, job: Job) -> Answer:
-    found = net.gradient(job.data, output_gradients=job.output_gradients, **job.options)
-    about = {
-        "targets": list(found.targets),
-        "none": [{"name": name, "reason": reason} for name, reason in found.none.items()],
-        "warnings": list(found.warnings),
-    }
+    found = net.gradient(
+        job.data,
+        output_gradients=job.output_gradients,
+        parameters=job.parameters,
+        **job.options,
+    )
+    return Answer(found.outputs, _placed(found), _targeted(found), found.timings)
+
+
+def _jvp(net: Net, job: Job) -> Answer:
+    found = net.jvp(job.data, tangents=job.tangents, parameters=job.parameters, **job.options)
+    about = {"warnings": list(found.warnings), **_seed(found)}
     return Answer(found.outputs, _placed(found), about, found.timings)
+
+
+def _hvp(net: Net, job: Job) -> Answer:
+    found = net.hvp(
+        job.data,
+        tangents=job.tangents,
+        output_gradients=job.output_gradients,
+        parameters=job.parameters,
+        **job.options,
+    )
+    return Answer(found.outputs, _placed(found), _targeted(found), found.timings)
+
+
+def _jacobian(net: Net, job: Job) -> Answer:
+    found = net.jacobian(job.data, parameters=job.parameters, **job.options)
+    return Answer(found.outputs, _blocks(found), _targeted(found), found.timings)
+
+
+def _hessian(net: Net, job: Job) -> Answer:
+    found = net.hessian(
+        job.data,
+        output_gradients=job.output_gradients,
+        parameters=job.parameters,
+        **job.options,
+    )
+    return Answer(found.outputs, _blocks(found), _targeted(found), found.timings)
 
 
 def _placed(found: Mapping[str, Array]) -> dict[Place, Array]:
     return {(name,): array for name, array in found.items()}
 
 
+def _blocks(found: Mapping[str, Mapping[str, Array]]) -> dict[Place, Array]:
+    return {(of, wrt): array for of, row in found.items() for wrt, array in row.items()}
+
+
+def _seed(found: Found) -> dict[str, Any]:
+    """The seed of what was drawn, where something was."""
+    return {} if found.random_seed is None else {"random_seed": found.random_seed}
+
+
+def _targeted(found: Gradients | Jacobian) -> dict[str, Any]:
+    """What answers with respect to targets tell."""
+    return {
+        "targets": list(found.targets),
+        **(_of_blocks(found) if isinstance(found, Jacobian) else {}),
+        "none": [{"name": name, "reason": reason} for name, reason in found.none.items()],
+        "warnings": list(found.warnings),
+        **_seed(found),
+    }
+
+
+def _of_blocks(found: Jacobian) -> dict[str, Any]:
+    direction = {} if found.direction is None else {"direction": found.direction}
+    return {"per_example": found.per_example, **direction}
+
+
 CALLS: Mapping[Kind, Callable[[Net, Job], Answer]] = {
     "evaluate": _evaluate,
     "gradient": _gradient,
+    "jvp": _jvp,
+    "hvp": _hvp,
+    "jacobian": _jacobian,
+    "hessian": _hessian,
 }

@@ -17,10 +17,12 @@ from portgrad.graph.files import NetFiles
 # A NumPy array, whose dtype is binding, or nested lists of numbers, booleans, strings and
 # "NaN", "Infinity", "-Infinity", which are cast to the port's dtype.
 ArrayLike = np.ndarray[Any, Any] | list[Any] | float | int | bool | str
+# What is imposed at an output: an array, or {"index": …} or {"at": …}, which say where ones are.
+Seed = ArrayLike | Mapping[str, Any]
 Description = dict[str, Any]
 # The calls on a net, each named like the method of a net that it is.
-Kind = Literal["evaluate", "gradient"]
-# Where an array of an answer belongs: the target of a gradient, say.
+Kind = Literal["evaluate", "gradient", "jvp", "hvp", "jacobian", "hessian"]
+# Where an array of an answer belongs: the target of a gradient; output and target of a Jacobian.
 Place = tuple[str, ...]
 
 
@@ -33,7 +35,7 @@ class Job:
         net_id: the id of the net, the key of every cache.
         files: where its bytes are.
         data: one array for each input port, or a bare array for a net with one port.
-        output_gradients: imposed arrays by output or inner value.
+        output_gradients: what is imposed, by output or inner value.
         parameters: arrays that stand in for parameters in this call, by parameter.
         tangents: directions, by input port, parameter or inner value.
         options: the other fields of the request, as they came: `wrt`, `of`, `outputs`, `batch` and
@@ -44,7 +46,7 @@ class Job:
     net_id: str
     files: NetFiles
     data: Mapping[str, ArrayLike] | ArrayLike
-    output_gradients: Mapping[str, ArrayLike] = field(default_factory=dict)
+    output_gradients: Mapping[str, Seed] = field(default_factory=dict)
     parameters: Mapping[str, ArrayLike] = field(default_factory=dict)
     tangents: Mapping[str, ArrayLike] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from portgrad.compute.calls import CALLS
 from portgrad.compute.jobs import Answer, Description, Job
 from portgrad.engine import Net, load
 from portgrad.engine.cache import Cache
+from portgrad.engine.limits import ANSWER_BYTES
 from portgrad.errors import NotFound
 from portgrad.graph.files import NetFiles
 
@@ -32,11 +33,20 @@ class ThreadCompute:
         threads: how many jobs run at once, and threads for each run; None for one per core.
         nets: how many loaded nets are kept.
         sessions: how many compiled graphs are kept, over all nets.
+        answer_bytes: the most bytes of an answer whose size is known beforehand.
     """
 
-    def __init__(self, threads: int | None = None, *, nets: int = 32, sessions: int = 128) -> None:
+    def __init__(
+        self,
+        threads: int | None = None,
+        *,
+        nets: int = 32,
+        sessions: int = 128,
+        answer_bytes: int = ANSWER_BYTES,
+    ) -> None:
         self._threads = threads or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="portgrad-compute")
+        self._answer_bytes = answer_bytes
         self._nets: Cache[str, Net] = Cache(nets)
         self._sessions: Cache[tuple[Any, ...], Any] = Cache(sessions)
 
@@ -77,14 +87,22 @@ class ThreadCompute:
     def _net(self, job: Job) -> Net:
         def make() -> Net:
             try:
-                return load(job.files, sessions=self._sessions, threads=self._threads)
+                return self._load(job.files)
             except FileNotFoundError as error:
                 raise _removed(job.net_id) from error
 
         return self._nets.get(job.net_id, make)
 
+    def _load(self, files: NetFiles) -> Net:
+        return load(
+            files,
+            sessions=self._sessions,
+            threads=self._threads,
+            answer_bytes=self._answer_bytes,
+        )
+
     def _inspect(self, files: NetFiles) -> Description:
-        net = load(files, sessions=self._sessions, threads=self._threads)
+        net = self._load(files)
         net.check()
         self._nets.get(net.id, lambda: net)
         return net.description.plain()

@@ -1,9 +1,10 @@
 """What safetensors and npz share: arrays by name in one flat file, and what the names mean.
 
-request   NAME       an input port; else a parameter, to be overridden for this call
-          seed/NAME  a gradient imposed at an output or inner value
-answer    NAME       an output or inner value
-          grad/NAME  the gradient of a target
+request   NAME          an input port; else a parameter, overridden for this call
+          seed/NAME     a gradient imposed at an output or inner value
+          tangent/NAME  a direction at a port, parameter or inner value
+answer    NAME          an output or inner value
+          grad/NAME     the gradient of a target; the prefixes of other calls are in `kinds`
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import orjson
 
 from portgrad.api.codecs import options
 from portgrad.api.codecs.arrays import Array
-from portgrad.api.codecs.kinds import DATA, FORMS, PREFIXES, SEEDS
+from portgrad.api.codecs.kinds import DATA, FORMS, PARAMETERS, PREFIXES, SEEDS, TANGENTS
 from portgrad.api.codecs.model import Call, Codec, Encoding
 from portgrad.compute.jobs import Answer, Description, Kind
-from portgrad.errors import InvalidRequest, NotBuilt
+from portgrad.errors import InvalidRequest
 from portgrad.graph.nearest import offer
 
 
@@ -41,12 +42,21 @@ def codec(
     def decode(
         body: bytes, query: str | None, kind: Kind, description: Description, limit: int
     ) -> Call:
-        given, encoding = options.from_query(query, kind)
-        arrays = _sort(read(body, limit), kind, description)
-        return Call(arrays.pop(DATA), arrays, given, encoding)
+        given, places, encoding = options.from_query(query, kind)
+        arrays = _sorted(read(body, limit), kind, description)
+        for name in places.keys() & arrays.get(SEEDS, {}).keys():
+            raise _imposed_twice(name)
+        data = arrays.pop(DATA)
+        if places:
+            arrays[SEEDS] |= places
+        return Call(data, arrays, given, encoding)
 
     def encode(answer: Answer, kind: Kind, _encoding: Encoding) -> bytes:
-        return write(_flat(answer, FORMS[kind].prefix), orjson.dumps(answer.about))
+        form = FORMS[kind]
+        named = {form.prefix + "/".join(place): place for place in answer.derivatives}
+        blocks = {name: list(place) for name, place in named.items()}
+        about = {**answer.about, **({"blocks": blocks} if form.nested else {})}
+        return write(_flat(answer, form.prefix), orjson.dumps(about))
 
     return Codec(media_type, decode, encode, inflates)
 
@@ -55,40 +65,43 @@ def _names(entries: Iterable[Mapping[str, Any]]) -> set[str]:
     return {entry["name"] for entry in entries}
 
 
-def _sort(
+def _sorted(
     arrays: Mapping[str, Array], kind: Kind, description: Description
-) -> dict[str, dict[str, Array]]:
+) -> dict[str, dict[str, Any]]:
     """The arrays by the field that each one belongs to, which its name tells."""
-    fields = FORMS[kind].arrays
-    sorted_: dict[str, dict[str, Array]] = {field: {} for field in fields}
     inputs, parameters = _names(description["inputs"]), _names(description["parameters"])
-    known = {SEEDS: _names(description["outputs"])}
-    prefixes = {field: PREFIXES[field] for field in fields if field in PREFIXES}
+    known = {SEEDS: _names(description["outputs"]), TANGENTS: inputs | parameters}
+    fields = {prefix: f for f, prefix in PREFIXES.items() if f in FORMS[kind].arrays}
+    found: dict[str, dict[str, Any]] = {field: {} for field in FORMS[kind].holding}
     for name, array in arrays.items():
-        field = next((f for f, prefix in prefixes.items() if name.startswith(prefix)), None)
-        inner = name.removeprefix(prefixes[field]) if field else name
-        if field and inner in known[field] and name in inputs | parameters:
-            raise _ambiguous(name, f"a port or parameter of that name, and one for {inner!r}")
-        if name in inputs:
-            sorted_[DATA][name] = array
-        elif name in parameters:
-            raise NotBuilt(
-                f"{name!r} is a parameter; overriding parameters is designed, but not built yet.",
-                where=name,
-                remedy="Leave the array out for now.",
+        prefix = next(filter(name.startswith, fields), "")
+        inner = name.removeprefix(prefix)
+        if prefix and inner in known[fields[prefix]] and name in inputs | parameters:
+            raise _ambiguous(
+                name, f"a port or parameter, and what `{fields[prefix]}` has {inner!r} for"
             )
-        elif field:
-            sorted_[field][inner] = array
+        if name in inputs:
+            found[DATA][name] = array
+        elif name in parameters:
+            found[PARAMETERS][name] = array
+        elif prefix:
+            found[fields[prefix]][inner] = array
         else:
-            raise _unknown(name, inputs)
-    return sorted_
+            raise _unknown(name, inputs, parameters, fields)
+    return found
 
 
 def _flat(answer: Answer, prefix: str) -> dict[str, Any]:
-    arrays = {prefix + place[-1]: array for place, array in answer.derivatives.items()}
+    """All arrays under the names that they have in the file."""
+    arrays: dict[str, Any] = {}
+    for place, array in answer.derivatives.items():
+        name = prefix + "/".join(place)
+        if name in arrays:  # such as a/b/c, of b/c and c
+            raise _ambiguous(name, "several pairs of names come to it")
+        arrays[name] = array
     for name, array in answer.outputs.items():
         if name in arrays:
-            raise _ambiguous(name, "the output of that name, and what was found for it")
+            raise _ambiguous(name, "the output of that name, and a derivative")
         arrays[name] = array
     return arrays
 
@@ -102,12 +115,25 @@ def _ambiguous(name: str, readings: str) -> InvalidRequest:
     )
 
 
-def _unknown(name: str, known: Iterable[str]) -> InvalidRequest:
+def _imposed_twice(name: str) -> InvalidRequest:
     return InvalidRequest(
-        f"The net has no input port {name!r}.",
+        f"A gradient is imposed at {name!r} twice: in the body and in `options`.",
+        code="invalid_field",
+        where=f"{SEEDS}.{name}",
+        remedy="Send the one that is meant.",
+    )
+
+
+def _unknown(
+    name: str, inputs: set[str], parameters: set[str], prefixes: Iterable[str]
+) -> InvalidRequest:
+    others = ", ".join(f"{prefix}NAME" for prefix in prefixes)
+    return InvalidRequest(
+        f"The net has no input port or parameter {name!r}.",
         code="unknown_port",
         where=name,
-        expected=", ".join(sorted(known)) or "no arrays",
-        remedy=offer(name, known)
-        or "Name arrays after input ports; a gradient to impose is named seed/NAME.",
+        expected=", ".join(sorted(inputs)) or "no arrays",
+        remedy=offer(name, inputs | parameters)
+        or "Name arrays after input ports and parameters"
+        + (f"; others are named {others}." if others else "."),
     )

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import orjson
 
-from portgrad.api.codecs import options, text
+from portgrad.api.codecs import options, seeds, text
 from portgrad.api.codecs.arrays import DTYPES, from_bytes, is_extension, little_endian, not_carried
-from portgrad.api.codecs.kinds import DATA, FORMS
+from portgrad.api.codecs.kinds import DATA, FORMS, REQUIRED, SEEDS
 from portgrad.api.codecs.model import Call, Codec, Encoding
 from portgrad.api.problems import Malformed, shown
-from portgrad.compute.jobs import Answer, ArrayLike, Description, Kind
+from portgrad.compute.jobs import Answer, ArrayLike, Description, Kind, Seed
 from portgrad.errors import InvalidRequest
 
 MEDIA_TYPE = "application/json"
@@ -33,19 +34,15 @@ def decode(
             remedy="Put the fields into the JSON body.",
         )
     fields = text.loads(body, "body")
-    if DATA not in fields:
-        raise InvalidRequest(
-            "The request has no data.",
-            code="missing_field",
-            where=DATA,
-            expected="one array for each input port",
-            remedy='Add the field `data`, such as {"data": {"input": [1, 2]}}.',
-        )
-    data = fields.pop(DATA)
-    named = {field: fields.pop(field) for field in FORMS[kind].arrays if field in fields}
+    holding = FORMS[kind].holding
+    for field in REQUIRED:
+        if field in holding and field not in fields:
+            raise _missing(field)
+    named = {field: fields.pop(field) for field in holding if field in fields}
     given, encoding = options.read(fields, kind)
+    data = _data(named.pop(DATA))
     arrays = {field: _by_name(value, field) for field, value in named.items()}
-    return Call(_data(data), arrays, given, encoding)
+    return Call(data, arrays, given, encoding)
 
 
 def _data(data: Any) -> dict[str, ArrayLike] | ArrayLike:
@@ -54,11 +51,15 @@ def _data(data: Any) -> dict[str, ArrayLike] | ArrayLike:
     return _array(data, "data")
 
 
-def _by_name(given: Any, field: str) -> dict[str, ArrayLike]:
+def _by_name(given: Any, field: str) -> dict[str, Seed]:
     if given is None:
         return {}
     if isinstance(given, dict) and not _is_array(given):
-        return {name: _array(value, name) for name, value in given.items()}
+        # Places are no array: the engine holds them against the output.
+        return {
+            name: value if field == SEEDS and seeds.is_class_seed(value) else _array(value, name)
+            for name, value in given.items()
+        }
     raise InvalidRequest(
         f"The field `{field}` is not an object.",
         code="invalid_field",
@@ -66,6 +67,16 @@ def _by_name(given: Any, field: str) -> dict[str, ArrayLike]:
         expected="arrays by name",
         found=type(given).__name__,
         remedy=f'Name what each array is for, such as {{"{field}": {{"name": [0, 1]}}}}.',
+    )
+
+
+def _missing(field: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"The request has no {field}.",
+        code="missing_field",
+        where=field,
+        expected="arrays by name",
+        remedy=f'Add the field `{field}`, such as {{"{field}": {{"input": [1, 2]}}}}.',
     )
 
 
@@ -116,13 +127,23 @@ def encode(answer: Answer, kind: Kind, encoding: Encoding) -> bytes:
     """Write an answer."""
     shown = _as_object if encoding == "base64" else _as_list
     body = dict(answer.about)
-    result = FORMS[kind].result
-    if result is not None:
-        body[result] = {
-            place[-1]: shown(array, place[-1]) for place, array in answer.derivatives.items()
-        }
-    body["outputs"] = {name: shown(a, name) for name, a in answer.outputs.items()}
+    form = FORMS[kind]
+    if form.result is not None:
+        body[form.result] = _by_place(answer, shown)
+    if "outputs" in form.fields:
+        body["outputs"] = {name: shown(a, name) for name, a in answer.outputs.items()}
     return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _by_place(answer: Answer, shown: Callable[[Any, str], Any]) -> dict[str, Any]:
+    """Objects in objects, one for each name of an array's place but the last."""
+    found: dict[str, Any] = {}
+    for place, array in answer.derivatives.items():
+        inner = found
+        for name in place[:-1]:
+            inner = inner.setdefault(name, {})
+        inner[place[-1]] = shown(array, "/".join(place))
+    return found
 
 
 def _as_object(array: Any, name: str) -> Any:

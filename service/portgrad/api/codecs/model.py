@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from portgrad.compute.jobs import Answer, ArrayLike, Description, Kind
+from portgrad.compute.jobs import Answer, ArrayLike, Description, Kind, Seed
 
 Encoding = Literal["lists", "base64"]
 
@@ -19,7 +19,7 @@ class Call:
     """
 
     data: Mapping[str, ArrayLike] | ArrayLike
-    arrays: Mapping[str, Mapping[str, ArrayLike]] = field(default_factory=dict)
+    arrays: Mapping[str, Mapping[str, Seed]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     encoding: Encoding = "lists"
 

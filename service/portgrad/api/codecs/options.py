@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from portgrad.api.codecs import text
-from portgrad.api.codecs.kinds import FORMS
+from portgrad.api.codecs import seeds, text
+from portgrad.api.codecs.kinds import FORMS, SEEDS
 from portgrad.api.codecs.model import Encoding
 from portgrad.api.problems import field_error
 from portgrad.api.schemas import NOT_BUILT
@@ -26,25 +26,28 @@ def read(fields: dict[str, Any], kind: Kind) -> tuple[dict[str, Any], Encoding]:
         )
     except ValidationError as error:
         fields = {name: field.description for name, field in form.options.model_fields.items()}
-        takes = dict.fromkeys(form.arrays) | fields
+        takes = dict.fromkeys(form.holding) | fields
         raise field_error(error.errors(include_url=False), takes) from error
     given = options.model_dump(exclude_none=True)
     encoding: Encoding = given.pop("encoding")
     return given, encoding
 
 
-def from_query(query: str | None, kind: Kind) -> tuple[dict[str, Any], Encoding]:
-    """The options in the query parameter of a binary request."""
+def from_query(query: str | None, kind: Kind) -> tuple[dict[str, Any], dict[str, Any], Encoding]:
+    """The options in the query parameter of a binary request, and the class seeds among them."""
     fields = text.loads(query.encode(), "query parameter `options`") if query is not None else {}
-    for name in FORMS[kind].arrays:
+    given_seeds = fields.pop(SEEDS, None) if SEEDS in FORMS[kind].arrays else None
+    for name in FORMS[kind].holding:
         if name in fields:
             raise InvalidRequest(
                 f"The field {name!r} holds arrays, which travel in the body here.",
                 code="invalid_field",
                 where=name,
-                remedy="Name arrays in the body: input ports as they are, imposed ones seed/NAME.",
+                remedy="Send arrays in the body, called after their ports and parameters, "
+                "seed/NAME or tangent/NAME.",
             )
-    return read(fields, kind)
+    options, encoding = read(fields, kind)
+    return options, seeds.without_arrays(given_seeds), encoding
 
 
 def _refuse_unbuilt(name: str, value: Any) -> None:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from portgrad.api import problems
-from portgrad.api.openapi.schemas import STRING, Schema, ref
+from portgrad.api.openapi.parts import STRING, Schema, ref
 
 _HEADERS: Schema = {
     "X-Request-Id": {"schema": STRING, "description": "The client's, or one made here."},

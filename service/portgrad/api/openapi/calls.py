@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from portgrad.api.openapi import examples
 from portgrad.api.openapi.answers import answer, problem_answers
-from portgrad.api.openapi.schemas import BINARY, STRING, Schema, ref
+from portgrad.api.openapi.parts import BINARY, STRING, Schema, ref
 from portgrad.compute.jobs import Kind
 
 _SAFETENSORS = "application/x-safetensors"
@@ -21,27 +22,6 @@ _OPTIONS: Schema = {
     '`{"outputs": true}`.',
 }
 
-# Of the sample net `chain`, so that they can be tried where `make run` started the service.
-_EVALUATE_EXAMPLE = {"data": {"Input": [1, 2, 3, 4, 5]}}
-_GRADIENT_EXAMPLE = {
-    "data": {"Input": [1, 2, 3, 4, 5]},
-    "wrt": ["Input", ["layer3", "bias"]],
-    "of": ["Output"],
-    "output_gradients": {"Output": [0, 1]},
-    "outputs": True,
-}
-_EVALUATE_ANSWER = {"warnings": [], "outputs": {"Output": [-0.16744623, 2.862266]}}
-_GRADIENT_ANSWER = {
-    "targets": ["Input", "layer3.bias"],
-    "none": [],
-    "warnings": [],
-    "gradients": {
-        "Input": [0.44008055, -0.91129726, 1.0671865, -0.5983226, 0.6762309],
-        "layer3.bias": [0.0, 1.0],
-    },
-    "outputs": {"Output": [-0.16744623, 2.862266]},
-}
-
 
 def _content(schema: str, example: Schema) -> Schema:
     return {
@@ -51,37 +31,49 @@ def _content(schema: str, example: Schema) -> Schema:
     }
 
 
-def _call(
-    summary: str, description: str, schema: str, example: Schema, reply_example: Schema
-) -> Schema:
+def _call(kind: Kind, summary: str, description: str) -> Schema:
     told = "Arrays and what belongs to them, in the format that Accept asks for."
+    name = kind.capitalize()
     return {
         "summary": summary,
         "description": description,
         "responses": {
-            200: answer(told, _content(f"{schema}Answer", reply_example)),
+            200: answer(told, _content(f"{name}Answer", examples.ANSWERS[kind])),
             **problem_answers(400, 404, 406, 413, 415, 422, 503),
         },
         "openapi_extra": {
             "parameters": [_OPTIONS],
-            "requestBody": {"required": True, "content": _content(f"{schema}Request", example)},
+            "requestBody": {
+                "required": True,
+                "content": _content(f"{name}Request", examples.REQUESTS[kind]),
+            },
         },
     }
 
 
-CALLS: Mapping[Kind, Schema] = {
-    "evaluate": _call(
-        "Run a net",
-        "The forward pass: output ports and inner values.",
-        "Evaluate",
-        _EVALUATE_EXAMPLE,
-        _EVALUATE_ANSWER,
-    ),
-    "gradient": _call(
+_TOLD: Mapping[Kind, tuple[str, str]] = {
+    "evaluate": ("Run a net", "The forward pass: output ports and inner values."),
+    "gradient": (
         "Differentiate a net",
         "Gradients of the outputs with respect to ports, parameters and inner values.",
-        "Gradient",
-        _GRADIENT_EXAMPLE,
-        _GRADIENT_ANSWER,
+    ),
+    "jvp": (
+        "Follow a direction",
+        "How the outputs change along tangents at ports, parameters and inner values.",
+    ),
+    "hvp": (
+        "Follow a direction of the gradient",
+        "How the gradient changes along tangents: products of the Hessian, or of any second "
+        "derivatives, with vectors.",
+    ),
+    "jacobian": (
+        "Every derivative of outputs",
+        "The derivative of each element of the outputs by each element of the targets; for each "
+        "example by itself where the net has a batch.",
+    ),
+    "hessian": (
+        "Every second derivative",
+        "The second derivatives between each element of the targets and each other.",
     ),
 }
+CALLS: Mapping[Kind, Schema] = {kind: _call(kind, *told) for kind, told in _TOLD.items()}

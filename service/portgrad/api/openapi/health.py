@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portgrad.api.openapi.answers import json_answer, problem_answers
-from portgrad.api.openapi.schemas import Schema
+from portgrad.api.openapi.parts import Schema
 
 HEALTHZ: Schema = {
     "summary": "Whether the process runs",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portgrad.api.openapi.answers import answer, json_answer, problem_answers
-from portgrad.api.openapi.schemas import BINARY, Schema, ref
+from portgrad.api.openapi.parts import BINARY, Schema, ref
 
 _BYTES = {"application/octet-stream": {"schema": BINARY}}
 

@@ -2,79 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-Schema = dict[str, Any]
-
-STRING: Schema = {"type": "string"}
-BINARY: Schema = {"type": "string", "format": "binary"}
-
-
-def ref(name: str) -> Schema:
-    """A reference to one of the schemas here."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def many(item: Schema) -> Schema:
-    """A list of such items."""
-    return {"type": "array", "items": item}
-
-
-def by_name(item: Schema, description: str) -> Schema:
-    """An object with such an item for each name."""
-    return {"type": "object", "additionalProperties": item, "description": description}
-
-
-def _object(required: Schema, optional: Schema | None = None, *, closed: bool = False) -> Schema:
-    schema: Schema = {"type": "object", "required": list(required)}
-    schema["properties"] = required | (optional or {})
-    return schema | ({"additionalProperties": False} if closed else {})
-
-
-def _nullable(schema: Schema, description: str) -> Schema:
-    # A sibling of $ref is ignored, and a bare `nullable` beside oneOf is not enough in 3.0.
-    return {**schema, "nullable": True, "description": description}
-
+from portgrad.api.openapi.fields import ANSWERS, REQUESTS
+from portgrad.api.openapi.parts import BINARY, STRING, Schema, many, nullable, obj, ref
 
 _NUMBER_NAMES = 'numbers, booleans, strings; "NaN", "Infinity" and "-Infinity" for such numbers'
-_NAME_OR_PATH: Schema = {
-    "oneOf": [STRING, {**many(STRING), "description": "A path: the words of a name, or a node "
-                       "and one of its operands."}],
-}  # fmt: skip
-_TARGETS: Schema = {"oneOf": [STRING, many(_NAME_OR_PATH)]}
-
-_EVALUATE_OPTIONS: Schema = {
-    "outputs": _nullable(
-        {"oneOf": [{"type": "boolean"}, many(_NAME_OR_PATH)]},
-        "The outputs and inner values to answer with: all output ports, or those named.",
-    ),
-    "batch": _nullable(
-        {"type": "string", "enum": ["as_is", "example", "each", None]},
-        "Forces one reading of the shapes; without it they decide.",
-    ),
-    "encoding": {
-        "type": "string",
-        "enum": ["lists", "base64"],
-        "default": "lists",
-        "description": "How a JSON answer writes arrays.",
-    },
-}
-_GRADIENT_OPTIONS: Schema = _EVALUATE_OPTIONS | {
-    "wrt": _nullable(
-        _TARGETS, '"inputs" (the default), "parameters", "all", a name, or names and paths.'
-    ),
-    "of": _nullable(_TARGETS, "What is summed: by default what is imposed, else all outputs."),
-    "quantized": _nullable(
-        {"type": "string", "enum": ["exact", "straight_through", None]},
-        "What becomes of gradients where numbers are quantised: zero as the mathematics says (the "
-        "default), or the straight-through estimator.",
-    ),
-}
-_DATA: Schema = {
-    "description": "An array for each input port; the bare array where the net has one.",
-    "anyOf": [by_name(ref("Array"), "Arrays by input port."), ref("Array")],
-}
-
 _PORT = {
     "name": STRING,
     "dtype": {**STRING, "description": "As NumPy and ml_dtypes call it."},
@@ -95,7 +26,7 @@ _SUMMARY: Schema = {
     "inputs": many(ref("Port")),
     "outputs": many(ref("Port")),
 }
-_ANSWER_ARRAYS = by_name(ref("Array"), "Arrays by name.")
+_INTEGER: Schema = {"type": "integer"}
 
 SCHEMAS: Schema = {
     "Array": {
@@ -108,7 +39,7 @@ SCHEMAS: Schema = {
             ref("ArrayBytes"),
         ],
     },
-    "ArrayBytes": _object(
+    "ArrayBytes": obj(
         {
             "dtype": {**STRING, "example": "float32"},
             "shape": many({"type": "integer", "minimum": 0}),
@@ -117,33 +48,19 @@ SCHEMAS: Schema = {
         closed=True,
     )
     | {"example": {"dtype": "float32", "shape": [2], "data": "AAAAPwAAgL8="}},
-    "EvaluateRequest": _object({"data": _DATA}, _EVALUATE_OPTIONS, closed=True),
-    "GradientRequest": _object(
-        {"data": _DATA},
-        {
-            "output_gradients": {
-                **by_name(ref("Array"), "Gradients imposed at outputs and inner values."),
-                "nullable": True,
-            },
-            **_GRADIENT_OPTIONS,
-        },
-        closed=True,
-    ),
-    "EvaluateAnswer": _object({"outputs": _ANSWER_ARRAYS, "warnings": many(STRING)}),
-    "GradientAnswer": _object(
-        {
-            "targets": {**many(STRING), "description": "The name of each item of `wrt`."},
-            "gradients": _ANSWER_ARRAYS,
-            "outputs": _ANSWER_ARRAYS,
-            "none": {
-                **many({"type": "object", "additionalProperties": STRING}),
-                "description": "Of a group: what has no gradient, and why.",
-            },
-            "warnings": many(STRING),
-        }
-    ),
-    "Port": _object(_PORT, _REASON),
-    "Parameter": _object(
+    "ClassSeed": {
+        "description": "Where ones are imposed, and zeros elsewhere: a place on the last axis of "
+        "an output of two axes, or one on every axis but the batch's; or one for each example.",
+        "anyOf": [
+            obj({"index": {"oneOf": [_INTEGER, many({})]}}, closed=True),
+            obj({"at": many({})}, closed=True),
+        ],
+        "example": {"index": 0},
+    },
+    **REQUESTS,
+    **ANSWERS,
+    "Port": obj(_PORT, _REASON),
+    "Parameter": obj(
         {**_PORT, "buffer": {"type": "boolean", "description": "A running statistic."}},
         {
             **_REASON,
@@ -152,7 +69,7 @@ SCHEMAS: Schema = {
             "shared": {"type": "boolean", "description": "Used in several places."},
         },
     ),
-    "Net": _object(
+    "Net": obj(
         {
             **_SUMMARY,
             "parameters": many(ref("Parameter")),
@@ -161,13 +78,13 @@ SCHEMAS: Schema = {
             "warnings": many(STRING),
         }
     ),
-    "NetPage": _object(
+    "NetPage": obj(
         {
-            "nets": many(_object(_SUMMARY)),
-            "next": _nullable(STRING, "`after` of the next page; null on the last one."),
+            "nets": many(obj(_SUMMARY)),
+            "next": nullable(STRING, "`after` of the next page; null on the last one."),
         }
     ),
-    "Upload": _object(
+    "Upload": obj(
         {"model": BINARY},
         {
             "external": {
@@ -177,8 +94,8 @@ SCHEMAS: Schema = {
         },
         closed=True,
     ),
-    "Operators": _object({"operators": many(ref("Operator"))}),
-    "Operator": _object(
+    "Operators": obj({"operators": many(ref("Operator"))}),
+    "Operator": obj(
         {
             "domain": {"type": "string", "enum": ["ai.onnx", "ai.onnx.ml", "com.microsoft"]},
             "name": STRING,
@@ -198,15 +115,15 @@ SCHEMAS: Schema = {
                 "of refused, the reason.",
             },
             "cost": {**STRING, "description": "What is dear about the gradient, if anything."},
-            "node_tests": _nullable(
-                _object({"agree": {"type": "integer"}, "of": {"type": "integer"}}),
+            "node_tests": nullable(
+                obj({"agree": {"type": "integer"}, "of": {"type": "integer"}}),
                 "Of ONNX's own node tests with floats in and out, of how many the gradient agrees "
                 "with central differences.",
             ),
         }
     ),
-    "Status": _object({"status": STRING}),
-    "Problem": _object(
+    "Status": obj({"status": STRING}),
+    "Problem": obj(
         {
             "type": {**STRING, "example": "urn:portgrad:problem:unknown_port"},
             "title": STRING,

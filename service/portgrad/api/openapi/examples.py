@@ -1,0 +1,105 @@
+"""Requests and answers of the sample net `chain`, to be tried where `make run` started the service.
+
+A test sends each request and holds the answer against the one here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from portgrad.api.openapi.parts import Schema
+from portgrad.compute.jobs import Kind
+
+_DATA: Schema = {"Input": [1, 2, 3, 4, 5]}
+
+REQUESTS: Mapping[Kind, Schema] = {
+    "evaluate": {"data": _DATA},
+    "gradient": {
+        "data": _DATA,
+        "wrt": ["Input", ["layer3", "bias"]],
+        "of": ["Output"],
+        "output_gradients": {"Output": [0, 1]},
+        "outputs": True,
+    },
+    "jvp": {"data": _DATA, "tangents": {"Input": [1, 0, 0, 0, 0]}},
+    "hvp": {
+        "data": _DATA,
+        "tangents": {"layer3.weight": [[1, 0, 0], [0, 0, 0]]},
+        "wrt": ["layer2.bias"],
+    },
+    "jacobian": {"data": _DATA, "wrt": ["Input"], "direction": "reverse"},
+    "hessian": {"data": _DATA, "wrt": ["layer2.bias", "layer3.weight"]},
+}
+
+ANSWERS: Mapping[Kind, Schema] = {
+    "evaluate": {"warnings": [], "outputs": {"Output": [-0.16744623, 2.862266]}},
+    "gradient": {
+        "targets": ["Input", "layer3.bias"],
+        "none": [],
+        "warnings": [],
+        "gradients": {
+            "Input": [0.44008055, -0.91129726, 1.0671865, -0.5983226, 0.6762309],
+            "layer3.bias": [0.0, 1.0],
+        },
+        "outputs": {"Output": [-0.16744623, 2.862266]},
+    },
+    "jvp": {"warnings": [], "tangents": {"Output": [-0.5060782, 0.44008058]}, "outputs": {}},
+    "hvp": {
+        "targets": ["layer2.bias"],
+        "none": [],
+        "warnings": [],
+        "products": {"layer2.bias": [1.0, 0.0, 0.0]},
+        "outputs": {},
+    },
+    "jacobian": {
+        "targets": ["Input"],
+        "per_example": False,
+        "direction": "reverse",
+        "none": [],
+        "warnings": [],
+        "jacobian": {
+            "Output": {
+                "Input": [
+                    [-0.5060782, -0.8817732, 0.81573033, -0.468912, 0.43177518],
+                    [0.44008055, -0.91129726, 1.0671865, -0.5983226, 0.6762309],
+                ]
+            }
+        },
+        "outputs": {},
+    },
+    "hessian": {
+        "targets": ["layer2.bias", "layer3.weight"],
+        "per_example": False,
+        "none": [],
+        "warnings": [],
+        "hessian": {
+            "layer2.bias": {
+                "layer2.bias": [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]],
+                "layer3.weight": [
+                    [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]],
+                    [[0.0, 1.0, 0.0], [0.0, 1.0, 0.0]],
+                    [[0.0, 0.0, 1.0], [0.0, 0.0, 1.0]],
+                ],
+            },
+            "layer3.weight": {
+                "layer2.bias": [
+                    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+                    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+                ],
+                "layer3.weight": [
+                    [
+                        [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]],
+                        [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]],
+                        [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]],
+                    ],
+                    [
+                        [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]],
+                        [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]],
+                        [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]],
+                    ],
+                ],
+            },
+        },
+        "outputs": {},
+    },
+}
