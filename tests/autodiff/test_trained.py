@@ -11,7 +11,7 @@ from portgrad.autodiff.products import hvp_graph, jvp_graph
 from portgrad.autodiff.randomness import draws, say_batch_statistics, seeded, takes_batch_statistics
 from portgrad.autodiff.survey import survey
 from portgrad.errors import Unsupported
-from portgrad.graph.batching import batched
+from portgrad.graph.batching import apart, batched
 from support.rig import Case, check_adjoint, second_order
 from support.seeded_nets import loaded, run, trained
 
@@ -67,6 +67,14 @@ def test_examples_that_meet_in_statistics_are_no_batch_over_a_fixed_1() -> None:
     assert batched(seeded(model, train=True), ["x"]) is None
 
 
+def test_statistics_of_each_element_are_not_trained() -> None:
+    body = "[old] y = BatchNormalization<spatial = 0>(x, s, s, s, s)"
+    model = loaded(f"(float[n, 3] x, float[3] s) => (float y) {{ {body} }}", opset=8)
+    assert [node.op_type for node in seeded(model, train=False).graph][-1] == "Add"
+    with pytest.raises(Unsupported, match="BatchNormalization node 'old' keeps statistics"):
+        seeded(model, train=True)
+
+
 # -- what is derived from seeded loops -------------------------------------------------------------
 
 LOOP = """
@@ -118,6 +126,24 @@ def test_stacked_seeds_share_the_draws() -> None:
     [stack] = run(many, {**FEEDS, "seed/y": V}, 3)
     for seed, found in zip(V, stack, strict=True):
         np.testing.assert_allclose(found, run(one, {**FEEDS, "seed/y": seed}, 3)[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("batch", ["n", "1"])
+def test_gradients_by_example_share_no_draws_and_add_up(batch: str) -> None:
+    net = trained(
+        f"(double[{batch}, 3] x, double[3, 3] w) => (double y) {{"
+        " a = Dropout(x) m = MatMul(a, w) d = Dropout(m) y = Tanh(d) }"
+    )
+    found = apart(net, ["x"])
+    assert found is not None
+    feeds = {"x": MANY, "w": W}
+    each, total = (
+        run(gradient_graph(found.model, wrt=["w"], of=["y"], apart=axes).model, feeds, 3)[0]
+        for axes in (found.axis, None)
+    )
+    assert each.shape == (4, 3, 3)
+    assert len({(example != 0).tobytes() for example in each}) == 4
+    np.testing.assert_allclose(each.sum(0), total, rtol=1e-12)
 
 
 UNSEEDED = LOOP.replace("q = Dropout(p)", "q = Identity(p)")

@@ -63,7 +63,8 @@ def seeded(model: ir.Model, *, train: bool) -> ir.Model:
         input, an int64 scalar: `seed_port` finds it, and `meta[RANDOM_SEED]` is its name.
 
     Raises:
-        Unsupported: something draws where nothing can count how often: `where` has the node.
+        Unsupported: something draws where nothing can count how often, or normalises in a way
+            that cannot be trained: `where` has the node.
     """
     twin = model.clone()
     twin.meta.update(model.meta)

@@ -12,8 +12,11 @@ from portgrad.autodiff.infer import int_of
 from portgrad.autodiff.nesting import with_inner
 from portgrad.autodiff.replacing import stand_in, taken_out
 from portgrad.autodiff.rules.normalization import centred
+from portgrad.autodiff.sweep import label
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary
+from portgrad.errors import Unsupported
+from portgrad.graph.opsets.adapters import GIVEN_STATISTICS
 
 _TRAINED = "training_mode"
 _OUTPUTS = 3  # that the runtime wants of a node which is trained
@@ -37,9 +40,14 @@ def use_batch_statistics(graph: ir.Graph, fresh: Callable[[str], str]) -> None:
     Args:
         graph: the graph; its subgraphs are changed too.
         fresh: gives names that nothing else has.
+
+    Raises:
+        Unsupported: one that has statistics for each element of an example, as below opset 9.
     """
-    for node in filter(_normalises, with_inner(graph)):
-        if _is_trained(node):
+    for node in list(with_inner(graph)):
+        if GIVEN_STATISTICS in node.metadata_props:
+            raise _of_each_element(node)
+        if not _normalises(node) or _is_trained(node):
             continue
         node.attributes[_TRAINED] = ir.AttrInt64(_TRAINED, 1)
         node.resize_outputs(_OUTPUTS)
@@ -93,6 +101,18 @@ def _said(op: Vocabulary, node: ir.Node) -> list[Tensor | None]:
         running = before * momentum + op.reshape_like(now, before) * (1.0 - momentum)
         found.append(op.cast_like(running, given))
     return found
+
+
+def _of_each_element(node: ir.Node) -> Unsupported:
+    operator = node.metadata_props[GIVEN_STATISTICS]
+    return Unsupported(
+        f"The {operator} node {label(node)!r} keeps statistics of each element of an example "
+        "(spatial = 0), and statistics of the batch are not built for that.",
+        where=label(node),
+        expected=f"{operator} with statistics of each channel",
+        found="spatial = 0",
+        remedy='Use the net in mode "test", or export it with opset 9 or newer.',
+    )
 
 
 def _normalises(node: ir.Node) -> bool:

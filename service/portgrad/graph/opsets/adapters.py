@@ -228,6 +228,10 @@ def _tile(old: Old) -> Nodes:
     return [wanted, old.final("Tile", [x, wanted.output[0]])]
 
 
+# What is noted of a node that normalises by given statistics, of which no other operator tells.
+GIVEN_STATISTICS = "portgrad.given_statistics"
+
+
 def _batch_normalization(old: Old) -> Nodes:
     """Statistics of each element of an example, which broadcast from the last axis."""
     if any(old.node.output[1:]) or (old.version < 7 and not old.attributes.get("is_test", 0)):
@@ -239,7 +243,9 @@ def _batch_normalization(old: Old) -> Nodes:
     steps.append(old.emit("Sub", [x, mean], "centred"))
     steps.append(old.emit("Div", [steps[-1].output[0], steps[-2].output[0]], "normal"))
     steps.append(old.emit("Mul", [steps[-1].output[0], scale], "scaled"))
-    return [epsilon, *steps, old.final("Add", [steps[-1].output[0], b])]
+    final = old.final("Add", [steps[-1].output[0], b])
+    final.metadata_props.add(key=GIVEN_STATISTICS, value=old.node.op_type)
+    return [epsilon, *steps, final]
 
 
 # The newest opset at which the converter needs help, and the help.
