@@ -30,7 +30,7 @@ def fill(model: ir.Model, seeds: Mapping[str, ir.Value], outputs: Sequence[ir.Va
     op = Vocabulary(graph, graph.opset_imports[""])
     likes = {value: seeds[str(value.name)] for value in graph.inputs if value.name in seeds}
     graph.outputs.clear()
-    graph.outputs.extend(outputs)
+    graph.outputs.extend([*outputs, *likes.values()])  # what is asked for its shape stays till then
     RemoveUnusedNodesPass()(model)
     _Shapes(op, likes).replace()
     RemoveUnusedNodesPass()(model)
@@ -41,6 +41,8 @@ def fill(model: ir.Model, seeds: Mapping[str, ir.Value], outputs: Sequence[ir.Va
             zeros = op.zeros_like(op.wrap(like))
             ir.convenience.replace_all_uses_with(seed, zeros.value)
             _move(graph, last, like.producer())
+    graph.outputs.clear()
+    graph.outputs.extend(outputs)
     RemoveUnusedNodesPass()(model)
 
 

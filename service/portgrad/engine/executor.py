@@ -22,6 +22,7 @@ from portgrad.engine.plan import Compiled, Plan, Results
 from portgrad.engine.sessions import Weights
 from portgrad.errors import InvalidRequest, RunFailed
 from portgrad.graph.batching import Batched, apart
+from portgrad.graph.cutting import cut
 from portgrad.graph.names import Names
 from portgrad.graph.types import shape_of, type_name
 
@@ -194,7 +195,7 @@ class Executor:
 
     def compiled(self, plan: Plan, over: Ports = frozenset()) -> Compiled:
         """A plan's session; `over` names the ports that carry examples, proven to keep apart."""
-        variant = self.variant(over) if over else None
+        variant = self.variant(plan, over) if over else None
         model = self._model if variant is None else variant.model
         axes = variant.axis if variant is not None and plan.keeps_apart else None
         return self._kept(
@@ -202,9 +203,16 @@ class Executor:
             lambda: plan.compile(model, self._weights, self._threads, axes),
         )
 
-    def variant(self, over: Ports) -> Batched | None:
-        """The net with any number of examples at some ports, where they are proven not to meet."""
-        return self._kept(("apart", over), lambda: apart(self._model, over))
+    def variant(self, plan: Plan, over: Ports) -> Batched | None:
+        """The net with any number of examples at some ports, where they are proven not to meet.
+
+        Where they meet somewhere, what the plan asks for may come before that.
+        """
+        whole = self._kept(("apart", over), lambda: apart(self._model, over))
+        if whole is not None:
+            return whole
+        ends = frozenset((*plan.of, *plan.outputs, *plan.wrt, *plan.tangents))
+        return self._kept(("apart", over, ends), lambda: apart(cut(self._model, ends), over))
 
     def compile(self, call: Execution, over: Ports = frozenset()) -> Compiled:
         """The session of a call's plan."""

@@ -43,7 +43,7 @@ def as_is(executor: Executor, call: Execution) -> None:
         _of_none(executor, call, ready, symbol)
     elif not over:
         call.results = executor.run(call, executor.compile(call), call.data, ready)
-    elif call.timed("compile", lambda: executor.variant(over)) is None:
+    elif call.timed("compile", lambda: executor.variant(call.plan, over)) is None:
         raise _examples_may_meet()
     elif (compiled := executor.compile_apart(call, over)) is not None:
         call.results = executor.run(call, compiled, call.data, ready)
@@ -92,7 +92,7 @@ def as_example(executor: Executor, call: Execution) -> None:
 def as_one_batch(executor: Executor, call: Execution) -> bool:
     """Run all examples at once where the net's structure allows it for what is asked."""
     over, count, layout = call.reading.batched, call.reading.count, executor.layout(call.reading)
-    variant = call.timed("compile", lambda: executor.variant(over))
+    variant = call.timed("compile", lambda: executor.variant(call.plan, over))
     plan = call.plan
     carried = [name for name in (*plan.wrt, *plan.tangents) if layout.own(name)]
     carried += [*plan.of, *plan.outputs]
@@ -129,7 +129,7 @@ def one_by_one(executor: Executor, call: Execution) -> None:
         reading = replace(reading, count=1)
         imposed = {feed: empties.as_one(array) for feed, array in imposed.items()}
         data = empties.one_of_zeros(data, reading.batched)
-    variant = executor.variant(reading.batched) if reading.kind == AS_IS else None
+    variant = executor.variant(call.plan, reading.batched) if reading.kind == AS_IS else None
     layout = executor.layout(reading, None if variant is None else variant.axis)
     shapes = executor.shapes(call, map(seeds.value_of, imposed))
     compiled = _single(executor, call)

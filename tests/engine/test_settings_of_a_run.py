@@ -1,0 +1,152 @@
+"""Parameters for one call, seeds of draws, and train mode, as the engine takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import portgrad
+from support.engine import Array, engine_net, net_bytes, random, refusal
+
+W = {"w": random(3, 4, seed=1), "b": random(4, seed=2)}
+BODY = "(float[N,3] x) => (float[N,4] y) { h = MatMul(x, w) z = Add(h, b) y = Tanh(z) }"
+SAME: dict[str, Any] = {"rtol": 1e-6, "atol": 1e-7}
+
+
+def uploaded(**weights: Array) -> portgrad.Net:
+    return engine_net(BODY, {**W, **weights})
+
+
+@pytest.mark.parametrize("names", [["w"], ["b"], ["w", "b"]])
+@pytest.mark.parametrize("shape", [(5, 3), (3,)])
+def test_parameters_of_a_call_are_as_if_uploaded(names: list[str], shape: tuple[int, ...]) -> None:
+    values = {name: random(*W[name].shape, seed=7) for name in names}
+    net, other, x = uploaded(), uploaded(**values), random(*shape)
+    tangents = {"x": x, "w": W["w"]}
+    calls: dict[str, dict[str, Any]] = {
+        "evaluate": {},
+        "gradient": {"wrt": "all", "outputs": True},
+        "jvp": {"tangents": tangents},
+        "hvp": {"tangents": tangents, "wrt": "all"},
+    }
+    for call, options in calls.items():
+        found = getattr(net, call)(x, parameters=values, **options)
+        expected = getattr(other, call)(x, **options)
+        assert list(found) == list(expected)
+        for name in expected:
+            np.testing.assert_allclose(found[name], expected[name], **SAME, err_msg=call)
+    np.testing.assert_array_equal(net.evaluate(x)["y"], uploaded().evaluate(x)["y"])
+    jacobian = net.jacobian(x, wrt="all", parameters=values)["y"]
+    np.testing.assert_allclose(jacobian["w"], other.jacobian(x, wrt="w")["y"]["w"], **SAME)
+
+
+def test_other_values_take_no_other_session() -> None:
+    net, x = uploaded(), random(2, 3)
+    sessions = net._variants._sessions
+    net.gradient(x, parameters={"w": W["w"]})
+    kept = len(sessions)
+    for seed in range(3):
+        net.gradient(x, parameters={"w": random(3, 4, seed=seed)})
+    assert len(sessions) == kept
+
+
+def test_lists_are_cast_as_data_are() -> None:
+    found = uploaded().evaluate(random(2, 3), parameters={"b": [0, 1, 2, 3.5]})["y"]
+    expected = uploaded(b=np.asarray([0, 1, 2, 3.5], np.float32)).evaluate(random(2, 3))["y"]
+    np.testing.assert_array_equal(found, expected)
+
+
+RESIZED = '(float[1,1,2,2] x) => (float[1,1,a,b] y) { y = Resize<mode = "nearest">(x, , scales) }'
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code", "where"),
+    [
+        ({"v": 1.0}, "unknown_parameter", "parameters.v"),
+        ({"x": random(2, 3)}, "unknown_parameter", "parameters.x"),
+        ({"w": random(4, 3)}, "wrong_parameter_shape", "parameters.w"),
+        ({"w": 1.0}, "wrong_parameter_shape", "parameters.w"),
+        ({"w": W["w"].astype(np.float64)}, "wrong_dtype", "parameters.w"),
+        ({"w": "heavy"}, "wrong_dtype", "parameters.w"),
+        ([1.0], "invalid_field", "parameters"),
+    ],
+)
+def test_values_that_do_not_fit_are_refused(parameters: Any, code: str, where: str) -> None:
+    error = refusal(lambda: uploaded().gradient(random(2, 3), parameters=parameters))
+    assert (error.code, error.where) == (code, where)
+
+
+def test_a_parameter_that_fixes_shapes_cannot_be_overridden() -> None:
+    scales = np.asarray([1, 1, 2, 2], np.float32)
+    net = portgrad.load(net_bytes(RESIZED, {"scales": scales}), threads=1)
+    error = refusal(lambda: net.evaluate(random(1, 1, 2, 2), parameters={"scales": scales}))
+    assert (error.code, error.where) == ("not_overridable", "parameters.scales")
+
+
+def test_the_parameters_of_subgraphs_can_be_overridden() -> None:
+    body = """(float[2] x, bool c) => (float[2] y) {
+        y = If(c) <then_branch = t () => (float[2] a) <float[2] k = {2.0, 3.0}> { a = Mul(x, k) },
+                   else_branch = e () => (float[2] b) { b = Neg(x) }>
+    }"""
+    net = engine_net(body)
+    [name] = net.names.parameters
+    data = {"x": np.ones(2, np.float32), "c": np.asarray(True)}
+    values = {name: np.asarray([5, 7], np.float32)}
+    found = net.gradient(data, parameters=values, outputs=True)
+    np.testing.assert_array_equal(found["x"], [5, 7])
+    np.testing.assert_array_equal(found.outputs["y"], [5, 7])
+
+
+DRAWING = (
+    "(float[{lead},3] x) => (float[{lead},3] y) "
+    "{{ r = RandomNormalLike(x) d = Dropout(x) y = Mul(r, d) }}"
+)
+
+
+@pytest.mark.parametrize("lead", ["1", "N"])
+@pytest.mark.parametrize("mode", ["test", "train"])
+def test_one_seed_gives_the_same_numbers_in_every_call(lead: str, mode: str) -> None:
+    net, x = engine_net(DRAWING.format(lead=lead)), np.ones((64, 3), np.float32)
+    values = net.evaluate(x, mode=mode, random_seed=5)
+    found = net.gradient(x, mode=mode, random_seed=5, outputs=True)
+    np.testing.assert_array_equal(found.outputs["y"], values["y"])
+    np.testing.assert_allclose(found["x"], values["y"], **SAME)  # linear in x, and x is 1
+    pushed = net.jvp(x, tangents={"x": x}, mode=mode, random_seed=5)["y"]
+    np.testing.assert_allclose(pushed, values["y"], **SAME)
+    assert (values.random_seed, found.random_seed) == (5, 5)
+    assert len(np.unique(values["y"])) > 64  # no two examples draw the same
+    assert (values["y"] == 0).any() == (mode == "train")
+    other = net.evaluate(x, mode=mode, random_seed=6)["y"]
+    assert (other != values["y"]).any()
+
+
+def test_without_a_seed_a_fresh_one_is_drawn_and_told() -> None:
+    net, x = engine_net(DRAWING.format(lead="N")), np.ones((8, 3), np.float32)
+    first, second = net.evaluate(x), net.evaluate(x)
+    assert (first["y"] != second["y"]).any()
+    assert first.random_seed is not None
+    again = net.evaluate(x, random_seed=first.random_seed)
+    np.testing.assert_array_equal(again["y"], first["y"])
+
+
+def test_a_net_that_draws_nothing_has_no_seed() -> None:
+    assert uploaded().evaluate(random(2, 3), random_seed=4).random_seed is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "where"),
+    [
+        ({"random_seed": -1}, "random_seed"),
+        ({"random_seed": 2**63}, "random_seed"),
+        ({"random_seed": 1.5}, "random_seed"),
+        ({"random_seed": True}, "random_seed"),
+        ({"mode": "training"}, "mode"),
+        ({"mode": 3}, "mode"),
+        ({"precision": "float16"}, "precision"),
+    ],
+)
+def test_settings_that_do_not_exist_are_refused(settings: Any, where: str) -> None:
+    error = refusal(lambda: uploaded().evaluate(random(2, 3), **settings))
+    assert (error.code, error.where) == ("invalid_field", where)
