@@ -96,6 +96,16 @@ def test_what_no_seed_reaches_is_repeated() -> None:
     np.testing.assert_array_equal(x, [one] * 3)
 
 
+def test_a_stack_that_reaches_nothing_asked() -> None:
+    """As in a product with the Hessian of a linear net, which is 0 for every tangent."""
+    settings = {"wrt": ["x"], "of": ["y", "apart"], "seeds": ["apart"]}
+    (x,) = run_of(gradient_graph(net_of(MLP), **settings, stacked=True))(
+        {**FEEDS, "seed/apart": drawn((3, 4))}
+    )
+    (one,) = run_of(gradient_graph(net_of(MLP), **settings))({**FEEDS, "seed/apart": drawn((4,))})
+    np.testing.assert_array_equal(x, [one] * 3)
+
+
 def test_hvp_is_symmetric_and_the_difference_of_gradients() -> None:
     net, names = net_of(MLP), ["x", "w", "b", "z"]
     run = run_of(hvp_graph(net, wrt=names, tangents=names, of=["y"], seeds=["y"]))

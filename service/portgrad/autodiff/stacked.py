@@ -33,7 +33,8 @@ def stack(graph: ir.Graph, inputs: Sequence[str], outputs: Sequence[str]) -> Non
     graph.outputs.clear()
     _inside(op, many, single, nodes)
     results = [y for y in ends if y.name in asked and y in reached]
-    found = dict(zip(results, _scan(op, many, single, results, nodes), strict=True))
+    scanned = _scan(op, many, single, results, nodes) if results else []  # it gives one at least
+    found = dict(zip(results, scanned, strict=True))
     for value in ends:
         if value.name in asked and value not in reached:
             found[value] = _repeated(op, op.wrap(value), op.size(many[0], 0))
