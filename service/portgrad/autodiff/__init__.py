@@ -6,6 +6,7 @@ from portgrad.autodiff.codes import EXACT, STRAIGHT_THROUGH, Quantized
 from portgrad.autodiff.compile import GRADIENT, SEED, GradientGraph, gradient_graph
 from portgrad.autodiff.cuts import foreseen
 from portgrad.autodiff.gradient_operator import expand_gradients
+from portgrad.autodiff.moved import MOVE, moved_graph
 from portgrad.autodiff.obstacles import obstacles
 from portgrad.autodiff.per_example import NotApart
 from portgrad.autodiff.products import HVP, JVP, TANGENT, hvp_graph, jvp_graph
@@ -17,6 +18,7 @@ __all__ = [
     "GRADIENT",
     "HVP",
     "JVP",
+    "MOVE",
     "SEED",
     "STRAIGHT_THROUGH",
     "TANGENT",
@@ -28,6 +30,7 @@ __all__ = [
     "gradient_graph",
     "hvp_graph",
     "jvp_graph",
+    "moved_graph",
     "obstacles",
     "rules",
 ]

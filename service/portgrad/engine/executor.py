@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import onnx_ir as ir
 
-from portgrad.autodiff import SEED
+from portgrad.autodiff import TANGENT
 from portgrad.autodiff.per_example import NotApart
 from portgrad.autodiff.randomness import seed_of_example
 from portgrad.engine import batches, seeds, ways
@@ -249,7 +249,7 @@ class Executor:
         for feed, array in given.items():
             value = outputs.get(seeds.value_of(feed))
             if value is not None:
-                exact = plan.stacks(feed) or not feed.startswith(SEED)
+                exact = plan.stacks(feed) or feed.startswith(TANGENT)
                 one = array[0] if plan.stacks(feed) else array
                 seeds.checked(one, value.shape, feed, exact=exact)
 

@@ -14,21 +14,23 @@ from portgrad.autodiff import (
     GRADIENT,
     HVP,
     JVP,
+    MOVE,
     TANGENT,
     GradientGraph,
     Quantized,
     gradient_graph,
     hvp_graph,
     jvp_graph,
+    moved_graph,
 )
 from portgrad.engine.arrays import Array, Value
 from portgrad.engine.batches import shown
 from portgrad.engine.sessions import Session, Weights
 from portgrad.errors import RunFailed
 
-Kind = Literal["gradient", "jvp", "hvp"]
+Kind = Literal["gradient", "jvp", "hvp", "moved"]
 # How the derivatives of each kind are called in its graph.
-_PREFIXES: Mapping[Kind, str] = {"gradient": GRADIENT, "jvp": JVP, "hvp": HVP}
+_PREFIXES: Mapping[Kind, str] = {"gradient": GRADIENT, "jvp": JVP, "hvp": HVP, "moved": MOVE}
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Plan:
     """What is to be computed, by name; equal plans share a session.
 
     Attributes:
-        kind: gradient (a plain evaluation is one without targets), jvp or hvp.
+        kind: gradient (a plain evaluation is one without targets), jvp or hvp; moved: the outputs
+            where `tangents` have been added to the values of their names.
         wrt: the targets, each once; none for a jvp.
         of: what is summed; for a jvp whose tangents are asked for.
         seeds: those of `of` whose cotangent is imposed.
@@ -113,6 +116,8 @@ class Plan:
                 quantized=self.quantized,
                 stacked=self.stacked,
             )
+        if self.kind == "moved":
+            return moved_graph(model, moves=self.tangents, outputs=self.outputs)
         if self.kind == "hvp":
             return hvp_graph(
                 model,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from portgrad.autodiff import SEED
+from portgrad.autodiff import TANGENT
 from portgrad.engine import empties, seeds
 from portgrad.engine.arrays import Array
 from portgrad.engine.batches import AS_IS
@@ -159,7 +159,7 @@ def _ready(call: Execution, imposed: Arrays, prepare: Prepare) -> dict[str, Arra
     ready = {}
     for feed, array in imposed.items():
         stacked = call.plan.stacks(feed)
-        exact = stacked or not feed.startswith(SEED)
+        exact = stacked or feed.startswith(TANGENT)
         check = partial(_checked, feed, exact)
         if stacked:
             ready[feed] = np.stack([prepare(feed, one, check) for one in array])

@@ -1,0 +1,77 @@
+"""Random lines through the data, and how a function and its gradient are held against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from portgrad.engine.arrays import Array
+from portgrad.engine.gradcheck import slopes
+from portgrad.engine.gradcheck.slopes import Line, Sides, Values
+
+
+@dataclass
+class Subject:
+    """A function at a point, with its gradient there.
+
+    Attributes:
+        point: the target's value.
+        gradient: the gradient of Σ weights · values, shaped like the target.
+        weights: what is imposed at each output, flat.
+        values: the outputs, flat, in float64, where the target has been moved by an array.
+        middle: the outputs at the point.
+        eps: the relative rounding of the numbers that it is computed in.
+    """
+
+    point: Array
+    gradient: Array
+    weights: Values
+    values: Callable[[Array], Values]
+    middle: Values
+    eps: float
+
+
+def flat(array: Array) -> Array:
+    """An output as lines are judged."""
+    return np.asarray(array).astype(np.float64).reshape(-1)
+
+
+def direction(point: Array, random: np.random.Generator) -> Array:
+    """A direction of normal numbers, of the scale of a point.
+
+    Each element moves by the geometric mean of its own size and the point's, so that small
+    positive numbers stay positive at small steps, and still count; a zero moves by the point's.
+    """
+    sizes = np.abs(point.astype(np.float64))
+    sizes = np.where(np.isfinite(sizes), sizes, 0.0)
+    largest = sizes.max(initial=0.0)
+    if largest == 0.0:
+        return random.standard_normal(point.shape)
+    typical = largest * np.sqrt(np.mean(np.square(sizes / largest)))
+    moved = np.where(sizes > 0, np.sqrt(sizes) * np.sqrt(typical), typical)
+    return np.asarray(moved * random.standard_normal(point.shape))
+
+
+def walk(subject: Subject, along: Array, tolerance: float) -> Line:
+    """Judge the gradient along one direction, by three steps where these settle it, else by all."""
+    products = subject.gradient.astype(np.float64) * along
+    found, spread = float(products.sum()), float(np.linalg.norm(products.reshape(-1)))
+    steps = slopes.ladder(subject.eps)
+    taken = {step: _sides(subject, along, step) for step in steps[slopes.MIDDLE]}
+    middle = list(taken.values())
+    if slopes.settled(middle, subject.eps):
+        line = slopes.judge(found, spread, middle, subject.eps, tolerance)
+        if line.verdict == "ok":
+            return line
+    for step in steps:
+        taken.setdefault(step, _sides(subject, along, step) if step not in taken else taken[step])
+    return slopes.judge(found, spread, [taken[step] for step in steps], subject.eps, tolerance)
+
+
+def _sides(subject: Subject, along: Array, step: float) -> Sides:
+    dtype = subject.point.dtype
+    minus, plus = (subject.values((sign * step * along).astype(dtype)) for sign in (-1, 1))
+    return slopes.sides(step, subject.weights, minus, subject.middle, plus)
