@@ -14,9 +14,7 @@ from portgrad.autodiff.emitter import free_prefix
 MOVE = "move/"
 
 
-def moved_graph(
-    model: ir.Model, *, moves: Sequence[str], outputs: Sequence[str]
-) -> GradientGraph:
+def moved_graph(model: ir.Model, *, moves: Sequence[str], outputs: Sequence[str]) -> GradientGraph:
     """The graph of outputs where values have been moved. Nothing is differentiated.
 
     Args:

@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 from portgrad.engine import calls
 from portgrad.engine.arrays import ArrayLike
+from portgrad.engine.gradcheck import Report, gradcheck
 from portgrad.engine.requests import Data
 from portgrad.engine.results import Hessian, Jacobian, Products, Tangents
 from portgrad.engine.variants import Settings, Variants
@@ -195,4 +196,52 @@ class Derivatives:
             output_gradients=output_gradients,
             outputs=outputs,
             quantized=quantized,
+        )
+
+    def gradcheck(
+        self,
+        data: Data,
+        *,
+        wrt: Targets = "inputs",
+        of: Targets | None = None,
+        output_gradients: Imposed | None = None,
+        directions: int = 3,
+        quantized: str | None = None,
+        tolerance: float | None = None,
+        **settings: Unpack[Settings],
+    ) -> Report:
+        """Hold the gradient against differences of the outputs along random lines.
+
+        The net is evaluated in double precision where it can be; `precision="native"` asks for
+        its own, and "float64" refuses what cannot be had in double. Directions and what the net
+        draws depend on `random_seed`, by default 0.
+
+        Args:
+            data: an array for each input port, or the bare array if there is one port.
+            wrt, of, output_gradients, quantized: as for `gradient`. Each target is moved alone.
+            directions: how many random directions are tried for each target, at most 1000; the
+                net is evaluated up to 16 times for each.
+            tolerance: how far the gradient may be off, of the scale of what is compared; by
+                default 1e-6 in double precision, and 3√ε in coarser ones.
+            settings: see `Settings`.
+
+        Returns:
+            A verdict for each target: ok, kink, jump, non_finite, unclear or disagrees; and where
+            a gradient disagrees, the first value whose derivative is wrong.
+
+        Raises:
+            InvalidRequest: as for `gradient`.
+            LimitExceeded: the net would be evaluated too often.
+            Unsupported, RunFailed: as for `gradient`.
+        """
+        return gradcheck(
+            self._variants,
+            data,
+            settings,
+            wrt=wrt,
+            of=of,
+            output_gradients=output_gradients,
+            directions=directions,
+            quantized=quantized,
+            tolerance=tolerance,
         )

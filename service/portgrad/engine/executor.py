@@ -97,6 +97,11 @@ class Executor:
         self._threads = threads
         self.ports = {name: shape_of(value) for name, value in names.inputs.items()}
 
+    @property
+    def model(self) -> ir.Model:
+        """The normalised net; it is not to be changed."""
+        return self._model
+
     def execute(
         self,
         plan: Plan,

@@ -1,5 +1,4 @@
-"""Random lines through the data, and how a function and its gradient are held against each other.
-"""
+"""Random lines through a point, along which a gradient is held against differences."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from portgrad.engine.arrays import Array
 from portgrad.engine.gradcheck import slopes
-from portgrad.engine.gradcheck.slopes import Line, Sides, Values
+from portgrad.engine.gradcheck.slopes import Claim, Line, Sides, Values
 
 
 @dataclass
@@ -49,7 +48,7 @@ def direction(point: Array, random: np.random.Generator) -> Array:
     sizes = np.where(np.isfinite(sizes), sizes, 0.0)
     largest = sizes.max(initial=0.0)
     if largest == 0.0:
-        return random.standard_normal(point.shape)
+        return np.asarray(random.standard_normal(point.shape))
     typical = largest * np.sqrt(np.mean(np.square(sizes / largest)))
     moved = np.where(sizes > 0, np.sqrt(sizes) * np.sqrt(typical), typical)
     return np.asarray(moved * random.standard_normal(point.shape))
@@ -58,17 +57,17 @@ def direction(point: Array, random: np.random.Generator) -> Array:
 def walk(subject: Subject, along: Array, tolerance: float) -> Line:
     """Judge the gradient along one direction, by three steps where these settle it, else by all."""
     products = subject.gradient.astype(np.float64) * along
-    found, spread = float(products.sum()), float(np.linalg.norm(products.reshape(-1)))
+    spread = float(np.linalg.norm(products.reshape(-1)))
+    claim = Claim(float(products.sum()), spread, subject.eps, tolerance)
     steps = slopes.ladder(subject.eps)
     taken = {step: _sides(subject, along, step) for step in steps[slopes.MIDDLE]}
     middle = list(taken.values())
     if slopes.settled(middle, subject.eps):
-        line = slopes.judge(found, spread, middle, subject.eps, tolerance)
+        line = claim.judge(middle)
         if line.verdict == "ok":
             return line
-    for step in steps:
-        taken.setdefault(step, _sides(subject, along, step) if step not in taken else taken[step])
-    return slopes.judge(found, spread, [taken[step] for step in steps], subject.eps, tolerance)
+    taken |= {step: _sides(subject, along, step) for step in steps if step not in taken}
+    return claim.judge([taken[step] for step in steps])
 
 
 def _sides(subject: Subject, along: Array, step: float) -> Sides:

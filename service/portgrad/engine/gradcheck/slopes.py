@@ -16,7 +16,8 @@ that a smooth point shows is of order √ε.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,12 +32,12 @@ MIDDLE = slice(3, 6)  # where a smooth point of a net of ordinary scale shows it
 
 def ladder(eps: float) -> list[float]:
     """The steps, from the largest."""
-    return [float(step) for step in np.geomspace(FIRST_STEP, np.sqrt(eps), STEPS)]
+    return [float(step) for step in np.geomspace(FIRST_STEP, math.sqrt(eps), STEPS)]
 
 
 def tolerance_for(eps: float) -> float:
     """How far, of the scale of what is compared, a gradient may be off: 1e-6 in double."""
-    return float(max(1e-6, 3 * np.sqrt(eps)))
+    return float(max(1e-6, 3 * math.sqrt(eps)))
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,8 @@ def sides(step: float, weights: Values, minus: Values, middle: Values, plus: Val
     )  # fmt: skip
 
 
-def _total(arrays: object) -> float:
-    return float(sum(float(np.sum(array)) for array in arrays))  # type: ignore[attr-defined]
+def _total(arrays: Iterable[Array]) -> float:
+    return sum((float(np.sum(array)) for array in arrays), 0.0)
 
 
 @dataclass(frozen=True)
@@ -121,35 +122,54 @@ class Line:
     step: float
 
 
-def judge(
-    found: float, spread: float, steps: Sequence[Sides], eps: float, tolerance: float
-) -> Line:
-    """What differences at several steps, from the largest, say of a gradient.
+@dataclass(frozen=True)
+class Claim:
+    """What a gradient says of the slope along a line.
 
-    Args:
+    Attributes:
         found: <gradient, v>.
         spread: what is typical of that for other signs of v: the norm of their products.
-        steps: the differences; those that are not finite end what is used of larger steps.
         eps: the relative rounding of the net's numbers.
         tolerance: how far the gradient may be off, of the scale of what is compared.
     """
-    usable = _finite(steps)
-    if len(usable) < 3 or not np.isfinite(found):
-        nothing = float("nan")
-        last = steps[-1]
-        return Line("non_finite", found, last.central, last.left, last.right, nothing, last.step)
-    if _jumps(usable, eps):
-        return _line("jump", found, usable[-1], spread, found - usable[-1].central, eps)
-    corner = _corner(usable, eps)
-    if corner is not None:
-        return _at_corner(found, spread, corner, eps, tolerance)
-    best, error = _best(usable, eps)
-    off, scale = abs(found - best.central), _scale(found, spread, best, eps)
-    if off <= tolerance * scale + error:
-        verdict: Verdict = "ok"
-    else:
-        verdict = "unclear" if error > 0.1 * scale else "disagrees"
-    return _line(verdict, found, best, spread, off, eps)
+
+    found: float
+    spread: float
+    eps: float
+    tolerance: float
+
+    def judge(self, steps: Sequence[Sides]) -> Line:
+        """What differences at several steps, from the largest, say of the claim.
+
+        Larger steps than one whose differences are not finite are not looked at.
+        """
+        usable = _finite(steps)
+        if len(usable) < 3 or not math.isfinite(self.found):
+            return self._line("non_finite", steps[-1], math.nan)
+        if _jumps(usable, self.eps):
+            return self._line("jump", usable[-1], abs(self.found - usable[-1].central))
+        corner = _corner(usable, self.eps)
+        if corner is not None:
+            off = max(corner.low - self.found, self.found - corner.high, 0.0)
+            fits = off <= self.tolerance * self._scale(corner)
+            return self._line("kink" if fits else "disagrees", corner, off)
+        best, error = _best(usable, self.eps)
+        off, scale = abs(self.found - best.central), self._scale(best)
+        if error > min(0.1, 300 * self.tolerance) * scale:
+            return self._line("unclear", best, off)
+        return self._line("ok" if off <= self.tolerance * scale + error else "disagrees", best, off)
+
+    def _scale(self, one: Sides) -> float:
+        """What a difference is compared with.
+
+        Slopes below √ε of the outputs are none: v has the size of x, so that both compare.
+        """
+        least = math.sqrt(self.eps) * one.size
+        return max(abs(self.found), abs(one.central), self.spread, one.activity, least)
+
+    def _line(self, verdict: Verdict, one: Sides, off: float) -> Line:
+        error = off / self._scale(one) if off else 0.0
+        return Line(verdict, self.found, one.central, one.left, one.right, error, one.step)
 
 
 def settled(steps: Sequence[Sides], eps: float) -> bool:
@@ -159,7 +179,7 @@ def settled(steps: Sequence[Sides], eps: float) -> bool:
         return False
     widths = [one.high - one.low for one in usable]
     best, error = _best(usable, eps)
-    smooth = widths[-1] <= max(0.5 * widths[0], _SMOOTH * np.sqrt(eps) * best.activity)
+    smooth = widths[-1] <= max(0.5 * widths[0], _SMOOTH * math.sqrt(eps) * best.activity)
     return bool(smooth and error <= 0.01 * best.activity)
 
 
@@ -179,7 +199,7 @@ def _finite(steps: Sequence[Sides]) -> list[Sides]:
 
 def _jumps(steps: Sequence[Sides], eps: float) -> bool:
     last, before = steps[-1], steps[max(0, len(steps) - 4)]
-    return last.travel > np.sqrt(eps) * last.size and last.travel > 0.5 * before.travel
+    return last.travel > math.sqrt(eps) * last.size and last.travel > 0.5 * before.travel
 
 
 def _corner(steps: Sequence[Sides], eps: float) -> Sides | None:
@@ -191,21 +211,11 @@ def _corner(steps: Sequence[Sides], eps: float) -> Sides | None:
     widths = [one.high - one.low for one in steps]
     least = int(np.argmin(widths))
     one, width = steps[least], widths[least]
-    if width <= _SMOOTH * np.sqrt(eps) * one.activity:
+    if width <= _SMOOTH * math.sqrt(eps) * one.activity:
         return None
     reach = 1 if steps[0].step / steps[1].step > 6 else 2
     beside = [widths[k] for k in (least - reach, least + reach) if 0 <= k < len(widths)]
     return one if all(w <= 2 * width for w in beside) else None
-
-
-def _at_corner(
-    found: float, spread: float, corner: Sides, eps: float, tolerance: float
-) -> Line:
-    scale = _scale(found, spread, corner, eps)
-    off = max(corner.low - found, found - corner.high, 0.0)
-    # Each side is off by its own truncation, about as much as the sides of a smooth point.
-    verdict: Verdict = "kink" if off <= tolerance * scale else "disagrees"
-    return _line(verdict, found, corner, spread, off, eps)
 
 
 def _best(steps: Sequence[Sides], eps: float) -> tuple[Sides, float]:
@@ -218,17 +228,3 @@ def _best(steps: Sequence[Sides], eps: float) -> tuple[Sides, float]:
         errors[k] = 3 * distance + 4 * eps * steps[k].size / steps[k].step
     best = int(np.argmin(errors))
     return steps[best], float(errors[best])
-
-
-def _scale(found: float, spread: float, one: Sides, eps: float) -> float:
-    """What a difference is compared with. Slopes below √ε of the outputs are none: v is of the
-    size of x, so that both have one scale."""
-    return max(abs(found), abs(one.central), spread, one.activity, np.sqrt(eps) * one.size)
-
-
-def _line(
-    verdict: Verdict, found: float, one: Sides, spread: float, off: float, eps: float
-) -> Line:
-    scale = _scale(found, spread, one, eps)
-    error = abs(off) / scale if off else 0.0
-    return Line(verdict, found, one.central, one.left, one.right, error, one.step)

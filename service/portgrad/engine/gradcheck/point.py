@@ -1,0 +1,115 @@
+"""A net at the user's data: its gradient there, and its outputs where one target is moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from portgrad.autodiff import MOVE, SEED
+from portgrad.engine import requests
+from portgrad.engine.arrays import Array, Value
+from portgrad.engine.executor import Execution
+from portgrad.engine.gradcheck.lines import Subject, flat
+from portgrad.engine.gradcheck.slopes import Values
+from portgrad.engine.plan import Plan
+from portgrad.engine.requests import Data
+from portgrad.engine.variants import Setting
+
+EPS = {
+    ir.DataType.DOUBLE: 2.0**-52,
+    ir.DataType.FLOAT: 2.0**-23,
+    ir.DataType.FLOAT16: 2.0**-10,
+    ir.DataType.BFLOAT16: 2.0**-7,
+}
+
+
+@dataclass
+class Point:
+    """A plan's gradients at some data.
+
+    Attributes:
+        setting: the variant of the net.
+        plan: what is differentiated.
+        data: an array for each input port, and what else the variant reads.
+        imposed: the imposed cotangents by feed.
+        timings: seconds by stage, of all runs.
+        evaluations: how often the outputs were computed.
+    """
+
+    setting: Setting
+    plan: Plan
+    data: Mapping[str, Value]
+    imposed: Mapping[str, Array]
+    timings: dict[str, float] = field(default_factory=lambda: {"compile": 0.0, "run": 0.0})
+    evaluations: int = 0
+
+    def __post_init__(self) -> None:
+        inner = [name for name in self.plan.wrt if self._held(name) is None]
+        done = self._run(replace(self.plan, outputs=tuple(inner)), self.imposed)
+        self.warnings = done.warnings
+        self.gradients = done.results.derivatives
+        self._inner = done.results.outputs
+        self._still = {MOVE + n: np.zeros((), self.gradients[n].dtype) for n in self.plan.wrt}
+        self._moved = Plan(kind="moved", tangents=self.plan.wrt, outputs=self.plan.of)
+        outputs = self._outputs(self._still)
+        self._middle = [flat(array) for array in outputs.values()]
+        self._weights = [self._weight(name, array.shape) for name, array in outputs.items()]
+        self.eps = rounding(self.setting)
+
+    def subject(self, target: str) -> Subject:
+        """The outputs as a function of one target."""
+        held = self._held(target)
+        return Subject(
+            self._inner[target] if held is None else held,
+            self.gradients[target],
+            self._weights,
+            lambda move: self._values(target, move),
+            self._middle,
+            self.eps,
+        )
+
+    def _values(self, target: str, move: Array) -> Values:
+        moved = {**self._still, MOVE + target: move}
+        return [flat(array) for array in self._outputs(moved).values()]
+
+    def _outputs(self, moves: Mapping[str, Array]) -> Mapping[str, Array]:
+        self.evaluations += 1
+        return self._run(self._moved, moves).results.outputs
+
+    def _run(self, plan: Plan, imposed: Mapping[str, Array]) -> Execution:
+        executor = self.setting.view.executor
+        done = executor.execute(plan, self.data, imposed, self.setting.batch)
+        for stage, seconds in done.timings.items():
+            self.timings[stage] += seconds
+        return done
+
+    def _held(self, name: str) -> Array | None:
+        """The value of a port or parameter, None for an inner value."""
+        if name in self.data:
+            return np.asarray(self.data[name])
+        parameter = self.setting.view.names.parameters.get(name)
+        held = None if parameter is None else parameter.const_value
+        return None if held is None else held.numpy()
+
+    def _weight(self, name: str, shape: tuple[int, ...]) -> Array:
+        seed = self.imposed.get(SEED + name)
+        return flat(np.ones(shape) if seed is None else np.broadcast_to(seed, shape))
+
+
+def at(setting: Setting, data: Data, plan: Plan, given: Mapping[str, Any]) -> Point:
+    """A plan at a caller's data, with what the caller imposes."""
+    arrays = requests.arrays(setting, data)
+    return Point(setting, plan, arrays, requests.imposed(setting, plan, arrays, given))
+
+
+def rounding(setting: Setting) -> float:
+    """The relative rounding of what a net computes: that of its coarsest floats."""
+    if setting.view.double:
+        return EPS[ir.DataType.DOUBLE]
+    graph = setting.view.executor.model.graph
+    values = (*graph.inputs, *(value for node in graph for value in node.outputs))
+    return max(EPS[dtype] for value in values if (dtype := value.dtype) in EPS)
