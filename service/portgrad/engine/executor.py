@@ -73,6 +73,7 @@ class Executor:
         names: its names.
         weights: its weights.
         seed: the input that all that it draws depends on, if it draws.
+        meet: whether its examples meet in the statistics of their batch.
         sessions: where compiled plans are kept.
         threads: threads for each run.
     """
@@ -85,6 +86,7 @@ class Executor:
         *,
         weights: Weights,
         seed: str | None,
+        meet: bool,
         sessions: Sessions,
         threads: int,
     ) -> None:
@@ -93,6 +95,7 @@ class Executor:
         self._names = names
         self._weights = weights
         self._seed = seed
+        self._meet = meet
         self._sessions = sessions
         self._threads = threads
         self.ports = {name: shape_of(value) for name, value in names.inputs.items()}
@@ -191,7 +194,13 @@ class Executor:
         return Layout(self.ports, reading, parameters, self._names.shape, axes)
 
     def example(self, layout: Layout, data: Values, index: int) -> dict[str, Value]:
-        """The data of one example, which draws by a seed of its own."""
+        """The data of one example, which draws by a seed of its own.
+
+        Raises:
+            InvalidRequest: `statistics_of_one`: alone, it would be its own batch.
+        """
+        if self._meet:
+            raise _statistics_of_one()
         one = layout.example(data, index)
         if self._seed is not None:
             seed = seed_of_example(int(np.asarray(data[self._seed])), index)
@@ -270,4 +279,15 @@ def no_examples(of: Iterable[str]) -> InvalidRequest:
         "leading 1",
         remedy="Sum outputs or inner values that have an entry for each example (the loss before "
         "its mean, say), or leave this option out.",
+    )
+
+
+def _statistics_of_one() -> InvalidRequest:
+    return InvalidRequest(
+        "In train mode the net computes statistics over its batch, and here each example would run "
+        "alone, as a batch of its own.",
+        code="statistics_of_one",
+        where="mode",
+        expected="a net whose batch size is open, run as it is",
+        remedy='Export the net with an open batch size, or use `mode: "test"`.',
     )

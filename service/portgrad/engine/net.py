@@ -93,7 +93,8 @@ class Net(Derivatives):
 
     def check(self) -> None:
         """Raise Unsupported where onnxruntime cannot run the forward pass."""
-        self._variants.plain.executor.compiled(Plan(outputs=tuple(self.names.outputs)))
+        executor = self._variants.setting().view.executor  # what a plain call runs
+        executor.compiled(Plan(outputs=tuple(self.names.outputs)))
 
     def survey(self, *, quantized: str | None = None) -> Survey:
         """What the net is made of and what stands in the way of its gradient.

@@ -14,7 +14,7 @@ from typing import TypedDict
 import numpy as np
 import onnx_ir as ir
 
-from portgrad.autodiff.randomness import draws, seed_port, seeded
+from portgrad.autodiff.randomness import draws, seed_port, seeded, takes_batch_statistics
 from portgrad.engine.arrays import Array, ArrayLike, as_port_array
 from portgrad.engine.batches import shown
 from portgrad.engine.executor import Executor, Sessions
@@ -192,6 +192,7 @@ class Variants:
             base.names,
             weights=base.weights,
             seed=seed,
+            meet=variant.train and takes_batch_statistics(model),
             sessions=self._sessions,
             threads=self._threads,
         )
