@@ -21,6 +21,7 @@ OPERATIONS = [
     ("/nets/{net}", "get", {"200", "404", "422", "503"}),
     ("/nets/{net}", "delete", {"204", "404", "422", "503"}),
     ("/nets/{net}/model", "get", {"200", "404", "422", "503"}),
+    ("/nets/{net}/gradient.onnx", "get", {"200", "404", "422", "503"}),
     *((f"/nets/{{net}}/{kind}", "post", CALLED) for kind in FORMS),
     ("/operators", "get", {"200"}),
     ("/healthz", "get", {"200"}),

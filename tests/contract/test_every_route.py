@@ -10,7 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from portgrad.api.problems import STATUS
-from portgrad.api.routes import calls, docs, health, nets, operators
+from portgrad.api.routes import calls, docs, files, health, nets, operators
 from portgrad.compute.jobs import Kind
 from portgrad.errors import (
     Conflict,
@@ -40,6 +40,7 @@ ROUTES = [
     ("GET", "/nets/{net}"),
     ("DELETE", "/nets/{net}"),
     ("GET", "/nets/{net}/model"),
+    ("GET", "/nets/{net}/gradient.onnx"),
     *(("POST", f"/nets/{{net}}/{kind}") for kind in KINDS),
     ("GET", "/operators"),
     ("GET", "/healthz"),
@@ -75,7 +76,7 @@ def check_headers(answer: Any) -> None:
 def test_the_table_has_every_route() -> None:
     found = {
         (method, route.path)
-        for module in (calls, docs, health, nets, operators)
+        for module in (calls, docs, files, health, nets, operators)
         for route in module.router.routes
         if isinstance(route, APIRoute)
         for method in route.methods
@@ -103,6 +104,7 @@ SERVED = [
     ("GET", "/nets", {}),
     ("GET", "/nets/echo", {}),
     ("GET", "/nets/echo/model", {}),
+    ("GET", "/nets/echo/gradient.onnx", {}),
     *(("POST", path, {"json": body}) for path, body in CALLS),
     ("DELETE", "/nets/echo", {}),
     ("GET", "/operators", {}),
@@ -129,6 +131,7 @@ FAILING = [
     ("resolve", "GET", "/nets/echo", {}),
     ("unbind", "DELETE", "/nets/echo", {}),
     ("files", "GET", "/nets/echo/model", {}),
+    ("scratch", "GET", "/nets/echo/gradient.onnx", {}),
     *(("resolve", "POST", path, {"json": body}) for path, body in CALLS),
     ("ready", "GET", "/readyz", {}),
 ]

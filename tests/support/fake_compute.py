@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
-from portgrad.compute.jobs import Answer, Description, Job, Kind, Place
+from portgrad.compute.jobs import Answer, Description, Export, Job, Kind, Place
 from portgrad.errors import InvalidNet
 from portgrad.graph.files import NetFiles
 
@@ -43,10 +44,11 @@ def fake_net(
 
 
 class FakeCompute:
-    """Echoes. `jobs` keeps what came; `error` is raised by the next calls where it is set."""
+    """Echoes. `jobs` and `exports` keep what came; `error` is what the next calls raise, if any."""
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
+        self.exports: list[Export] = []
         self.forgotten: list[str] = []
         self.inspected = 0
         self.closed = False
@@ -76,6 +78,16 @@ class FakeCompute:
             about=_about(job, data),
             timings={"queue": 0.001, "compile": 0.0, "run": 0.002},
         )
+
+    async def export(self, job: Export, path: Path) -> list[Path]:
+        self.exports.append(job)
+        if self.error is not None:
+            raise self.error
+        path.write_bytes(b"graph")
+        if job.external is None:
+            return [path]
+        path.with_name(job.external).write_bytes(b"weights")
+        return [path, path.with_name(job.external)]
 
     def _derivatives(self, job: Job, data: Mapping[str, Any]) -> dict[Place, Any]:
         if job.kind in {"jvp", "hvp"}:

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from portgrad.api import openapi, problems
 from portgrad.api.middleware import Traced
-from portgrad.api.routes import calls, docs, health, nets, operators
+from portgrad.api.routes import calls, docs, files, health, nets, operators
 from portgrad.api.service import Service
 from portgrad.compute.jobs import Compute
 from portgrad.settings import Settings
@@ -44,7 +44,14 @@ def create_app(store: NetStore, compute: Compute, settings: Settings) -> Applica
     )
     app.state.service = Service(store, compute, settings)
     # In order of how hot they are: the first router that fits ends the search.
-    routers = [calls.router, nets.router, operators.router, health.router, docs.router]
+    routers = [
+        calls.router,
+        files.router,
+        nets.router,
+        operators.router,
+        health.router,
+        docs.router,
+    ]
     for router in routers:
         app.include_router(router)
     routes = [route for router in routers for route in router.routes]

@@ -11,8 +11,13 @@ from portgrad.errors import InvalidRequest
 
 async def each_once(request: Request) -> None:
     """Refuse a query parameter that stands twice."""
+    once_but(request, frozenset())
+
+
+def once_but(request: Request, lists: frozenset[str]) -> None:
+    """Refuse a query parameter that stands twice, but for those that are lists."""
     names = Counter(name for name, _ in request.query_params.multi_items())
-    twice = next((name for name, count in names.items() if count > 1), None)
+    twice = next((n for n, count in names.items() if count > 1 and n not in lists), None)
     if twice is not None:
         raise InvalidRequest(
             f"The query parameter {twice!r} stands twice.",

@@ -1,9 +1,10 @@
-"""The command line: `portgrad serve | upload | describe | check | gradient`."""
+"""The command line: `portgrad serve | upload | describe | check | gradient | differentiate`."""
 
 from __future__ import annotations
 
 import typer
 
+from portgrad.cli.differentiate import differentiate
 from portgrad.cli.gradients import gradient
 from portgrad.cli.nets import check, describe, upload
 from portgrad.cli.serve import serve
@@ -14,7 +15,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (serve, upload, describe, check, gradient):
+for command in (serve, upload, describe, check, gradient, differentiate):
     app.command()(command)
 
 __all__ = ["app"]

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from portgrad.autodiff.survey import Survey, Used
+from portgrad.engine.written import GradientFile
 from portgrad.errors import PortgradError
 from portgrad_client import PortgradError as ServiceError
 
@@ -63,6 +64,21 @@ def survey(console: Console, title: str, found: Survey) -> None:
     if not found.obstacles:
         zeros = "; the warnings say where it is zero" if found.warnings else ""
         console.print(f"Nothing stands in the way of the gradient{zeros}.")
+
+
+def gradient_file(console: Console, file: GradientFile) -> None:
+    """What was written: inputs and outputs of the file, and what to know of it."""
+    for heading, ports in (("inputs", file.inputs), ("outputs", file.outputs)):
+        table = Table(_names(heading), "dtype", "shape")
+        for port in ports:
+            table.add_row(escape(port.name), port.dtype, _shape(port.shape))
+        console.print(table)
+    for name, reason in file.none.items():
+        console.print(f"[dim]left out[/] {escape(name)}: {escape(reason)}")
+    for warning in file.warnings:
+        console.print(f"[yellow]warning[/] {escape(warning)}")
+    for path in file.files:
+        console.print(f"written to {escape(str(path))}, {path.stat().st_size} bytes")
 
 
 def problem(console: Console, error: PortgradError | ServiceError) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -69,6 +70,23 @@ class Answer:
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Export:
+    """A gradient that is to become an ONNX file.
+
+    Args:
+        net_id: the id of the net.
+        files: where its bytes are.
+        options: `wrt`, `of`, `outputs`, `seeds` and `quantized`, as a net takes them.
+        external: the name of a second file, which gets the weights; None for one file.
+    """
+
+    net_id: str
+    files: NetFiles
+    options: Mapping[str, Any] = field(default_factory=dict)
+    external: str | None = None
+
+
 class Compute(Protocol):
     """Runs jobs somewhere off the event loop."""
 
@@ -77,6 +95,12 @@ class Compute(Protocol):
 
     async def call(self, job: Job) -> Answer:
         """Whatever the job asks, and the outputs that were asked for."""
+
+    async def export(self, job: Export, path: Path) -> list[Path]:
+        """Write a gradient's file, and beside it that of its weights if any; what was written.
+
+        Raises OSError as it comes from the disk.
+        """
 
     async def operators(self) -> list[Description]:
         """Every operator with its versions and what becomes of its gradient."""

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from portgrad.autodiff.catalogue import catalogue
 from portgrad.compute.calls import CALLS
-from portgrad.compute.jobs import Answer, Description, Job
+from portgrad.compute.jobs import Answer, Description, Export, Job
 from portgrad.engine import Net, load
 from portgrad.engine.cache import Cache
 from portgrad.engine.limits import ANSWER_BYTES
@@ -60,6 +61,11 @@ class ThreadCompute:
         answer, queued = await self._submit(lambda: CALLS[job.kind](self._net(job), job))
         return replace(answer, timings={"queue": queued, **answer.timings})
 
+    async def export(self, job: Export, path: Path) -> list[Path]:
+        """Write a gradient's file, and beside it that of its weights if any; what was written."""
+        written, _ = await self._submit(lambda: self._export(job, path))
+        return written
+
     async def operators(self) -> list[Description]:
         """Every operator with its versions and what becomes of its gradient."""
         listed, _ = await self._submit(lambda: [operator.plain() for operator in catalogue()])
@@ -84,7 +90,7 @@ class ThreadCompute:
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, run)
 
-    def _net(self, job: Job) -> Net:
+    def _net(self, job: Job | Export) -> Net:
         def make() -> Net:
             try:
                 return self._load(job.files)
@@ -92,6 +98,11 @@ class ThreadCompute:
                 raise _removed(job.net_id) from error
 
         return self._nets.get(job.net_id, make)
+
+    def _export(self, job: Export, path: Path) -> list[Path]:
+        file = self._net(job).export_gradient(**job.options)
+        location = job.external or ""
+        return list(file.write(path, external=bool(location), location=location).files)
 
     def _load(self, files: NetFiles) -> Net:
         return load(

@@ -133,5 +133,6 @@ def _refuse_large(model: ir.Model) -> None:
             where="external",
             expected=f"at most {MOST_INLINE} bytes",
             found=f"{weight} bytes",
-            remedy="Have them written to a second file: give a path, and leave `external` out.",
+            remedy="Have them written to a second file: give a path and leave `external` out, or "
+            "over HTTP give that file's name, such as `external=weights.data`.",
         )

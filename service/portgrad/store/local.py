@@ -26,7 +26,7 @@ from portgrad.graph.nearest import offer
 from portgrad.store.disk import disk_errors, make_folder, names_in, sync
 from portgrad.store.names import Names
 from portgrad.store.nets import check_name, is_id
-from portgrad.store.staging import Staging
+from portgrad.store.staging import Scratch, Staging
 from portgrad.store.upload import DESCRIPTION, MANIFEST, Upload, files_in
 
 # Comparing names takes about 20 microseconds each, and anyone may ask for what is not there.
@@ -55,6 +55,11 @@ class LocalStore:
     def begin(self) -> Upload:
         """See `NetStore`."""
         return Upload(self._staging.scratch())
+
+    @disk_errors("make room for an answer")
+    def scratch(self) -> Scratch:
+        """See `NetStore`."""
+        return self._staging.scratch()
 
     @disk_errors("keep the net")
     def commit(self, upload: Upload, description: Mapping[str, Any]) -> bool:

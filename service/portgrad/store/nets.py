@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from portgrad.errors import InvalidRequest
 from portgrad.graph.files import NetFiles
+from portgrad.store.staging import Scratch
 from portgrad.store.upload import Upload
 
 __all__ = ["NetStore", "Upload", "check_name", "is_id"]
@@ -31,6 +32,9 @@ class NetStore(Protocol):
 
     def begin(self) -> Upload:
         """A private place for the files of one net, as they arrive."""
+
+    def scratch(self) -> Scratch:
+        """A private folder on the same disk, for what is made on the way to an answer."""
 
     def commit(self, upload: Upload, description: Mapping[str, Any]) -> bool:
         """Keep a closed upload and what describes it. Whether it is new here.
