@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portgrad.api.openapi.answers import answer, problem_answers
-from portgrad.api.openapi.schemas import BINARY, Schema
+from portgrad.api.openapi.parts import BINARY, Schema
 
 _FILE: Schema = {"application/octet-stream": {"schema": BINARY}}
 
