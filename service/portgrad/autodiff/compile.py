@@ -8,7 +8,7 @@ What else there is to ask is made of such graphs, in `products`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import onnx_ir as ir
@@ -37,10 +37,17 @@ SEED = "seed/"
 
 @dataclass(frozen=True)
 class GradientGraph:
-    """A compiled gradient: the graph and what its user should know of it."""
+    """A compiled gradient: the graph and what its user should know of it.
+
+    Attributes:
+        model: the graph.
+        warnings: sentences for the user.
+        alike: names of values that are known to have the shape of others, for who asked for them.
+    """
 
     model: ir.Model
     warnings: tuple[str, ...]
+    alike: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,7 @@ def swept(
     outputs: Sequence[str],
     quantized: Quantized,
     apart: Mapping[str, int] | None = None,
+    whole: bool = False,
 ) -> GradientGraph:
     """The graph of gradients with ports of any name.
 
@@ -122,6 +130,7 @@ def swept(
         model: as for `gradient_graph`, as are `of`, `outputs`, `quantized` and `apart`.
         gradients: what the gradient of each target is called.
         given: the imposed cotangents by the output's name; the others are ones.
+        whole: whether to keep what tells shapes, too.
     """
     twin = model.clone()
     graph = twin.graph
@@ -152,8 +161,10 @@ def swept(
     results = [_result(op, sweep, values[name], called) for name, called in gradients.items()]
     sweep.close()
     unpack(graph, op.fresh)
-    _finish(twin, [values[name] for name in outputs], results, stand_ins)
-    return GradientGraph(twin, tuple(warnings))
+    alike = sweep.alike() if whole else {}
+    _finish(twin, [*(values[name] for name in outputs), *results], stand_ins, alike.values())
+    named = {str(a.name): str(b.name) for a, b in alike.items()}
+    return GradientGraph(twin, tuple(warnings), named)
 
 
 def _each(
@@ -234,13 +245,14 @@ def _result(op: Vocabulary, sweep: Sweep, target: ir.Value, called: str) -> ir.V
 def _finish(
     model: ir.Model,
     outputs: list[ir.Value],
-    gradients: list[ir.Value],
     stand_ins: Iterable[StandIn],
+    kept: Iterable[ir.Value],
 ) -> None:
     graph = model.graph
     graph.outputs.clear()
-    graph.outputs.extend([*outputs, *gradients])
+    graph.outputs.extend([*outputs, *(value for value in kept if value.graph is graph)])
     for stand_in in stand_ins:
         stand_in.withdraw()
     RemoveUnusedNodesPass()(model)
+    del graph.outputs[len(outputs) :]
     pads.spread(graph)

@@ -44,6 +44,9 @@ class Emitter:
         graph: the graph that grows; its nodes must be in topological order.
         opset: the ai.onnx opset of the graph.
         fresh: names that nothing else in the model has; by default from the graph, the main one.
+
+    Attributes:
+        alike: for some of the values that are made, one that is known to have the same shape.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Emitter:
         self.graph = graph
         self.opset = opset
         self.fresh = fresh or _fresh_names(graph)
+        self.alike: dict[ir.Value, ir.Value] = {}
         self._constants: dict[tuple[Any, ...], Tensor] = {}
         self._nodes: dict[tuple[Any, ...], tuple[Tensor, ...]] = {}
 

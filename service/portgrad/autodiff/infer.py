@@ -19,7 +19,7 @@ from portgrad.graph.constants import constant_value
 
 Dims = list[int | str | None]
 
-_BROADCASTING = frozenset(
+BROADCASTING = frozenset(
     "Add Sub Mul Div Pow Mod Max Min Sum Mean And Or Xor Equal Greater GreaterOrEqual Less "
     "LessOrEqual Where PRelu BitShift BitwiseAnd BitwiseOr BitwiseXor".split()
 )
@@ -177,7 +177,7 @@ def _broadcast_dim(sizes: set[int | str | None]) -> int | str | None:
 
 def _shape(node: ir.Node) -> Dims | None:
     kind = node.op_type
-    if kind in _BROADCASTING:
+    if kind in BROADCASTING:
         return broadcast([dims_of(value) for value in node.inputs])
     first = dims_of(node.inputs[0]) if node.inputs else None
     if kind in SHAPED_AS_FIRST:
@@ -364,6 +364,7 @@ _SPECIAL: dict[str, Callable[[ir.Node, Dims | None], Dims | None]] = {
     "MatMul": _multiplied,
     "Gemm": _gemm,
     "Einsum": _contracted,
+    "STFT": lambda _node, first: [None if first is None else first[0], None, None, 2],
     "Shape": _shape_vector,
     "Size": lambda _node, _first: [],
     "Range": lambda _node, _first: [None],

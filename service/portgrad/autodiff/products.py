@@ -7,12 +7,21 @@ the gradient.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 
 import onnx_ir as ir
 
 from portgrad.autodiff.codes import EXACT, Quantized
-from portgrad.autodiff.compile import SEED, GradientGraph, Imposed, refuse_taken, swept
+from portgrad.autodiff.compile import (
+    SEED,
+    GradientGraph,
+    Imposed,
+    refuse_taken,
+    swept,
+    values_by_name,
+)
+from portgrad.autodiff.control.steady import inferred
 from portgrad.autodiff.emitter import free_prefix
 from portgrad.autodiff.placeholders import fill
 from portgrad.autodiff.stacked import stack
@@ -62,22 +71,18 @@ def jvp_graph(
         given={name: Imposed(seed, fit="trusted") for name, seed in seeds.items()},
         outputs=kept,
         quantized=quantized,
+        whole=True,
     )
+    _look_again(once.model)
     twice = swept(
         once.model,
         {seeds[name]: results[name] for name in of},
         of=list(firsts.values()),
         given={firsts[name]: Imposed(moves[name], like=name, fit="exact") for name in tangents},
-        outputs=kept,
+        outputs=list(dict.fromkeys([*kept, *_present(once)])),
         quantized=quantized,
     )
-    graph = twice.model.graph
-    values = dict(zip(kept, graph.outputs, strict=False))
-    fill(
-        twice.model,
-        {seeds[name]: values[name] for name in of},
-        [*(values[name] for name in outputs), *graph.outputs[len(kept) :]],
-    )
+    _forget(twice.model, seeds, once.alike, outputs, results)
     if stacked:
         stack(twice.model.graph, list(moves.values()), list(results.values()))
     return _joined(once, twice)
@@ -127,6 +132,7 @@ def hvp_graph(
         outputs=list(dict.fromkeys([*outputs, *wrt, *tangents])),
         quantized=quantized,
     )
+    _look_again(once.model)
     twice = swept(
         once.model,
         results,
@@ -138,6 +144,35 @@ def hvp_graph(
     if stacked:
         stack(twice.model.graph, list(moves.values()), list(results.values()))
     return _joined(once, twice)
+
+
+def _forget(
+    model: ir.Model,
+    seeds: Mapping[str, str],
+    alike: Mapping[str, str],
+    outputs: Sequence[str],
+    results: Mapping[str, str],
+) -> None:
+    """Take the seeds, in which the graph is constant, away from it."""
+    values = values_by_name(model.graph)
+    fill(
+        model,
+        {values[seed]: values[name] for name, seed in seeds.items()},
+        {values[a]: values[b] for a, b in alike.items() if {a, b} <= values.keys()},
+        [values[name] for name in (*outputs, *results.values())],
+    )
+
+
+def _present(once: GradientGraph) -> Iterator[str]:
+    """The values of a graph that others have the shape of."""
+    values = values_by_name(once.model.graph)
+    return (name for name in once.alike.values() if name in values)
+
+
+def _look_again(model: ir.Model) -> None:
+    """Write down shapes that rules left open: what is known need not be asked of the graph."""
+    graph, prefix, count = model.graph, free_prefix(model.graph), itertools.count()
+    inferred(graph, graph.opset_imports, lambda stem: f"{prefix}{next(count)}_{stem}")
 
 
 def _named(prefix: str, names: Sequence[str]) -> dict[str, str]:

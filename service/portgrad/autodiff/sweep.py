@@ -102,6 +102,14 @@ class Sweep:
         """What the cotangent of a value is shaped like."""
         return self.op.wrap(value)
 
+    def alike(self) -> dict[ir.Value, ir.Value]:
+        """Cotangents with their primals, and what else is known to have the shape of a value."""
+        primals = {
+            ct.value: self.like(value).value for value, cts in self._arrived.items() for ct in cts
+        }
+        pairs = {**self.op.alike, **primals}
+        return {a: b for a, b in pairs.items() if isinstance(b.type, ir.TensorType)}
+
     def run(self, nodes: Iterable[ir.Node], wanted: set[ir.Value]) -> None:
         """Visit nodes, last first, and send cotangents to their wanted operands."""
         for node in nodes:

@@ -91,8 +91,8 @@ def reverse(
     targets = captured([it.node], wanted)
     carried = [*(state.initial for state in moving), *targets]
     trips = _Trips(op, it)
-    back = _Reverse(sweep, it, _forms(sweep, it), trips=trips.count, targets=targets)
-    read = [scanned for scanned in it.read if scanned.tensor.floating]
+    read = [scanned for scanned in it.read if scanned.tensor.value in wanted]
+    back = _Reverse(sweep, it, _forms(sweep, it), trips=trips.count, targets=targets, read=read)
     seeds = [op.zeros_like(op.wrap(s.final)) if s.ct is None else s.ct for s in moving]
     totals = [op.zeros_like(op.wrap(target)) for target in targets]
     body = back.graph()
@@ -154,6 +154,7 @@ class _Reverse:
         known: what is known of the shape of each state.
         trips: the number of iterations.
         targets: captured values that want a cotangent.
+        read: what is read of which the slices want one.
     """
 
     def __init__(
@@ -164,8 +165,9 @@ class _Reverse:
         *,
         trips: Tensor,
         targets: Sequence[ir.Value],
+        read: Sequence[Scanned],
     ) -> None:
-        self._it, self._targets = it, targets
+        self._it, self._targets, self._read = it, targets, read
         self._back = Subgraph(sweep, "vjp of an iteration")
         op = self._op = self._back.op
         self.starts: list[Kept] = [
@@ -190,7 +192,8 @@ class _Reverse:
     def graph(self) -> ir.Graph:
         """The finished body."""
         moving = [state for state in self._it.states if state.floating]
-        slices = [value for value in self._it.slices if may_carry(value)]
+        pairs = zip(self._it.slices, self._it.read, strict=True)
+        slices = [value for value, scanned in pairs if scanned in self._read]
         found = self._back.cotangents(
             self._it.body,
             self._bound(),

@@ -85,9 +85,14 @@ def _true(state: Carried, form: Form) -> bool:
 def settle(graph: ir.Graph, opsets: Mapping[str, int], fresh: Callable[[str], str]) -> None:
     """Write down what follows from the forms of states: shapes in a graph that has loops."""
     if any(node.op_type == "Loop" for node in with_inner(graph)):
-        computed = [value for node in graph for value in node.outputs]
-        known: Shapes = {str(v.name): _shape(v) for v in computed if _shape(v) is not None}
-        _write_down(graph, _Search(opsets, fresh).graph(graph, known, {}), anew=False)
+        inferred(graph, opsets, fresh)
+
+
+def inferred(graph: ir.Graph, opsets: Mapping[str, int], fresh: Callable[[str], str]) -> None:
+    """Write down all shapes that onnx can tell of a graph."""
+    computed = [value for node in graph for value in node.outputs]
+    known: Shapes = {str(v.name): _shape(v) for v in computed if _shape(v) is not None}
+    _write_down(graph, _Search(opsets, fresh).graph(graph, known, {}), anew=False)
 
 
 class _Search:

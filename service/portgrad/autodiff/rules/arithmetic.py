@@ -21,6 +21,9 @@ def sub(op: Op, ct: Tensor, a: Tensor, b: Tensor) -> Pair:
 
 @broadcasting("Mul")
 def mul(op: Op, ct: Tensor, a: Tensor, b: Tensor, *, chosen: bool) -> Pair:
+    slope = op.slope_of(a, b)
+    if slope is not None:  # where it was not looked at, it may be looked at now
+        return op.times_slope(ct, slope), ct * a
     # x log x at 0, which a Where leaves out of an entropy, has an infinite factor.
     ct_a, ct_b = (
         op.times_slope(ct, factor) if chosen and op.fixed(factor) is None else ct * factor
@@ -45,8 +48,7 @@ def _may_be_zero(op: Op, b: Tensor) -> bool:
 def modulo(op: Op, ct: Tensor, a: Tensor, b: Tensor, *, c: Tensor) -> Pair:
     # c = a - q b with a constant whole q, whichever way the quotient was rounded. Where a is
     # infinite, q is no number: it must not reach a b that is shared, if nothing depends on c there.
-    none = op.scalar(0.0, ct)
-    return ct, op.Where(op.Equal(ct, none), none, ct * ((c - a) / b))
+    return ct, op.times_slope(ct, (c - a) / b)
 
 
 @broadcasting("Sum")

@@ -53,7 +53,8 @@ class ReductionWords(ShapeWords):
         lead = len(ct.shape) - len(like.shape)
         pairs = list(zip(ct.shape[lead:], like.shape, strict=True))
         if any(_may_differ(wide, narrow) for wide, narrow in pairs):
-            return self._unbroadcast_at_run_time(ct, like)
+            ct, target = self.reduce_sum(ct, range(lead), keepdims=False), self.Shape(like)
+            return self.shaped_as(self._summed_to(ct, target, self.Shape(ct)), like)
         narrowed = [
             lead + axis for axis, (wide, narrow) in enumerate(pairs) if narrow == 1 and wide != 1
         ]
@@ -120,10 +121,13 @@ class ReductionWords(ShapeWords):
         target, whole = self.Shape(like), self.Shape(ct)
         missing = self.Sub(self.Shape(whole), self.Shape(target))
         padded = self.Concat(self.ConstantOfShape(missing, value=_ONE), target, axis=0)
-        different = self.Not(self.Equal(padded, whole))
-        axes = self.Reshape(self.NonZero(different), [-1])
-        summed = self.ReduceSum(ct, axes, noop_with_empty_axes=1)
+        summed = self._summed_to(ct, padded, whole)
         return self.shaped_as(self.Reshape(summed, target, allowzero=1), like)
+
+    def _summed_to(self, ct: Tensor, target: Tensor, whole: Tensor) -> Tensor:
+        """A cotangent, whose shape is the second vector, summed to that of the first."""
+        axes = self.Reshape(self.NonZero(self.Not(self.Equal(target, whole))), [-1])
+        return self.ReduceSum(ct, axes, noop_with_empty_axes=1)
 
 
 def _may_differ(wide: Dim, narrow: Dim) -> bool:

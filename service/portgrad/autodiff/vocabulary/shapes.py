@@ -135,6 +135,25 @@ class ShapeWords(Emitter):
         nothing = self.And(self.Equal(ct, 0.0), self.IsNaN(ct * slope))
         return ct * self.Where(nothing, self.scalar(0.0, slope), slope)
 
+    def slope_of(self, ct: Tensor, factor: Tensor) -> Tensor | None:
+        """The slope, if this product is that of `times_slope`: it takes another ct as it did this.
+
+        What the factor is depends on ct, of which nothing is known where ct is only a place for
+        one, as in a JVP.
+        """
+        match _made_of(factor.value, "Where"):
+            case [nothing, _, slope] if slope is not None:
+                pass
+            case _:
+                return None
+        match _made_of(nothing, "And"):
+            case [none, bad]:
+                [product] = _made_of(bad, "IsNaN") or [None]
+                same = _made_of(none, "Equal")[:1] == [ct.value]
+                same = same and _made_of(product, "Mul") == [ct.value, slope]
+                return self.wrap(slope) if same else None
+        return None
+
     def cast_like(self, x: Tensor, like: Tensor) -> Tensor:
         """X in another tensor's dtype."""
         return x if x.dtype == like.dtype else self.Cast(x, to=like.dtype)
@@ -188,6 +207,7 @@ class ShapeWords(Emitter):
 
     def shaped_as(self, x: Tensor, like: Tensor) -> Tensor:
         """Write down what is known: x has the shape of another tensor."""
+        self.alike.setdefault(x.value, like.value)
         if like.shape is not None:
             known = x.shape if x.rank == like.rank and x.shape is not None else like.shape
             dims = [
@@ -196,3 +216,10 @@ class ShapeWords(Emitter):
             ]
             x.value.shape = ir.Shape(dims)
         return x
+
+
+def _made_of(value: ir.Value | None, op_type: str) -> list[ir.Value | None]:
+    """What an operator made a value of; nothing where another one did."""
+    node = None if value is None else value.producer()
+    right = node is not None and node.op_type == op_type and not node.domain
+    return list(node.inputs) if node is not None and right else []
