@@ -168,3 +168,21 @@ def test_blocks_are_computed_in_several_runs(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_direction_that_does_not_exist_is_refused() -> None:
     error = refusal(lambda: net("1").jacobian(examples(1), direction="backward"))
     assert (error.code, error.where) == ("invalid_field", "direction")
+
+
+def test_examples_are_found_where_a_size_is_known_only_when_it_runs() -> None:
+    """A Reshape to -1 leaves the leading size of the output open; the structure proves it."""
+    body = (
+        "(double[N,2,3] x) => (double[M,4] y) "
+        "{ f = Reshape(x, flat) h = MatMul(f, w) z = Add(h, b) y = Tanh(z) }"
+    )
+    weights = {"w": np.concatenate([W["w"], W["w"]]), "b": W["b"], "flat": np.asarray([-1, 6])}
+    net = engine_net(body, weights)
+    x = np.random.default_rng(3).standard_normal((4, 2, 3))
+    found = net.jacobian(x)
+    assert found.per_example
+    assert found["y"]["x"].shape == (4, 4, 2, 3)
+    whole = net.jacobian(x, batch="as_is")["y"]["x"]
+    for index in range(4):
+        np.testing.assert_allclose(found["y"]["x"][index], whole[index, :, index], **CLOSE)
+    assert net.gradient(x, wrt="w", reduction="per_example")["w"].shape == (4, 6, 4)

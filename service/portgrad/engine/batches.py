@@ -4,7 +4,7 @@ a batch over a leading dimension that the net fixes at 1. Shapes alone decide, i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -63,19 +63,17 @@ def attempt(
     return _ATTEMPTS[kind](ports, _shapes(data))
 
 
-def led(
-    ports: Mapping[str, Dims | None], reading: Reading, summed: Sequence[Dims | None]
-) -> Reading | None:
-    """A reading as it is, with the ports that carry its examples.
-
-    These are the ports that a symbol leads which all that is summed has in its shape.
-    """
-    leading = dict.fromkeys(dims[0] for dims in ports.values() if dims)
-    for symbol in leading:
-        if isinstance(symbol, str) and all(dims and symbol in dims for dims in summed):
-            batched = frozenset(name for name, dims in ports.items() if dims and dims[0] == symbol)
-            return replace(reading, batched=batched, count=reading.sizes[symbol])
-    return None
+def leading(ports: Mapping[str, Dims | None], reading: Reading) -> dict[str, Reading]:
+    """A reading as it is, with the ports that may carry its examples: by the symbol that leads."""
+    symbols = dict.fromkeys(dims[0] for dims in ports.values() if dims and isinstance(dims[0], str))
+    return {
+        str(symbol): replace(
+            reading,
+            batched=frozenset(name for name, dims in ports.items() if dims and dims[0] == symbol),
+            count=reading.sizes[str(symbol)],
+        )
+        for symbol in symbols
+    }
 
 
 def _shapes(data: Mapping[str, Value]) -> dict[str, tuple[int, ...]]:

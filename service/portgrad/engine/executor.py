@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
@@ -152,10 +152,24 @@ class Executor:
             raise no_examples(plan.of)
         return examples
 
-    def examples(self, reading: Reading, of: Iterable[str], data: Values) -> Reading | None:
-        """A reading as it is, with the ports that carry its examples; None where none do."""
-        found = batches.led(self.ports, reading, [self.dims(name) for name in of])
-        return found or batches.attempt(EACH, self.ports, data)
+    def examples(self, reading: Reading, of: Sequence[str], data: Values) -> Reading | None:
+        """A reading as it is, with the ports that carry its examples; None where none do.
+
+        These are the ports that a symbol leads which all that is summed has in its shape or, where
+        a shape is not known, is proven to have examples along.
+        """
+        candidates = batches.leading(self.ports, reading)
+        for symbol, found in candidates.items():
+            if all(symbol in (self.dims(name) or ()) for name in of):
+                return found
+        for found in candidates.values():
+            if all(self._proven_axis(name, found.batched) is not None for name in of):
+                return found
+        return batches.attempt(EACH, self.ports, data)
+
+    def _proven_axis(self, name: str, over: Ports) -> int | None:
+        variant = self.variant(Plan(of=(name,)), over)
+        return None if variant is None else variant.axis.get(name)
 
     def seen(self, name: str, data: Values, reading: Reading) -> tuple[tuple[int, ...], int | None]:
         """The shape of a value as the caller of these data sees it, and its example axis."""
@@ -167,14 +181,18 @@ class Executor:
 
     def _seen(self, name: str, reading: Reading) -> tuple[Dims | None, int | None]:
         dims, layout = self.dims(name), self.layout(reading)
-        shape = seeds.sized(dims, reading.sizes)
-        if not dims or shape is None or not layout.own(name):
+        shape, led = seeds.sized(dims, reading.sizes), layout.led(name)
+        if not layout.own(name):
             return shape, None
-        if reading.kind == EXAMPLE:
-            return (shape[1:] if layout.led(name) else shape), None
         if reading.kind == EACH:
-            return seeds.of_batch(shape, reading.count, not layout.concatenated(name)), 0
-        return shape, layout.axis(name) if reading.batched else None
+            alone = not layout.concatenated(name)
+            return shape and seeds.of_batch(shape, reading.count, alone), 0
+        if reading.kind == EXAMPLE:
+            return (shape[1:] if shape and led else shape), None
+        if not reading.batched:
+            return shape, None
+        axis = layout.axis(name)
+        return shape, self._proven_axis(name, reading.batched) if axis is None else axis
 
     def dtype(self, name: str) -> np.dtype[Any]:
         """The dtype of a value."""
@@ -268,7 +286,7 @@ class Executor:
                 seeds.checked(one, value.shape, feed, exact=exact)
 
 
-def no_examples(of: Iterable[str]) -> InvalidRequest:
+def no_examples(of: Sequence[str]) -> InvalidRequest:
     """The error for a net whose examples cannot be told."""
     return InvalidRequest(
         "The net has no example axis: no leading dimension that input ports and what is summed "
