@@ -82,6 +82,7 @@ CHAIN = ("gradient", "chain.onnx", "[[1, 2, 3, 4, 5], [0, 0, 0, 0, 0]]", "-o", "
     [
         ([], [2.0, 2.0]),
         (["--reduction", "mean"], [1.0, 1.0]),
+        (["--reduction", "per-example"], [[1.0, 1.0], [1.0, 1.0]]),
         (["--output-gradients", '{"Output": {"index": 1}}'], [0.0, 2.0]),
     ],
 )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from portgrad_client import InvalidRequestError, NetPortGradient
-from support.formats import JSON
+from portgrad_client.dtypes import dtype_named
 from support.sdk import Scripted, answer, description, port
 
 X = np.array([[1.0, 2.0]], np.float32)
@@ -185,10 +185,8 @@ def test_in_double_nothing_is_narrowed() -> None:
         assert name in ("ids", "weight") or (array == third).all(), name
 
 
-def test_complex_numbers_in_double_need_json() -> None:
-    complexes = {"inputs": [port("z", "complex64")], "outputs": [port("y", "complex64")]}
-    there = Scripted(httpx.Response(200, json={"outputs": {}, "warnings": []}), **complexes)
-    there.net().evaluate([[1j, 1j]], precision="float64")
-    body = json.loads(there.request.content)
-    assert body["data"]["z"]["dtype"] == "complex128"
-    assert there.request.headers["accept"] == JSON
+@pytest.mark.parametrize("dtype", ["complex64", "float8_e5m2", "int32", "bool"])
+def test_what_is_no_wider_in_double(dtype: str) -> None:
+    there = Scripted(answer({}), inputs=[port("x", dtype, None)])
+    there.net().evaluate(np.ones(2, dtype_named(dtype)), precision="float64")
+    assert there.arrays["x"].dtype.name == dtype

@@ -15,7 +15,7 @@ import numpy as np
 from portgrad_client.arguments import whole_numbers, wrong_kind
 from portgrad_client.casting import as_array, cast, nearest, shown
 from portgrad_client.description import Port, Shape
-from portgrad_client.dtypes import ArrayLike, is_floating
+from portgrad_client.dtypes import ArrayLike
 from portgrad_client.errors import InvalidRequestError
 
 DOUBLE = "float64"
@@ -23,12 +23,9 @@ _CLASS_KEYS = ("index", "at")
 
 
 def at_precision(port: Port, precision: str | None) -> Port:
-    """The port as a run in that precision has it: in double, every real or complex number is."""
-    if precision != DOUBLE:
-        return port
-    if is_floating(port.dtype):
-        return replace(port, dtype=DOUBLE)
-    return replace(port, dtype="complex128") if port.dtype == "complex64" else port
+    """The port as a run in that precision has it. Float8 and the like are codes, and stay."""
+    widened = precision == DOUBLE and port.dtype in ("float16", "bfloat16", "float32")
+    return replace(port, dtype=DOUBLE) if widened else port
 
 
 def overrides(
