@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Unpack
 
-from portgrad_client import asking
+from portgrad_client import asking, download
 from portgrad_client.arguments import Settings, Targets, Wanted, targets
 from portgrad_client.calls import ask
 from portgrad_client.described import Described
@@ -266,6 +267,39 @@ class Net(Described):
             quantized=quantized,
         )
         return Hessian(answer.found, **answer.told, **answer.targeted)
+
+    def export_gradient(
+        self,
+        path: str | Path,
+        *,
+        wrt: Targets = "inputs",
+        of: Targets | None = None,
+        outputs: Wanted = None,
+        seeds: bool = False,
+        quantized: str | None = None,
+        external: bool | None = None,
+    ) -> tuple[Path, ...]:
+        """Save the gradient as an ONNX file of standard operators, for any runtime.
+
+        Its inputs are the net's; its outputs are `outputs` and `grad/NAME` for each target.
+
+        Args:
+            path: where; what is there is replaced.
+            wrt, of, outputs, quantized: as for `gradient`.
+            seeds: whether gradients are imposed, as further inputs `seed/NAME` shaped like the
+                outputs; otherwise they are ones.
+            external: whether the weights go into a second file, `PATH.data`; by default where one
+                cannot hold them.
+
+        Returns:
+            The files, that of the graph first.
+
+        Raises:
+            UnsupportedOperatorError: an operator on a needed path has no derivative there, or one
+                cannot be said in standard operators.
+        """
+        query = download.query_of(wrt=wrt, of=of, outputs=outputs, seeds=seeds, quantized=quantized)
+        return download.save(self.transport, self.path, Path(path), query, external)
 
     def __call__(self, data: ArrayLike, properties: asking.Properties = None) -> Any:
         """The notation of Wolfram's NetPortGradient.

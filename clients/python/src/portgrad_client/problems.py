@@ -33,8 +33,8 @@ _BY_CODE: dict[str, type[PortgradError]] = {
     error.default_code: error
     for error in (InvalidNetError, UnsupportedOperatorError, NotBuiltError, RunFailedError)
 }
-# No kernel is as much in the way as no rule.
-_BY_CODE["not_runnable"] = UnsupportedOperatorError
+# No kernel is as much in the way as no rule, and so is no other way to say an operator.
+_BY_CODE |= dict.fromkeys(("not_runnable", "not_standard"), UnsupportedOperatorError)
 # What can be wrong with an upload besides the net itself.
 _AROUND_THE_NET = frozenset(
     {"invalid_name", "invalid_field", "unknown_field", "missing_field", "missing_model"}

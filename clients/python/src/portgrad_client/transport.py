@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
@@ -72,8 +73,17 @@ class Transport:
         url = self.base_url + path
         return self.http.build_request(method, url, timeout=self.timeout, **request)
 
-    def send(self, build: Callable[[], httpx.Request]) -> httpx.Response:
+    def send(
+        self,
+        build: Callable[[], httpx.Request],
+        receive: Callable[[httpx.Response], None] | None = None,
+    ) -> httpx.Response:
         """Send what `build` makes, anew for each try.
+
+        Args:
+            build: makes the request.
+            receive: takes the body of a good answer as it comes, anew for each try; without it
+                the answer is read whole.
 
         Raises:
             ConnectionFailedError: no answer came.
@@ -84,7 +94,7 @@ class Transport:
         for tries_left in range(self.max_retries, -1, -1):
             pause = _backoff(self.max_retries - tries_left)
             try:
-                response = self._once(build(), request_id)
+                response = self._once(build(), request_id, receive)
             except ConnectionFailedError as failed:
                 if tries_left == 0 or not _may_retry(failed):
                     raise
@@ -99,13 +109,24 @@ class Transport:
             sleep(pause)
         raise AssertionError("the last try returns or raises")
 
-    def _once(self, request: httpx.Request, request_id: str) -> httpx.Response:
+    def _once(
+        self,
+        request: httpx.Request,
+        request_id: str,
+        receive: Callable[[httpx.Response], None] | None,
+    ) -> httpx.Response:
         request.headers["X-Request-Id"] = request_id
         request.headers["User-Agent"] = _USER_AGENT
         try:
-            return self.http.send(request)
+            response = self.http.send(request, stream=receive is not None)
+            with closing(response):
+                if receive is not None and response.is_success:
+                    receive(response)
+                else:
+                    response.read()
         except httpx.RequestError as error:
             raise _translated(error, self, request_id) from error
+        return response
 
 
 def fields(response: httpx.Response, *required: str) -> dict[str, Any]:
