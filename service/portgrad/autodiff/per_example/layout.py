@@ -39,12 +39,16 @@ class Layout:
         name, port = next((str(v.name), op.wrap(v)) for v in op.graph.inputs if v.name in axis)
         self._axis = axis
         self._size, self._symbol = op.dims(port)[axis[name]], (port.shape or ())[axis[name]]
-        self._own = _owned(op.graph, axis, set(known))
+        self._own, self._touched = _owned(op.graph, axis, set(known))
         self._stand_ins: dict[ir.Value, tuple[Tensor, Tensor]] = {}
 
     def own(self, value: ir.Value) -> bool:
         """Whether each example has a value of its own."""
         return value in self._own
+
+    def sized(self, value: ir.Value) -> bool:
+        """Whether a value is computed from sizes, the number of examples perhaps among them."""
+        return value in self._touched and value not in self._own
 
     def front(self, x: Tensor, like: ir.Value) -> Tensor:
         """A value of the examples' own, or its cotangent, in front form.
@@ -111,10 +115,17 @@ class Layout:
         ir.convenience.replace_all_uses_with(old, new)
 
 
-def _owned(graph: ir.Graph, axis: Mapping[str, int], known: set[str]) -> set[ir.Value]:
-    """The values of the examples' own; what is made of such a value, unless known otherwise."""
+def _owned(
+    graph: ir.Graph, axis: Mapping[str, int], known: set[str]
+) -> tuple[set[ir.Value], set[ir.Value]]:
+    """The values of the examples' own, and all values that are computed from such.
+
+    Of a value that nothing is known of, each example has its own if it is computed from one.
+    """
     own = {value for value in graph.inputs if value.name in axis}
+    touched = set(own)
     for node in graph:
-        touched = any(value in own for value in (*node.inputs, *captures(node)))
-        own.update(v for v in node.outputs if (v.name in axis if v.name in known else touched))
-    return own
+        if any(value in touched for value in (*node.inputs, *captures(node))):
+            touched.update(node.outputs)
+            own.update(v for v in node.outputs if v.name in axis or v.name not in known)
+    return own, touched

@@ -12,6 +12,7 @@ from portgrad.autodiff.binding import Call
 from portgrad.autodiff.control.subgraphs import prune
 from portgrad.autodiff.per_example.layout import Layout, NotApart
 from portgrad.autodiff.registry import Cotangent, Rule
+from portgrad.autodiff.sweep import described
 from portgrad.autodiff.tensor import Tensor
 from portgrad.errors import Unsupported
 
@@ -27,6 +28,8 @@ def one_by_one(layout: Layout, rule: Rule, call: Call, asked: set[int]) -> Seque
     """
     node, places = call.node, sorted(asked)
     again = layout.own(node.outputs[0])
+    if again and any(v is not None and layout.sized(v) for v in node.inputs):
+        raise NotApart(f"the {described(node)} reads sizes that are others for one example")
     own = {v: None for v in node.inputs if again and v is not None and layout.own(v)}
     arrived = [i for i, ct in enumerate(call.cotangents) if ct is not None]
     read = [layout.front(layout.op.wrap(value), value) for value in own]
