@@ -225,29 +225,37 @@ REFUSED = [
         "it repeats the batch axis",
     ),
     (
-        "merged with an axis",
-        "(float[1,2,3] x) => (y) { y = Reshape(x, [2, 3]) }",
-        "it merges the batch with another axis",
-    ),
-    (
         "merged by a flatten",
         "(float[1,2,3] x) => (y) { y = Flatten<axis = 2>(x) }",
         "it merges the batch with another axis",
     ),
     (
-        "merged heads",
-        "(float[1,3,4] x) => (y) { t = Transpose<perm = [1, 0, 2]>(x) y = Reshape(t, [3, 2, 2]) }",
-        "it merges the batch with another axis",
+        "heads that meet one example's",
+        """(float[1,4,2] x) => (y) {
+            h = Reshape(x, [2, 2, 2]) a = ReduceSum<keepdims = 0>(x, [1]) y = Add(h, a) }""",
+        "its operands have the batch and other axes as one, each in its way",
     ),
     (
-        "pushed past an axis",
-        "(float[1,3] x) => (y) { y = Reshape(x, [3, 1]) }",
-        "it merges the batch with another axis",
+        "rows of all sequences that meet a sequence",
+        """(float[1,2,3] x, float[2,3] w) => (y) {
+            r = Reshape(x, [2, 3]) y = Add(r, w) }""",
+        "the shared operand 1 spans the batch axis",
     ),
     (
-        "pulled before an axis",
-        "(float[1,3] x) => (y) { t = Transpose(x) y = Reshape(t, [1, 3]) }",
-        "it merges the batch with another axis",
+        "rows of all sequences, added up",
+        "(float[1,2,3] x) => (y) { r = Reshape(x, [2, 3]) y = ReduceSum(r, [0]) }",
+        "it works along the batch axis",
+    ),
+    (
+        "a part of the rows of all sequences",
+        "(float[1,2,3] x) => (y) { r = Reshape(x, [2, 3]) y = Slice(r, [0], [2], [0]) }",
+        "it takes a part of an axis that has the batch and more",
+    ),
+    (
+        "rows of all sequences, sorted",
+        """(float[1,2,3] x) => (y) {
+            r = Reshape(x, [2, 3]) i = Neg(r) y, p = TopK<axis = 1>(i, [1]) }""",
+        "another axis is one with the batch's",
     ),
     (
         "copied to another axis",

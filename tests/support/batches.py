@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import onnx
 import onnx_ir as ir
 import onnxruntime as ort
 
-from portgrad.graph.batching import Batched, batched, examples
+from portgrad.graph.batch.states import Along
+from portgrad.graph.batching import Batched, apart, batched, examples
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load
 
@@ -51,31 +52,66 @@ def assert_batch_is_each(
     """
     found = batched(model, ports)
     assert found is not None
-    names = [name for name in _values(model) if name in _values(found.model)]
-    single, many = _session(model, names), _session(found.model, names)
+    _compare_runs(model, found.model, found, ports, seed=seed, empty=empty)
+    return found
+
+
+def assert_open_batch_is_each(model: ir.Model, ports: Collection[str], seed: int = 0) -> bool:
+    """The same of a net with an open batch size: of itself, and of what it is rewritten to.
+
+    Returns:
+        Whether it is proven that the examples do not meet.
+    """
+    found = apart(model, ports)
+    if found is None:
+        return False
+    for many in (model, found.model):
+        _compare_runs(model, many, found, ports, seed=seed, empty=False)
+    return True
+
+
+def opened(text: str) -> str:
+    """A net in text with an open size for the leading 1 of the ports x…."""
+    ports, arrow, rest = text.partition("=>")
+    return re.sub(r"\[1((?:,[^\]]*)?\] x)", r"[N\1", ports) + arrow + rest
+
+
+def _compare_runs(
+    model: ir.Model,
+    whole: ir.Model,
+    found: Batched,
+    ports: Collection[str],
+    *,
+    seed: int,
+    empty: bool,
+) -> None:
+    names = [name for name in _values(model) if name in _values(whole)]
+    single, many = _session(model, names), _session(whole, names)
     rng = np.random.default_rng(seed)
     shared = {v.name: draw(v, rng) for v in model.graph.inputs if v.name not in ports}
-    data = [{v.name: draw(v, rng) for v in model.graph.inputs if v.name in ports} for _ in range(3)]
+    given = [v for v in model.graph.inputs if v.name in ports]
+    data = [{v.name: draw(v, rng)[:1] for v in given} for _ in range(3)]
     alone = [dict(zip(names, single.run(names, {**shared, **x}), strict=True)) for x in data]
     for count in (3, 1):
         feeds = {port: np.concatenate([x[port] for x in data[:count]]) for port in ports}
         run = dict(zip(names, many.run(names, {**shared, **feeds}), strict=True))
         for name in names:
-            _compare(name, run[name], [each[name] for each in alone[:count]], found.axis)
+            _compare(name, run[name], [each[name] for each in alone[:count]], found)
     if not empty:
-        return found
+        return
     none = {port: data[0][port][:0] for port in ports}
     run = dict(zip(names, many.run(names, {**shared, **none}), strict=True))
     for name, axis in found.axis.items():
         if name in run:
             assert examples(run[name], axis).shape == (0, *alone[0][name].shape)
-    return found
 
 
-def _compare(name: str, together: Array, alone: list[Array], axes: Mapping[str, int]) -> None:
+def _compare(name: str, together: Array, alone: list[Array], found: Batched) -> None:
     expected = np.stack(alone)
-    if name in axes:
-        together = examples(together, axes[name])
+    if name in found.axis:
+        together = examples(together, found.axis[name])
+    elif name in found.axis.packed:
+        together = _unpacked(together, found.axis.packed[name], len(alone))
     elif not name.startswith("n_"):  # n_…: sizes, which follow the batch and are no data
         together = np.broadcast_to(together, expected.shape)
     else:
@@ -86,6 +122,17 @@ def _compare(name: str, together: Array, alone: list[Array], axes: Mapping[str, 
         np.testing.assert_array_equal(together, expected, err_msg=name)
     else:
         np.testing.assert_allclose(together, expected, rtol=SINGLE, atol=SINGLE, err_msg=name)
+
+
+def _unpacked(array: Array, at: Along, count: int) -> Array:
+    """A value whose examples lie on an axis with others, as those of single examples."""
+    sizes, axis = array.shape, at.axis
+    number = [part.number if not part.symbols else None for part in (at.outer, at.block)]
+    whole = sizes[axis] // count
+    outer = whole // number[1] if number[0] is None and number[1] else number[0]
+    assert outer is not None
+    apart = array.reshape(*sizes[:axis], outer, count, whole // outer, *sizes[axis + 1 :])
+    return np.moveaxis(apart, axis + 1, 0).reshape(count, *sizes[:axis], whole, *sizes[axis + 1 :])
 
 
 def draw(value: ir.Value, rng: np.random.Generator) -> Array:

@@ -29,6 +29,7 @@ from portgrad.autodiff.unpacking import unpack
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import InvalidRequest
 from portgrad.graph import pads
+from portgrad.graph.batching import Axes
 from portgrad.graph.scopes import tell_apart
 
 GRADIENT = "grad/"
@@ -75,7 +76,7 @@ def gradient_graph(
     outputs: Sequence[str] = (),
     quantized: Quantized = EXACT,
     stacked: bool = False,
-    apart: Mapping[str, int] | None = None,
+    apart: Axes | None = None,
 ) -> GradientGraph:
     """The graph of the gradients of a sum of outputs.
 
@@ -90,9 +91,9 @@ def gradient_graph(
             zero, or "straight_through", the estimator's.
         stacked: each seed is K of them on a leading axis, of exactly the output's shape, and each
             gradient K gradients, from one forward pass. There must be a seed.
-        apart: the axis along which the examples of a batch lie in each value that has one, proven
-            to be independent (`graph.batching.apart`). Then a target that is not in it, which all
-            examples share, has a gradient for each of them, on a new leading axis.
+        apart: where each value has the examples of a batch that are proven to be independent
+            (`graph.batching.apart`). Then a target that has none, which all examples share, has a
+            gradient for each of them, on a new leading axis.
 
     Returns:
         A model whose inputs are the net's and the seeds, and whose outputs are `outputs` under
@@ -121,7 +122,7 @@ def swept(
     given: Mapping[str, Imposed],
     outputs: Sequence[str],
     quantized: Quantized,
-    apart: Mapping[str, int] | None = None,
+    apart: Axes | None = None,
     whole: bool = False,
 ) -> GradientGraph:
     """The graph of gradients with ports of any name.
@@ -171,7 +172,7 @@ def _each(
     op: Vocabulary,
     opsets: Mapping[str, int],
     codes: Codes | None,
-    apart: Mapping[str, int],
+    apart: Axes,
     known: Iterable[str],
 ) -> Sweep:
     if codes is not None:

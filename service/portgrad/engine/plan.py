@@ -27,6 +27,7 @@ from portgrad.engine.arrays import Array, Value
 from portgrad.engine.batches import shown
 from portgrad.engine.sessions import Session, Weights
 from portgrad.errors import RunFailed
+from portgrad.graph.batching import Axes
 
 Kind = Literal["gradient", "jvp", "hvp", "moved"]
 # How the derivatives of each kind are called in its graph.
@@ -80,7 +81,7 @@ class Plan:
         model: ir.Model,
         weights: Weights,
         threads: int,
-        apart: Mapping[str, int] | None = None,
+        apart: Axes | None = None,
     ) -> Compiled:
         """The plan's graph over a net, ready to run.
 
@@ -88,7 +89,7 @@ class Plan:
             model: the normalised net.
             weights: its weights.
             threads: threads for each run.
-            apart: the axis of each value along which examples lie, to keep them apart.
+            apart: where each value has its examples, to keep them apart.
 
         Raises:
             NotApart: the gradients of parameters cannot be kept apart.
@@ -106,7 +107,7 @@ class Plan:
         leads = {name: self.stacked + (name in shared) for name in self.wrt}
         return Compiled(self, session, graph.warnings, shapes, leads)
 
-    def _graph(self, model: ir.Model, apart: Mapping[str, int] | None) -> GradientGraph:
+    def _graph(self, model: ir.Model, apart: Axes | None) -> GradientGraph:
         if self.kind == "jvp":
             return jvp_graph(
                 model,

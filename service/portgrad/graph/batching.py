@@ -18,11 +18,23 @@ import numpy as np
 import onnx_ir as ir
 
 from portgrad.graph.batch.analysis import Analysis
-from portgrad.graph.batch.states import Refused
+from portgrad.graph.batch.states import Along, Refused
 from portgrad.graph.batch.verify import anew, verify
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T", bound=np.generic)
+
+
+class Axes(dict[str, int]):
+    """The axis along which the examples lie one after the other, by the name of a value.
+
+    Attributes:
+        packed: values whose axis of examples has other elements on it too, and are no entries.
+    """
+
+    def __init__(self, places: Mapping[str, Along]) -> None:
+        super().__init__({name: at.axis for name, at in places.items() if at.plain})
+        self.packed = {name: at for name, at in places.items() if not at.plain}
 
 
 @dataclass(frozen=True)
@@ -31,13 +43,13 @@ class Batched:
 
     `axis` has every named value of the main graph that carries the batch, and the axis on which
     its examples lie one after the other. It is 0 for the batched ports, anything for other values,
-    outputs among them: `examples` brings them to the front. A value that is not in it is the same
-    for all examples and computed once, so that its gradient is the total over them, and a seed
-    for it must be the total of the examples' seeds (N times the seed that all share).
+    outputs among them: `examples` brings them to the front. A value that is not in it, nor packed,
+    is the same for all examples and computed once, so that its gradient is the total over them,
+    and a seed for it must be the total of the examples' seeds (N times the seed that all share).
     """
 
     model: ir.Model
-    axis: Mapping[str, int]
+    axis: Axes
 
 
 def batched(model: ir.Model, ports: Collection[str]) -> Batched | None:
@@ -61,17 +73,17 @@ def apart(model: ir.Model, ports: Collection[str]) -> Batched | None:
 
     Args:
         model: a normalised net with inferred shapes; it stays as it was.
-        ports: one or more input ports whose first dimension is a symbol or 1, each with as many
-            examples as the others; all other ports are shared.
+        ports: one or more input ports whose first dimension is a symbol, or 1 for all of them,
+            each with as many examples as the others; all other ports are shared.
     """
     inputs = {str(value.name): value for value in model.graph.inputs}
-    leading = [_leading(inputs[name]) for name in ports]
-    symbols = {size.value for size in leading if isinstance(size, ir.SymbolicDim)}
-    if not symbols and all(size == 1 for size in leading):
+    leading = [inputs[name].shape[0] if inputs[name].shape else None for name in ports]  # type: ignore[index]
+    if all(size == 1 for size in leading):
         return batched(model, ports)
+    symbols = {symbol for size in leading if (symbol := _symbol(size)) is not None}
     try:
-        _check_symbols(model.graph, set(ports), leading)
-        return _proven(single(model, *filter(None, symbols)), ports, fixed=False)
+        _check_sizes(model.graph, ports, leading, symbols)
+        return _proven(single(model, *symbols), ports, fixed=False)
     except Refused as refused:
         _log.debug("run example by example: %s", refused)
         return None
@@ -98,23 +110,19 @@ def single(model: ir.Model, *symbols: str) -> ir.Model:
     return copy
 
 
-def _leading(port: ir.Value) -> int | ir.SymbolicDim | None:
-    return port.shape[0] if port.shape else None
-
-
-def _symbol(size: int | ir.SymbolicDim) -> str | None:
+def _symbol(size: int | ir.SymbolicDim | None) -> str | None:
     return size.value if isinstance(size, ir.SymbolicDim) else None
 
 
-def _check_symbols(
-    graph: ir.Graph, ports: Collection[str], leading: Collection[int | ir.SymbolicDim | None]
+def _check_sizes(
+    graph: ir.Graph,
+    ports: Collection[str],
+    leading: Collection[int | ir.SymbolicDim | None],
+    symbols: Collection[str],
 ) -> None:
-    """Refuse leading dimensions that are no batch sizes, and batch sizes on other axes."""
-    symbols = {_symbol(size) for size in leading if isinstance(size, ir.SymbolicDim)}
-    if None in symbols or any(isinstance(size, int) and size != 1 for size in leading):
-        raise Refused("a port has no leading axis whose size is open or 1")
-    if None in leading:
-        raise Refused("a port has no leading axis")
+    """Refuse leading axes that are no batch, and batch sizes on other axes of input ports."""
+    if not all(_symbol(size) in symbols for size in leading):
+        raise Refused("a port has no leading axis of an open size")
     for port in graph.inputs:
         others = list(port.shape or ())[1 if port.name in ports else 0 :]
         if any(_symbol(size) in symbols for size in others):
@@ -132,14 +140,14 @@ def _proven(copy: ir.Model, ports: Collection[str], *, fixed: bool) -> Batched |
     symbol = _fresh_symbol(copy.graph)
     try:
         opset = copy.opset_imports.get("", 0)
-        axes = Analysis(copy.graph, ports, opset, fixed=fixed).run()
-        named = {str(value.name): axis for value, axis in axes.items() if value.name}
-        _declare(axes, symbol)
-        verify(copy, named, symbol)
+        places = Analysis(copy.graph, ports, opset, fixed=fixed).run()
+        named = {str(value.name): at for value, at in places.items() if value.name}
+        _declare(places, symbol)
+        verify(copy, {name: at.axis for name, at in named.items()}, symbol)
     except Refused as refused:
         _log.debug("run example by example: %s", refused)
         return None
-    return Batched(copy, named)
+    return Batched(copy, Axes(named))
 
 
 def examples(array: np.ndarray[Any, np.dtype[_T]], axis: int) -> np.ndarray[Any, np.dtype[_T]]:
@@ -152,11 +160,11 @@ def together(array: np.ndarray[Any, np.dtype[_T]], axis: int) -> np.ndarray[Any,
     return np.moveaxis(np.squeeze(array, axis + 1), 0, axis)
 
 
-def _declare(axes: Mapping[ir.Value, int], symbol: str) -> None:
-    for value, axis in axes.items():
+def _declare(places: Mapping[ir.Value, Along], symbol: str) -> None:
+    for value, at in places.items():
         if value.shape is not None:
             sizes = list(value.shape)
-            sizes[axis] = ir.SymbolicDim(symbol)
+            sizes[at.axis] = ir.SymbolicDim(symbol if at.plain else None)
             value.shape = ir.Shape(sizes)
 
 

@@ -8,14 +8,16 @@ its elements, so that no copies are made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 
 import onnx_ir as ir
 
 from portgrad.autodiff.nesting import captures
-from portgrad.autodiff.tensor import Tensor
+from portgrad.autodiff.tensor import Dim, Tensor
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.autodiff.vocabulary.shapes import Size
+from portgrad.graph.batch.states import Along
+from portgrad.graph.batching import Axes
 
 
 class NotApart(Exception):
@@ -30,16 +32,16 @@ class Layout:
 
     Args:
         op: the emitter of the graph.
-        axis: the batch axis of each value that has one, by name.
-        known: the names of all values that `axis` speaks of; others were made from them.
+        axes: where each value has its examples, by name.
+        known: the names of all values that `axes` speaks of; others were made from them.
     """
 
-    def __init__(self, op: Vocabulary, axis: Mapping[str, int], known: Iterable[str]) -> None:
+    def __init__(self, op: Vocabulary, axes: Axes, known: Iterable[str]) -> None:
         self.op = op
-        name, port = next((str(v.name), op.wrap(v)) for v in op.graph.inputs if v.name in axis)
-        self._axis = axis
-        self._size, self._symbol = op.dims(port)[axis[name]], (port.shape or ())[axis[name]]
-        self._own, self._touched = _owned(op.graph, axis, set(known))
+        name, port = next((str(v.name), op.wrap(v)) for v in op.graph.inputs if v.name in axes)
+        self._axes = axes
+        self._size, self._symbol = op.dims(port)[axes[name]], (port.shape or ())[axes[name]]
+        self._own, self._touched = _owned(op.graph, axes, set(known))
         self._stand_ins: dict[ir.Value, tuple[Tensor, Tensor]] = {}
 
     def own(self, value: ir.Value) -> bool:
@@ -50,6 +52,10 @@ class Layout:
         """Whether a value is computed from sizes, the number of examples perhaps among them."""
         return value in self._touched and value not in self._own
 
+    def plain(self, value: ir.Value) -> bool:
+        """Whether a value's axis of examples is all theirs."""
+        return value.name in self._axes
+
     def front(self, x: Tensor, like: ir.Value) -> Tensor:
         """A value of the examples' own, or its cotangent, in front form.
 
@@ -57,17 +63,41 @@ class Layout:
             x: the value.
             like: a value of the graph that has its batch on the same axis.
         """
-        axis = self._axis.get(str(like.name))
+        axis, packed = self._axes.get(str(like.name)), self._axes.packed.get(str(like.name))
+        if packed is not None:
+            return self._unpacked(x, packed)
         if axis is None or x.shape is None:
             raise NotApart(f"it is not known where the examples lie in {like.name!r}")
-        op, sizes = self.op, list(x.shape)
-        del sizes[axis]
-        if axis:
-            x = op.Transpose(x, perm=[axis, *(a for a in range(len(sizes) + 1) if a != axis)])
-        whole = op.Unsqueeze(x, [axis + 1])
+        sizes = [size for at, size in enumerate(x.shape) if at != axis]
+        whole = self.op.Unsqueeze(self._first(x, axis), [axis + 1])
         sizes.insert(axis, 1)
-        whole.value.shape = ir.Shape([self._symbol, *sizes])
-        return whole
+        return self._known(whole, sizes)
+
+    def _unpacked(self, x: Tensor, at: Along) -> Tensor:
+        """The same of a value whose axis of examples is (outer, batch, block)."""
+        op, axis, sizes = self.op, at.axis, self.op.dims(x)
+        whole = op.quotient(sizes[axis], self._size)
+        outer, block = (part.number if not part.symbols else None for part in (at.outer, at.block))
+        if outer is None and block is None:
+            raise NotApart("the examples lie among sizes that are not known")
+        around = [whole if n is None else n for n in (outer, block)]
+        if outer is None:
+            around[0] = op.quotient(whole, around[1])
+        elif block is None:
+            around[1] = op.quotient(whole, around[0])
+        apart = op.reshape(x, [*sizes[:axis], around[0], self._size, around[1], *sizes[axis + 1 :]])
+        size = at.single if isinstance(at.single, int) else whole
+        single = [*sizes[:axis], size, *sizes[axis + 1 :]]
+        known = [part if isinstance(part, int) else None for part in single]
+        return self._known(op.reshape(self._first(apart, axis + 1), [self._size, *single]), known)
+
+    def _first(self, x: Tensor, axis: int) -> Tensor:
+        rest = (at for at in range(self.op.rank(x)) if at != axis)
+        return self.op.Transpose(x, perm=[axis, *rest]) if axis else x
+
+    def _known(self, front: Tensor, sizes: Sequence[Dim]) -> Tensor:
+        front.value.shape = ir.Shape([self._symbol, *sizes])
+        return front
 
     def lifted(self, x: Tensor, rank: int | None = None) -> Tensor:
         """The stand-in of what all examples share, with axes of size 1 up to a rank of each."""
@@ -115,17 +145,16 @@ class Layout:
         ir.convenience.replace_all_uses_with(old, new)
 
 
-def _owned(
-    graph: ir.Graph, axis: Mapping[str, int], known: set[str]
-) -> tuple[set[ir.Value], set[ir.Value]]:
+def _owned(graph: ir.Graph, axes: Axes, known: set[str]) -> tuple[set[ir.Value], set[ir.Value]]:
     """The values of the examples' own, and all values that are computed from such.
 
     Of a value that nothing is known of, each example has its own if it is computed from one.
     """
-    own = {value for value in graph.inputs if value.name in axis}
+    placed = axes.keys() | axes.packed.keys()
+    own = {value for value in graph.inputs if value.name in placed}
     touched = set(own)
     for node in graph:
         if any(value in touched for value in (*node.inputs, *captures(node))):
             touched.update(node.outputs)
-            own.update(v for v in node.outputs if v.name in axis or v.name not in known)
+            own.update(v for v in node.outputs if v.name in placed or v.name not in known)
     return own, touched

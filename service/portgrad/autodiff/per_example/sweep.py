@@ -15,6 +15,7 @@ from portgrad.autodiff.sweep import MALFORMED, Sweep, chosen_from, described, ex
 from portgrad.autodiff.tensor import Tensor, may_carry
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import Unsupported
+from portgrad.graph.batching import Axes
 
 
 class EachSweep(Sweep):
@@ -26,19 +27,19 @@ class EachSweep(Sweep):
     Args:
         op: the emitter of the graph.
         opset_imports: the opset of each domain in the graph.
-        axis: the batch axis of each value that has one, by name.
-        known: the names of all values that `axis` speaks of.
+        axes: where each value has its examples, by name.
+        known: the names of all values that `axes` speaks of.
     """
 
     def __init__(
         self,
         op: Vocabulary,
         opset_imports: Mapping[str, int],
-        axis: Mapping[str, int],
+        axes: Axes,
         known: Iterable[str],
     ) -> None:
         super().__init__(op, opset_imports)
-        self._layout = Layout(op, axis, known)
+        self._layout = Layout(op, axes, known)
 
     def like(self, value: ir.Value) -> Tensor:
         """What the cotangent of a value is shaped like."""

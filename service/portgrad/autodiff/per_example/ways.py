@@ -96,7 +96,7 @@ def _way(layout: Layout, rule: Rule, call: Call, asked: set[int]) -> str | None:
     if node.op_type == "MatMul":
         return _way_of_product(call, asked)
     way = _WAYS.get(node.op_type, "broadcast" if rule.signature.loose else None)
-    return way if way != "summed" or layout.own(node.outputs[0]) else None
+    return way if way != "summed" or layout.plain(node.outputs[0]) else None
 
 
 def _way_of_product(call: Call, asked: set[int]) -> str | None:

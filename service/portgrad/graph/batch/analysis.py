@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import onnx_ir as ir
 
@@ -10,7 +11,8 @@ from portgrad.graph.batch import sizes
 from portgrad.graph.batch.follow import Follower
 from portgrad.graph.batch.states import Along, Refused, Shared, Sizes, State
 from portgrad.graph.batch.step import Step
-from portgrad.graph.batch.table import TABLE
+from portgrad.graph.batch.table import PACKED, TABLE
+from portgrad.graph.constants import constant_value
 from portgrad.graph.draws import COUNTS, drawn_like, draws
 
 _DOMAINS = frozenset({"", "ai.onnx.ml"})
@@ -40,8 +42,8 @@ class Analysis:
         self._states: dict[ir.Value, State] = {port: Along(0) for port in batched}
         self._follower = Follower(graph, batched[0])
 
-    def run(self) -> dict[ir.Value, int]:
-        """The batch axis of every value that carries the batch.
+    def run(self) -> dict[ir.Value, Along]:
+        """Where every value that carries the batch has it.
 
         Raises:
             Refused: a node is not proven to keep the examples apart.
@@ -51,11 +53,12 @@ class Analysis:
         for output in self._graph.outputs:
             if isinstance(self._states.get(output), Sizes):
                 raise Refused(f"the output {output.name} is computed from the batch size")
-        along = {v: state.axis for v, state in self._states.items() if isinstance(state, Along)}
-        return along | self._follower.expanded
+        along = {v: state for v, state in self._states.items() if isinstance(state, Along)}
+        return along | {value: Along(axis) for value, axis in self._follower.expanded.items()}
 
     def _visit(self, node: ir.Node) -> None:
         operands = [None if v is None else self._states.get(v, Shared()) for v in node.inputs]
+        _refine(node)
         step = Step(node, operands, self._follower, self._opset, fixed=self._fixed)
         _examine(step)
         like = drawn_like(node)
@@ -66,15 +69,37 @@ class Analysis:
         states = found if isinstance(found, list) else [found] * len(node.outputs)
         for value, state in zip(node.outputs, states, strict=False):
             if isinstance(state, Along) and value.name:
-                _fix_single(step, value, state.axis)
+                _fix_single(step, value, state)
             self._states[value] = state
 
     def _drawn(self, step: Step, like: ir.Value) -> State:
         """Draws for each element of a value: of its own for each example, where it has some."""
         state = self._states.get(like)
-        if not isinstance(state, Along):
+        if not isinstance(state, Along) or not state.plain:
             step.refuse("all examples would share what is drawn")
         return state
+
+
+def _refine(node: ir.Node) -> None:
+    """Write down sizes that onnx's inference does not know, where it leaves some of them open."""
+    if node.domain or not node.outputs or any(v is None for v in node.inputs):
+        return
+    shapes = [None if value is None else value.shape for value in node.inputs]
+    known, shape = shapes[0] if shapes else None, node.outputs[0].shape
+    cut: set[int] = set()
+    if node.op_type == "Slice" and len(shapes) > 3:
+        axes = constant_value(node.inputs[3])
+        if axes is None or known is None:
+            return
+        cut = {int(axis) % len(known) for axis in axes}
+    elif node.op_type == "GatherElements":
+        known = shapes[1]
+    else:
+        return
+    if known is not None and shape is not None and len(shape) == len(known):
+        pairs = zip(shape, known, strict=True)
+        sizes = [mine if at in cut else theirs for at, (mine, theirs) in enumerate(pairs)]
+        node.outputs[0].shape = ir.Shape(sizes)
 
 
 def _examine(step: Step) -> None:
@@ -102,15 +127,32 @@ def _judge(step: Step) -> State | list[State]:
     rule = TABLE.get((step.node.domain, step.node.op_type))
     if rule is None:
         step.refuse("its operator is not in the table")
-    return rule(step)
+    _check_packing(step)
+    found = rule(step)
+    if not step.packed or step.node.op_type == "Reshape":
+        return found
+    like = next(state for state in step.states if isinstance(state, Along))
+    states = found if isinstance(found, list) else [found]
+    packed = [replace(like, axis=s.axis) if isinstance(s, Along) else s for s in states]
+    return packed if isinstance(found, list) else packed[0]
 
 
-def _fix_single(step: Step, value: ir.Value, axis: int) -> None:
-    """Write the 1 that a rule has proven into the shape of a single example's value."""
+def _check_packing(step: Step) -> None:
+    """Refuse operands whose axis of examples has more on it, but where it counts as one axis."""
+    if step.packed and step.node.op_type not in PACKED:
+        step.refuse("another axis is one with the batch's")
+    if len({(s.outer, s.block) for s in step.states if isinstance(s, Along)}) > 1:
+        step.refuse("its operands have the batch and other axes as one, each in its way")
+
+
+def _fix_single(step: Step, value: ir.Value, state: Along) -> None:
+    """Write the size that a rule has proven into the shape of a single example's value."""
     if value.shape is None:
         step.refuse("the rank of its output is not known")
-    sizes = list(value.shape)
-    if axis >= len(sizes) or (isinstance(sizes[axis], int) and sizes[axis] != 1):
+    sizes, single = list(value.shape), state.single
+    size = sizes[state.axis] if state.axis < len(sizes) else 0
+    if isinstance(size, int) and size != single:
         step.refuse("the shape of its output has no place for the batch")
-    sizes[axis] = 1
+    if single is not None:
+        sizes[state.axis] = single if isinstance(single, int) else ir.SymbolicDim(single)
     value.shape = ir.Shape(sizes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from portgrad.graph.batch.states import Along
+from portgrad.graph.batch.states import Along, Shared, State
 from portgrad.graph.batch.step import Rules, Step
 
 RULES = Rules()
@@ -52,9 +52,10 @@ def broadcasting(step: Step) -> Along:
 
 
 @RULES("CastLike")
-def cast_like(step: Step) -> Along:
+def cast_like(step: Step) -> State:
     """Only the type of the second operand counts."""
-    return Along(step.batch(0))
+    axis = step.axis(0)
+    return Shared() if axis is None else Along(axis)
 
 
 @RULES("QuantizeLinear", "DequantizeLinear")

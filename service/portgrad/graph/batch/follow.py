@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from portgrad.graph.batch.states import N, Refused, Size
+from portgrad.graph.batch.states import N, Refused, Size, sized
 
 
 class Follower:
@@ -42,8 +42,10 @@ class Follower:
         """A vector of integers in which N is the batch size of the run."""
         if any(entry is None for entry in entries):
             raise Refused("a size is not known")
-        if N not in entries:
+        if not sized(entries):
             return self.constant(np.array(entries, np.int64))
+        if N not in entries:
+            raise Refused("a size is a multiple of the batch's")
         at = list(entries).index(N)
         around = [entries[:at], entries[at + 1 :]]
         head, tail = (self.vector(part, before) if part else None for part in around)

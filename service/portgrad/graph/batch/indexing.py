@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portgrad.graph.batch.states import Along, N
+from portgrad.graph.batch.states import Along, N, sized
 from portgrad.graph.batch.step import Rules, Step
 
 RULES = Rules()
@@ -93,7 +93,7 @@ def _leave_out(step: Step, axes: list[int], at: int) -> None:
     if step.attribute("keep_aspect_ratio_policy") != "stretch" or sizes[at] not in whole:
         step.refuse("it resizes the batch axis")
     rest = [*sizes[:at], *sizes[at + 1 :]]
-    if N in rest:
+    if sized(rest):
         step.refuse("the batch size is used on another axis")
     step.rewrite(3, rest)
     step.set_ints("axes", [*axes[:at], *axes[at + 1 :]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portgrad.graph.batch.states import Along, N, Vector
+from portgrad.graph.batch.states import Along, N, Size, Vector, sized
 from portgrad.graph.batch.step import Rules, Step
 
 RULES = Rules()
@@ -46,18 +46,19 @@ def slice_(step: Step) -> Along:
     if axis not in axes:
         step.shared()
         return Along(axis)
+    if step.packed:
+        step.refuse("it takes a part of an axis that has the batch and more")
     at = axes.index(axis)
     starts, ends = step.vector(1), step.vector(2)
     steps = step.vector(4) if step.has(4) else [1] * len(axes)
-    end = ends[at]
-    if starts[at] != 0 or steps[at] != 1 or end is None or (end is not N and end < 1):
+    end, least = ends[at], 1 if step.fixed else _TO_THE_END
+    whole = end == N or (isinstance(end, int) and end >= least)
+    if starts[at] != 0 or steps[at] != 1 or not whole:
         step.refuse("it takes a part of the batch axis")
     rest: Vector = [entry for i, entry in enumerate(ends) if i != at]
-    if N in rest or N in starts or N in steps:
+    if sized([*rest, *starts, *steps]):
         step.refuse("the batch size is used as a number")
-    if end is not N and end < _TO_THE_END:
-        if not step.fixed:
-            step.refuse("it takes a part of the batch axis")
+    if isinstance(end, int) and end < _TO_THE_END:
         step.rewrite(2, [*ends[:at], _TO_THE_END, *ends[at + 1 :]])
     return Along(axis)
 
@@ -81,7 +82,7 @@ def tile(step: Step) -> Along:
     repeats, axis = step.vector(1), step.axis(0)
     if axis is None:
         return Along(_repeated(step, repeats, len(repeats)))
-    if repeats[axis] != 1 or N in repeats:
+    if repeats[axis] != 1 or sized(repeats):
         step.refuse("it repeats the batch axis")
     return Along(axis)
 
@@ -95,9 +96,9 @@ def expand(step: Step) -> Along:
         return Along(_repeated(step, target, wide))
     padded: Vector = [*[1] * (wide - len(target)), *target]
     at = wide - rank + axis
-    if padded[at] != 1 and padded[at] is not N:
+    if padded[at] != 1 and (padded[at] != N or step.packed):
         step.refuse("it repeats the batch axis")
-    if N in padded[:at] + padded[at + 1 :]:
+    if sized(padded[:at] + padded[at + 1 :]):
         step.refuse("the batch size is used on another axis")
     return Along(at)
 
@@ -119,6 +120,6 @@ def _repeated(step: Step, target: Vector, rank: int) -> int:
 
 
 def _only_batch(step: Step, sizes: Vector) -> int:
-    if sizes.count(N) != 1:
+    if [size for size in sizes if isinstance(size, Size)] != [N]:
         step.refuse("the batch size is used on more than one axis")
     return sizes.index(N)

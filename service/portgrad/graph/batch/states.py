@@ -1,30 +1,33 @@
 """What the batch analysis knows of a value.
 
 Shared    the same whatever the batch; `entries` where its integers are known
-Along     one example after the other along `axis`; a single example has size 1 there
+Along     one example after the other along `axis`, where a single example has size 1; or packed
+          with other axes: at each of `outer` places one after the other, `block` of each
 Sizes     integers computed from shapes, the batch size among them
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, TypeAlias
 
 import numpy as np
 
-Dim: TypeAlias = int | str | None
-Entries: TypeAlias = np.ndarray[Any, Any]  # of int, bool, N or None (not known)
+from portgrad.graph.batch.counts import ONE, Count, Dim
+
+Entries: TypeAlias = np.ndarray[Any, Any]  # of int, bool, Size or None (not known)
 Vector: TypeAlias = list["int | Size | None"]
 
 
-class Size(Enum):
-    """The one size that is no number: that of the batch."""
+@dataclass(frozen=True)
+class Size:
+    """A size that is no number: that of the batch, or times as much; None for a size not known."""
 
-    N = "N"
+    times: int | None = 1
 
 
-N = Size.N
+N = Size()
 
 
 class Refused(Exception):
@@ -40,9 +43,24 @@ class Shared:
 
 @dataclass(frozen=True, eq=False)
 class Along:
-    """The examples' values concatenated along `axis`, where each has size 1."""
+    """The examples' values along `axis`, whose sizes are (outer, batch, block) as one.
+
+    Where both are 1, they are concatenated.
+    """
 
     axis: int
+    outer: Count = ONE
+    block: Count = ONE
+
+    @property
+    def plain(self) -> bool:
+        """Whether a single example has size 1 on the axis."""
+        return self.outer == self.block == ONE
+
+    @property
+    def single(self) -> Dim:
+        """The size of the axis for a single example."""
+        return self.outer.times(self.block).size
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +79,13 @@ def of_entries(entries: Entries) -> Shared | Sizes:
 
 
 def has_batch(entries: Entries) -> bool:
-    """Whether the batch size is one of the entries."""
-    return any(entry is N for entry in entries.flat)
+    """Whether the batch size is in one of the entries."""
+    return sized(entries.flat)
+
+
+def sized(entries: Iterable[Any]) -> bool:
+    """Whether any of some entries depends on the batch size."""
+    return any(isinstance(entry, Size) for entry in entries)
 
 
 def as_entries(array: Any) -> Entries:

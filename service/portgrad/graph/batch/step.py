@@ -10,10 +10,10 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from portgrad.graph.batch.counts import Dim
 from portgrad.graph.batch.follow import Follower
 from portgrad.graph.batch.states import (
     Along,
-    Dim,
     Entries,
     Refused,
     Shared,
@@ -72,6 +72,18 @@ class Step:
         if isinstance(state, Sizes):
             self.refuse("the batch size is used as a number")
         return state.axis if isinstance(state, Along) else None
+
+    @property
+    def packed(self) -> bool:
+        """Whether operands have their examples on an axis with other elements."""
+        return any(isinstance(state, Along) and not state.plain for state in self.states)
+
+    def place(self, index: int) -> Along:
+        """Where an operand has its examples."""
+        state = self.states[index]
+        if not isinstance(state, Along):
+            self.refuse(f"operand {index} does not carry the batch")
+        return state
 
     def batch(self, index: int) -> int:
         """The batch axis of an operand that must carry the batch."""
@@ -160,7 +172,9 @@ class Step:
         if self.axis(index) is not None:
             return self.batch_at(index, axis)
         value = self.node.inputs[index]
-        if value is None or self.shape(index)[axis] != 1:
+        if not self.fixed:  # ScatterElements, for one, takes it for the first example's
+            self.refuse(f"operand {index} is shared where each example needs its own")
+        if value is None or self.shape(index)[axis] != 1 or self.packed:
             self.refuse(f"operand {index} is shared and has no size 1 on axis {axis}")
         return self._replace(index, self._follower.expand(value, axis, self.node))
 

@@ -23,3 +23,11 @@ _FAMILIES = (along, elementwise, indexing, moves, products, reshapes, sequences,
 TABLE: dict[tuple[str, str], Rule] = {
     ("", name): rule for family in _FAMILIES for name, rule in family.RULES.items()
 } | {("ai.onnx.ml", name): rule for name, rule in classical.RULES.items()}
+
+# What treats the axis of the examples as it would any other, also where more lies on it.
+PACKED = frozenset(
+    "ArgMax ArgMin AveragePool BatchNormalization Cast CastLike Concat Conv ConvTranspose Einsum "
+    "Expand Gather Gemm GlobalAveragePool GlobalMaxPool GroupNormalization InstanceNormalization "
+    "LayerNormalization LogSoftmax MatMul MaxPool Pad RMSNormalization Reshape Slice Softmax Split "
+    "Squeeze Transpose Trilu Unsqueeze".split()
+) | {*elementwise.RULES, *(name for name in along.RULES if name.startswith("Reduce"))}

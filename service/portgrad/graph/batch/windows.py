@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portgrad.graph.batch.states import Along, N
+from portgrad.graph.batch.states import Along, N, sized
 from portgrad.graph.batch.step import Result, Rules, Step
 
 RULES = Rules()
@@ -64,9 +64,9 @@ def affine_grid(step: Step) -> Along:
     """The grid's size names the batch size first."""
     step.batch_at(0, 0)
     first, *rest = step.vector(1)
-    if N in rest:
+    if sized(rest):
         step.refuse("the batch size is used as a number")
-    if first is not N and not step.fixed:
+    if first != N and not step.fixed:
         step.refuse("it writes a number where the batch size is open")
     step.rewrite(1, [N, *rest])
     return Along(0)
