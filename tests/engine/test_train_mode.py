@@ -96,3 +96,19 @@ def test_an_example_that_runs_alone_has_no_batch_to_be_normalised_by() -> None:
             call(X, mode="train")
         assert caught.value.code == "statistics_of_one"
     assert net.evaluate(X[:1], mode="train")["y"].shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("body", "warned"),
+    [
+        ("y = Sin(x)", True),
+        ("y = Dropout(x)", False),
+        ("r = Constant<value = float {0}>() y = Dropout(x, r)", True),
+        ("n = RandomNormalLike(x) y = Add(x, n)", True),
+    ],
+)
+def test_a_net_that_is_never_trained_says_so(body: str, warned: bool) -> None:
+    net = _net(f"(float[n, 3] x) => (float[n, 3] y) {{ {body} }}")
+    told = [w for w in net.gradient(X, mode="train").warnings if "changes nothing" in w]
+    assert len(told) == warned
+    assert net.gradient(X).warnings == ()

@@ -74,6 +74,7 @@ class Executor:
         weights: its weights.
         seed: the input that all that it draws depends on, if it draws.
         meet: whether its examples meet in the statistics of their batch.
+        warnings: what the user of each call should know.
         sessions: where compiled plans are kept.
         threads: threads for each run.
     """
@@ -87,6 +88,7 @@ class Executor:
         weights: Weights,
         seed: str | None,
         meet: bool,
+        warnings: tuple[str, ...],
         sessions: Sessions,
         threads: int,
     ) -> None:
@@ -96,6 +98,7 @@ class Executor:
         self._weights = weights
         self._seed = seed
         self._meet = meet
+        self.warnings = warnings
         self._sessions = sessions
         self._threads = threads
         self.ports = {name: shape_of(value) for name, value in names.inputs.items()}
@@ -249,7 +252,7 @@ class Executor:
     def compile(self, call: Execution, over: Ports = frozenset()) -> Compiled:
         """The session of a call's plan."""
         compiled = call.timed("compile", lambda: self.compiled(call.plan, over))
-        call.warnings = compiled.warnings
+        call.warnings = (*self.warnings, *compiled.warnings)
         return compiled
 
     def compile_apart(self, call: Execution, over: Ports) -> Compiled | None:

@@ -14,7 +14,13 @@ from typing import TypedDict
 import numpy as np
 import onnx_ir as ir
 
-from portgrad.autodiff.randomness import draws, seed_port, seeded, takes_batch_statistics
+from portgrad.autodiff.randomness import (
+    draws,
+    seed_port,
+    seeded,
+    takes_batch_statistics,
+    told_of_training,
+)
 from portgrad.engine.arrays import Array, ArrayLike, as_port_array
 from portgrad.engine.batches import shown
 from portgrad.engine.executor import Executor, Sessions
@@ -193,6 +199,7 @@ class Variants:
             weights=base.weights,
             seed=seed,
             meet=variant.train and takes_batch_statistics(model),
+            warnings=told_of_training(self._native.model) if variant.train else (),
             sessions=self._sessions,
             threads=self._threads,
         )

@@ -150,7 +150,7 @@ def _single(executor: Executor, call: Execution) -> Compiled:
     """The session for one example, whose derivatives are apart by themselves."""
     plan = replace(call.plan, apart=False)
     compiled = call.timed("compile", lambda: executor.compiled(plan))
-    call.warnings = compiled.warnings
+    call.warnings = (*executor.warnings, *compiled.warnings)
     return compiled
 
 

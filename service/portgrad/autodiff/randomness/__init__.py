@@ -8,7 +8,11 @@ again draws what it drew before.
 
 from portgrad.autodiff.randomness.generator import seed_of_example
 from portgrad.autodiff.randomness.seeding import draws, seeded
-from portgrad.autodiff.randomness.training import say_batch_statistics, takes_batch_statistics
+from portgrad.autodiff.randomness.training import (
+    say_batch_statistics,
+    takes_batch_statistics,
+    told_of_training,
+)
 from portgrad.graph.draws import RANDOM_SEED, seed_port
 
 __all__ = [
@@ -19,4 +23,5 @@ __all__ = [
     "seed_port",
     "seeded",
     "takes_batch_statistics",
+    "told_of_training",
 ]

@@ -16,6 +16,7 @@ from portgrad.autodiff.sweep import label
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import Unsupported
+from portgrad.graph.draws import DROPOUT, draws
 from portgrad.graph.opsets.adapters import GIVEN_STATISTICS
 
 _TRAINED = "training_mode"
@@ -29,6 +30,16 @@ def takes_batch_statistics(model: ir.Model) -> bool:
     single examples give.
     """
     return any(map(_normalises, with_inner(model.graph)))
+
+
+def told_of_training(model: ir.Model) -> tuple[str, ...]:
+    """A sentence for the user where train mode is no other than test mode: most exports are so."""
+    if any(map(_trains, with_inner(model.graph))):
+        return ()
+    return (
+        "train mode changes nothing: the file has no Dropout that drops and no "
+        "BatchNormalization, which exporters leave out unless they are told otherwise",
+    )
 
 
 def use_batch_statistics(graph: ir.Graph, fresh: Callable[[str], str]) -> None:
@@ -113,6 +124,10 @@ def _of_each_element(node: ir.Node) -> Unsupported:
         found="spatial = 0",
         remedy='Use the net in mode "test", or export it with opset 9 or newer.',
     )
+
+
+def _trains(node: ir.Node) -> bool:
+    return _normalises(node) or (node.op_type == DROPOUT and draws(node, train=True))
 
 
 def _normalises(node: ir.Node) -> bool:
