@@ -110,6 +110,8 @@ BAD = [
     ("hessian", "chain", {"of": "Outptu"}, 422, "unknown_name", "of"),
     ("hvp", "chain", {"tangents": {"Input": X}, "wrt": []}, 422, "empty_targets", "wrt"),
     ("jacobian", "chain", {"data": [1, 2]}, 422, "wrong_shape", "Input"),
+    ("gradcheck", "chain", {"wrt": "Outptu"}, 422, "unknown_name", "wrt"),
+    ("gradcheck", "chain", {"of": ["Input"]}, 422, "not_an_output", "of[0]"),
 ]  # fmt: skip
 
 

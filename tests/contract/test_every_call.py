@@ -38,6 +38,7 @@ CALLS: dict[str, tuple[set[str], dict[str, Any]]] = {
     ),
     "jacobian": (set(), TARGETS | {"outputs": True, "quantized": "exact", "direction": "forward"}),
     "hessian": ({"seed/"}, TARGETS | {"outputs": True, "quantized": "exact"}),
+    "gradcheck": ({"seed/"}, TARGETS | {"quantized": "exact", "directions": 5, "tolerance": 0.5}),
 }
 FOUND = {
     "evaluate": {"output": X},
@@ -46,6 +47,7 @@ FOUND = {
     "hvp": {"hvp/input": T, "output": X},
     "jacobian": {"jacobian/output/input": X, "output": X},
     "hessian": {"hessian/input/input": X, "output": X},
+    "gradcheck": {},
 }
 WARNED = {"warnings": ["Mind the trees."]}
 NONE = {"none": [{"name": "ids", "reason": "It is an integer."}]}
@@ -57,6 +59,7 @@ ABOUT: dict[str, dict[str, Any]] = {
     "hvp": TARGET | NONE | WARNED,
     "jacobian": TARGET | NONE | WARNED | {"per_example": False, "direction": "reverse"},
     "hessian": TARGET | NONE | WARNED | {"per_example": False},
+    "gradcheck": {"ok": True},
 }
 
 
@@ -130,6 +133,13 @@ WRONG = [
     ("jacobian", {"direction": "backward"}, 422, "invalid_field"),
     ("jacobian", {"direction": True}, 422, "invalid_field"),
     ("hessian", {"stacked": True}, 422, "unknown_field"),
+    ("gradcheck", {"directions": 0}, 422, "invalid_field"),
+    ("gradcheck", {"directions": 1001}, 422, "invalid_field"),
+    ("gradcheck", {"directions": 2.0}, 422, "invalid_field"),
+    ("gradcheck", {"tolerance": 0}, 422, "invalid_field"),
+    ("gradcheck", {"tolerance": True}, 422, "invalid_field"),
+    ("gradcheck", {"tolerance": "0.1"}, 422, "invalid_field"),
+    ("gradcheck", {"outputs": True}, 422, "unknown_field"),
 ]
 
 
@@ -160,7 +170,7 @@ PLACES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("sent", FORMATS)
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("kind", ["gradient", "hvp", "hessian"])
+@pytest.mark.parametrize("kind", ["gradient", "hvp", "hessian", "gradcheck"])
 def test_places_of_ones_come_as_they_are(
     *, http: AppClient, net: str, compute: FakeCompute, kind: str, place: Any, sent: str
 ) -> None:

@@ -137,6 +137,7 @@ def _about(job: Job, data: Mapping[str, Any]) -> dict[str, Any]:
         "hvp": targets | none | warnings,
         "jacobian": targets | {"per_example": False, "direction": "reverse"} | none | warnings,
         "hessian": targets | {"per_example": False} | none | warnings,
+        "gradcheck": {"ok": True},
     }
     seed = {name: job.options[name] for name in ("random_seed",) if name in job.options}
     diagnostics = {"diagnostics": {"first": None}} if job.options.get("diagnostics") else {}

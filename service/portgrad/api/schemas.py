@@ -28,7 +28,7 @@ FIELDS: Mapping[str, tuple[Any, Any]] = {
     "batch": _field(Literal["as_is", "example", "each"], '"as_is", "example" or "each"'),
     "mode": _field(Literal["test", "train"], '"test" or "train"'),
     "random_seed": _field(int, "a whole number from 0 to 2**63 - 1", ge=0, lt=_SEED_END),
-    "precision": _field(Literal["float64"], '"float64", or null for the net\'s own'),
+    "precision": _field(Literal["native", "float64"], '"native" or "float64"'),
     "encoding": (
         Literal["lists", "base64"],
         Field("lists", description='"lists" or "base64"'),
@@ -48,6 +48,7 @@ FIELDS: Mapping[str, tuple[Any, Any]] = {
     "diagnostics": _field(bool, "true or false"),
     "direction": _field(Literal["forward", "reverse"], '"forward" or "reverse"'),
     "directions": _field(int, "a whole number from 1 to 1000", ge=1, le=1000),
+    "tolerance": _field(float, "a positive number", gt=0),
 }
 
 

@@ -60,6 +60,16 @@ def _hessian(net: Net, job: Job) -> Answer:
     return Answer(found.outputs, _blocks(found), _targeted(found), found.timings)
 
 
+def _gradcheck(net: Net, job: Job) -> Answer:
+    report = net.gradcheck(
+        job.data,
+        output_gradients=job.output_gradients,
+        parameters=job.parameters,
+        **job.options,
+    )
+    return Answer(about=report.plain(), timings=report.timings)
+
+
 def _placed(found: Mapping[str, Array]) -> dict[Place, Array]:
     return {(name,): array for name, array in found.items()}
 
@@ -96,4 +106,5 @@ CALLS: Mapping[Kind, Callable[[Net, Job], Answer]] = {
     "hvp": _hvp,
     "jacobian": _jacobian,
     "hessian": _hessian,
+    "gradcheck": _gradcheck,
 }

@@ -22,7 +22,7 @@ ArrayLike = np.ndarray[Any, Any] | list[Any] | float | int | bool | str
 Seed = ArrayLike | Mapping[str, Any]
 Description = dict[str, Any]
 # The calls on a net, each named like the method of a net that it is.
-Kind = Literal["evaluate", "gradient", "jvp", "hvp", "jacobian", "hessian"]
+Kind = Literal["evaluate", "gradient", "jvp", "hvp", "jacobian", "hessian", "gradcheck"]
 # Where an array of an answer belongs: the target of a gradient; output and target of a Jacobian.
 Place = tuple[str, ...]
 

@@ -74,4 +74,5 @@ FORMS: Mapping[Kind, Form] = {
     "hessian": Form(
         (SEEDS,), ("wrt", "of", "outputs", "quantized"), "hessian", "hessian/", nested=True
     ),
+    "gradcheck": Form((SEEDS,), ("wrt", "of", "quantized", "directions", "tolerance")),
 }

@@ -75,5 +75,9 @@ _TOLD: Mapping[Kind, tuple[str, str]] = {
         "Every second derivative",
         "The second derivatives between each element of the targets and each other.",
     ),
+    "gradcheck": (
+        "Hold a gradient against differences",
+        "Central differences along random directions at these data, against the gradient.",
+    ),
 }
 CALLS: Mapping[Kind, Schema] = {kind: _call(kind, *told) for kind, told in _TOLD.items()}

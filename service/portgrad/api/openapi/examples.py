@@ -29,6 +29,7 @@ REQUESTS: Mapping[Kind, Schema] = {
     },
     "jacobian": {"data": _DATA, "wrt": ["Input"], "direction": "reverse"},
     "hessian": {"data": _DATA, "wrt": ["layer2.bias", "layer3.weight"]},
+    "gradcheck": {"data": _DATA, "directions": 1, "precision": "native"},
 }
 
 ANSWERS: Mapping[Kind, Schema] = {
@@ -101,5 +102,33 @@ ANSWERS: Mapping[Kind, Schema] = {
             },
         },
         "outputs": {},
+    },
+    "gradcheck": {
+        "ok": True,
+        "precision": "native",
+        "tolerance": 0.0010358009490037319,
+        "targets": {
+            "Input": {
+                "verdict": "ok",
+                "error": 3.878733415457234e-05,
+                "place": None,
+                "directions": [
+                    {
+                        "verdict": "ok",
+                        "found": 1.5739178210650344,
+                        "expected": 1.5740949251524117,
+                        "left": 1.5740127779238573,
+                        "right": 1.5741770723809658,
+                        "error": 3.878733415457234e-05,
+                        "step": 0.005804665191941209,
+                    }
+                ],
+            }
+        },
+        "disagreement": None,
+        "evaluations": 7,
+        "random_seed": 0,
+        "none": [],
+        "warnings": [],
     },
 }

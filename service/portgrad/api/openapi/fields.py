@@ -51,7 +51,7 @@ _FIELDS: Schema = {
         "Fixes every random draw; without it each call draws afresh and tells its seed.",
     ),
     "precision": nullable(
-        _one_of("float64"), "`float64`: the net in double precision, the answer too."
+        _one_of("native", "float64"), "`float64`: the net in double precision, the answer too."
     ),
     "encoding": {
         "type": "string",
@@ -89,7 +89,12 @@ _FIELDS: Schema = {
     ),
     "directions": nullable(
         {"type": "integer", "minimum": 1, "maximum": 1000},
-        "How many random directions are tried; 3 where it is left out.",
+        "How many random directions are tried for each target; 3 where it is left out.",
+    ),
+    "tolerance": nullable(
+        {"type": "number", "minimum": 0},
+        "How far the gradient may be off, of the scale of what is compared; where it is left out "
+        "1e-6 in double precision.",
     ),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from portgrad.api.openapi.fields import ANSWERS, REQUESTS
 from portgrad.api.openapi.parts import BINARY, STRING, Schema, many, nullable, obj, ref
+from portgrad.api.openapi.reports import GRADCHECK
 
 _NUMBER_NAMES = 'numbers, booleans, strings; "NaN", "Infinity" and "-Infinity" for such numbers'
 _PORT = {
@@ -59,6 +60,7 @@ SCHEMAS: Schema = {
     },
     **REQUESTS,
     **ANSWERS,
+    "GradcheckAnswer": GRADCHECK,
     "Port": obj(_PORT, _REASON),
     "Parameter": obj(
         {**_PORT, "buffer": {"type": "boolean", "description": "A running statistic."}},
