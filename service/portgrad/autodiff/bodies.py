@@ -7,7 +7,7 @@ without an entry of its own. Shapes of the runtime's own operators follow from t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import onnx
 import onnx.inliner
@@ -42,15 +42,31 @@ def has_body(node: ir.Node, opsets: dict[str, int]) -> bool:
     return isinstance(entry, Body) or (entry is None and has_function_body(schema))
 
 
-def expand(model: ir.Model, nodes: Iterable[ir.Node]) -> None:
-    """Replace nodes of a model, in whatever graph they are, by their bodies, in place."""
+def expand(
+    model: ir.Model,
+    nodes: Iterable[ir.Node],
+    *,
+    body_of: Callable[[ir.Node], Body | None] | None = None,
+    explain: Callable[..., Unsupported] = explained,
+    lenient: bool = False,
+) -> None:
+    """Replace nodes of a model, in whatever graph they are, by their bodies, in place.
+
+    Args:
+        model: the model.
+        nodes: the nodes.
+        body_of: what to put in a node's place, None for what the standard gives; by default what
+            is registered for its derivative.
+        explain: the error where a body refuses its node, by that error, the node, and its schema.
+        lenient: whether a body may give operators dtypes that their standard does not have.
+    """
     taken = _insides(model.graph)
     for count, node in enumerate(nodes):
         try:
-            body = _body(node, model)
+            body = _body(node, model, body_of or _of_derivative(model), lenient)
         except (*MALFORMED, onnx.shape_inference.InferenceError) as error:
             schema = schema_of_node(node, dict(model.graph.opset_imports))
-            raise explained(error, node, schema) from error
+            raise explain(error, node, schema) from error
         stem = f"{label(node)}/body{count}"
         while stem in taken:
             stem += "_"
@@ -94,21 +110,37 @@ def _detach(graph: ir.Graph, nodes: list[ir.Node], prefix: str) -> None:
                 value.name = prefix + value.name
 
 
-def _body(node: ir.Node, model: ir.Model) -> ir.Model:
-    """The body as a model from the node's operands to its outputs, with inferred shapes."""
+def _of_derivative(model: ir.Model) -> Callable[[ir.Node], Body | None]:
     opsets = dict(model.graph.opset_imports)
-    schema = schema_of_node(node, opsets)
-    version = schema.since_version if schema else 0
-    entry = meaning(node.domain, node.op_type) or lookup(node.domain, node.op_type, version)
-    if isinstance(entry, Body):
-        return registered(entry, node, opsets)
-    return _standard(node, model)
+
+    def body_of(node: ir.Node) -> Body | None:
+        schema = schema_of_node(node, opsets)
+        version = schema.since_version if schema else 0
+        entry = meaning(node.domain, node.op_type) or lookup(node.domain, node.op_type, version)
+        return entry if isinstance(entry, Body) else None
+
+    return body_of
+
+
+def _body(
+    node: ir.Node,
+    model: ir.Model,
+    body_of: Callable[[ir.Node], Body | None],
+    lenient: bool = False,
+) -> ir.Model:
+    """The body as a model from the node's operands to its outputs, with inferred shapes."""
+    entry = body_of(node)
+    if entry is None:
+        return _standard(node, model)
+    return registered(entry, node, dict(model.graph.opset_imports), lenient)
 
 
 # -- registered bodies -----------------------------------------------------------------------------
 
 
-def registered(entry: Body, node: ir.Node, opsets: Mapping[str, int]) -> ir.Model:
+def registered(
+    entry: Body, node: ir.Node, opsets: Mapping[str, int], lenient: bool = False
+) -> ir.Model:
     """A registered body as a model from a node's operands to its outputs, with inferred shapes.
 
     Operands that are constants are constants in the body too, so that it can read them.
@@ -132,7 +164,7 @@ def registered(entry: Body, node: ir.Node, opsets: Mapping[str, int]) -> ir.Mode
     results += [None] * (len(node.outputs) - len(results))
     _give(op, node, twin, results)
     model = ir.Model(graph, ir_version=10)
-    typed = _inferred(ir.to_proto(model))
+    typed = _inferred(ir.to_proto(model), lenient)
     _keep_reasons(typed.graph, twin)
     return typed
 
@@ -225,10 +257,12 @@ def _standard(node: ir.Node, model: ir.Model) -> ir.Model:
         return _inferred(inlined)
 
 
-def _inferred(body: onnx.ModelProto) -> ir.Model:
+def _inferred(body: onnx.ModelProto, lenient: bool = False) -> ir.Model:
     """The body with types and shapes. Symbols of its own could mean another size outside."""
     model = ir.from_proto(
-        onnx.shape_inference.infer_shapes(body, strict_mode=True, check_type=True, data_prop=True)
+        onnx.shape_inference.infer_shapes(
+            body, strict_mode=not lenient, check_type=not lenient, data_prop=True
+        )
     )
     symbols = {dim.value for v in model.graph.inputs for dim in _symbolic(v)}
     for node in model.graph.all_nodes():

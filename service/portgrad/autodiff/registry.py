@@ -8,6 +8,7 @@
 `straight_through(...)` takes the vjp of a quantiser's estimator, for requests that choose it.
 `control(...)` takes how a node with subgraphs is differentiated: see `control`.
 `shaped(...)` takes what the shapes of an operator follow from that has no body.
+`double_body(...)` takes an operator's meaning in float64, for runtimes without a kernel: `doubles`.
 """
 
 from __future__ import annotations
@@ -118,6 +119,7 @@ _ENTRIES: dict[tuple[str, str], list[Entry]] = {}
 _ESTIMATORS: dict[tuple[str, str], Rule] = {}
 _SHAPES: dict[tuple[str, str], Body] = {}
 _MEANINGS: dict[tuple[str, str], Body] = {}
+_DOUBLES: dict[tuple[str, str], tuple[Body, bool]] = {}
 
 
 def lookup(domain: str, op_type: str, version: int) -> Entry | None:
@@ -238,6 +240,33 @@ def shaped(op_type: str, *, domain: str, whole: bool = False) -> Callable[[Funct
         return function
 
     return register
+
+
+def double_body(
+    op_type: str, *, domain: str = "", instead: bool = False
+) -> Callable[[Function], Function]:
+    """Register what an operator computes in float64, said in operators with such kernels.
+
+    Args:
+        op_type: the operator.
+        domain: its domain.
+        instead: whether it stands in also where the runtime has a kernel, which is not one of
+            float64 or refuses to run.
+    """
+
+    def register(function: Function) -> Function:
+        signature = _checked(Signature.of(function, leading=("op",)), op_type, domain)
+        if (domain, op_type) in _DOUBLES:
+            raise TypeError(f"{domain or 'ai.onnx'}.{op_type} is said in double twice")
+        _DOUBLES[domain, op_type] = Body(function, signature, 1, None, None), instead
+        return function
+
+    return register
+
+
+def in_double(domain: str, op_type: str) -> tuple[Body, bool] | None:
+    """What `double_body` registered, and whether it stands in for a kernel too; else None."""
+    return _DOUBLES.get((domain, op_type))
 
 
 def elementwise(

@@ -1,4 +1,4 @@
-"""Nodes in half precision that the runtime has no kernel for: in float32, between casts.
+"""Which kernels the runtime has; nodes in half precision without one: in float32, between casts.
 
 The runtime itself does so for float16, not for bfloat16, of which its CPU provider has few
 kernels. A few kernels are registered for both and refuse when they run. Every value still is
@@ -14,10 +14,10 @@ import onnx
 import onnx_ir as ir
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
+from portgrad.graph.casts import surround
 from portgrad.graph.taken import value_names
 
 _FLOAT, _BFLOAT16 = ir.DataType.FLOAT, ir.DataType.BFLOAT16
-_NAME = "tensor(bfloat16)"
 _HALF = (ir.DataType.FLOAT16, _BFLOAT16)
 # Kernels that refuse, seen in 1.32: sums and products of halves at equal places.
 _REFUSING = {"ScatterElements", "ScatterND"}
@@ -37,7 +37,7 @@ def widen(model: ir.Model) -> None:
     while any(mark in name for name in taken):
         mark += "_"
     for node in found:
-        _widen(node, _narrow(node), mark)
+        _widen(node, mark)
 
 
 def _narrow(node: ir.Node) -> list[ir.Value]:
@@ -53,42 +53,52 @@ def _narrow(node: ir.Node) -> list[ir.Value]:
 def _lacks_kernel(node: ir.Node, narrow: list[ir.Value], opset: int) -> bool:
     if node.op_type in _REFUSING and "reduction" in node.attributes:
         return node.attributes["reduction"].as_string() != "none"
-    if all(value.dtype != _BFLOAT16 for value in narrow):
+    return any(v.dtype == _BFLOAT16 for v in narrow) and not has_kernel(node, opset, _BFLOAT16)
+
+
+def has_kernel(node: ir.Node, opset: int, dtype: ir.DataType) -> bool:
+    """Whether the runtime has a kernel for a node as far as its tensors of a dtype go.
+
+    Where the operator's schema is unknown, whether it has one for the dtype at all.
+    """
+    name, formals = f"tensor({dtype.name.lower()})", list(_formals(node, opset, dtype))
+    if any(name not in formal.types for formal in formals):  # the operator has it since later
         return False
-    formals = list(_formals(node, opset))
-    if any(_NAME not in formal.types for formal in formals):  # the operator has it since later
-        return True
     parameters = frozenset(str(formal.type_str) for formal in formals)
-    return not _has_kernel(node.domain, node.op_type, opset, parameters)
+    return _takes_all(node.domain, node.op_type, opset, parameters, name)
 
 
-def _formals(node: ir.Node, opset: int) -> Iterator[onnx.defs.OpSchema.FormalParameter]:
-    """What the schema says of the operands and outputs of a node that are bfloat16."""
+def _formals(
+    node: ir.Node, opset: int, dtype: ir.DataType
+) -> Iterator[onnx.defs.OpSchema.FormalParameter]:
+    """What the schema says of the operands and outputs of a node that have a dtype."""
     if not onnx.defs.has(node.op_type, opset, node.domain):
         return
     schema = onnx.defs.get_schema(node.op_type, opset, node.domain)
     for values, formals in ((node.inputs, schema.inputs), (node.outputs, schema.outputs)):
         for index, value in enumerate(values):
-            if value is not None and value.dtype == _BFLOAT16:
+            if value is not None and value.dtype == dtype:
                 yield formals[min(index, len(formals) - 1)]
 
 
-@functools.lru_cache(maxsize=1024)
-def _has_kernel(domain: str, op_type: str, opset: int, parameters: frozenset[str]) -> bool:
-    """Whether a kernel takes bfloat16 for type parameters; for any where the schema is unknown."""
+@functools.lru_cache(maxsize=4096)
+def _takes_all(
+    domain: str, op_type: str, opset: int, parameters: frozenset[str], name: str
+) -> bool:
+    """Whether a kernel takes a type for type parameters; for any where the schema is unknown."""
     known = onnx.defs.has(op_type, opset, domain)
     version = onnx.defs.get_schema(op_type, opset, domain).since_version if known else 1
     return any(
-        _takes(constraints, parameters)
+        _takes(constraints, parameters, name)
         for first, last, constraints in _kernels().get((domain, op_type), ())
         if first <= version <= last
     )
 
 
-def _takes(constraints: Mapping[str, list[str]], parameters: frozenset[str]) -> bool:
+def _takes(constraints: Mapping[str, list[str]], parameters: frozenset[str], name: str) -> bool:
     if not parameters:
-        return any(_NAME in types for types in constraints.values())
-    return all(_NAME in constraints.get(name, ()) for name in parameters)
+        return any(name in types for types in constraints.values())
+    return all(name in constraints.get(parameter, ()) for parameter in parameters)
 
 
 @functools.cache
@@ -103,39 +113,14 @@ def _kernels() -> dict[tuple[str, str], list[tuple[int, int, Mapping[str, list[s
     return found
 
 
-def _widen(node: ir.Node, narrow: list[ir.Value], mark: str) -> None:
+def _widen(node: ir.Node, mark: str) -> None:
     """Replace a node by itself in float32, with a cast before and after."""
     stem = f"{next(value.name for value in node.outputs if value.name)}{mark}"
-    before = {
-        value: _cast(value, _FLOAT, f"{stem}/{count}")
-        for count, value in enumerate(dict.fromkeys(v for v in node.inputs if v in narrow))
-    }
-    operands = [before[v].outputs[0] if v in before else v for v in node.inputs]
-    attributes = [_wide(attribute) for attribute in node.attributes.values()]
-    wide = ir.Node(
-        node.domain, node.op_type, operands, attributes, num_outputs=len(node.outputs),
-        name=node.name,
-    )  # fmt: skip
-    after, results = [], []
-    for index, (old, new) in enumerate(zip(node.outputs, wide.outputs, strict=True)):
-        new.name, new.type, new.shape = old.name, old.type, old.shape
-        results.append(new)
-        if old.name and old.dtype in _HALF:
-            new.name, new.type = f"{stem}:{index}", ir.TensorType(_FLOAT)
-            after.append(_cast(new, old.dtype, old.name))
-            results[-1] = after[-1].outputs[0]
-    graph = node.graph
-    assert graph is not None, "a node that was found in a graph lies in one"
-    ir.convenience.replace_nodes_and_values(
-        graph, node, [node], [*before.values(), wide, *after], node.outputs, results
+    operands, outputs = (
+        {index: _FLOAT for index, v in enumerate(values) if v is not None and v.dtype in _HALF}
+        for values in (node.inputs, node.outputs)
     )
-
-
-def _cast(value: ir.Value, dtype: ir.DataType, name: str) -> ir.Node:
-    cast = ir.Node("", "Cast", [value], [ir.AttrInt64("to", int(dtype))], num_outputs=1)
-    cast.outputs[0].name = name
-    cast.outputs[0].type, cast.outputs[0].shape = ir.TensorType(dtype), value.shape
-    return cast
+    surround(node, stem, operands, outputs, [_wide(a) for a in node.attributes.values()])
 
 
 def _wide(attribute: ir.Attr) -> ir.Attr:

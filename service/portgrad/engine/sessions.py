@@ -16,7 +16,7 @@ import onnx_ir as ir
 import onnxruntime as ort
 
 from portgrad.autodiff.randomness import say_batch_statistics
-from portgrad.engine import kernels
+from portgrad.engine import doubles, kernels
 from portgrad.engine.arrays import Array, Value
 from portgrad.engine.failures import not_runnable, run_failed
 from portgrad.errors import RunFailed
@@ -105,6 +105,7 @@ class Session:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         self.outputs = tuple(str(value.name) for value in model.graph.outputs)
         say_batch_statistics(model)
+        doubles.say(model)
         kernels.widen(model)
         self._narrow = _widen(model.graph)
         name_nodes(model.graph)
@@ -114,7 +115,8 @@ class Session:
             options.add_external_initializers(names, weights.values(names))
         branches = any(node.op_type == "If" for node in model.graph.all_nodes())
         try:
-            self._session = _start(ir.to_proto(model).SerializeToString(), options, branches)
+            graph = ir.to_proto(model).SerializeToString()
+            self._session = _start(graph, options, doubles.left_out(model), branches)
         except Exception as error:  # the runtime raises many kinds, all of them about the graph
             raise not_runnable(error) from error
         self._inputs = {str(value.name): value.dtype for value in model.graph.inputs}
@@ -138,18 +140,26 @@ class Session:
         return {n: v.astype(self._narrow[n]) if n in self._narrow else v for n, v in named}
 
 
-def _start(graph: bytes, options: ort.SessionOptions, branches: bool) -> ort.InferenceSession:
-    """A session. Folding a constant condition, the runtime puts a branch in the place of its If
-    and may forget a value that only that branch read (seen in 1.32): then nothing is folded.
+def _start(
+    graph: bytes, options: ort.SessionOptions, left_out: list[str], branches: bool
+) -> ort.InferenceSession:
+    """A session, without some optimizers. Folding a constant condition, the runtime puts a branch
+    in the place of its If and may forget a value that only that branch read (seen in 1.32): then
+    nothing is folded.
     """
     providers = ["CPUExecutionProvider"]
     try:
-        return ort.InferenceSession(graph, options, providers=providers)
+        return ort.InferenceSession(
+            graph, options, providers=providers, disabled_optimizers=left_out
+        )
     except Exception:  # whatever it raises, it raises again if that was not why
         if not branches:
             raise
         return ort.InferenceSession(
-            graph, options, providers=providers, disabled_optimizers=["ConstantFolding"]
+            graph,
+            options,
+            providers=providers,
+            disabled_optimizers=[*left_out, "ConstantFolding"],
         )
 
 

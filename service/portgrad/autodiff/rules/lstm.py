@@ -60,7 +60,7 @@ def lstm(
     f, g, h = activations_of(*given, defaults=["Sigmoid", "Tanh", "Tanh"], directions=u.directions)
     hidden = u.before(u.sequence(y), u.state(initial_h))
     peepholes = None if p is None else u.gates(op.unsqueeze(p, 1), 3)
-    cell = _Cell(u, f, g, h, peepholes, coupled=bool(input_forget))
+    cell = Cell(u, f, g, h, peepholes, coupled=bool(input_forget))
     gates, initial = u.gates(added_up(u, hidden), 4), u.state(initial_c)
     after = cell.states(gates, initial)
     before = u.before(after, initial)
@@ -72,7 +72,7 @@ def lstm(
 
 
 @dataclass(frozen=True)
-class _Cell:
+class Cell:
     """The functions of the formulas above.
 
     Attributes:
@@ -121,10 +121,21 @@ class _Cell:
         straight = [u.frozen(), u.running(kept, 1.0)]
         return Slopes(together, [1, 0, 1, 1], straight, u.running(inwards))
 
+    def step(
+        self, op: Any, c: Tensor, a_i: Tensor, a_o: Tensor, a_f: Tensor, a_g: Tensor
+    ) -> list[Tensor]:
+        """The hidden state and the cell state after one step."""
+        new = self._after(op, c, a_i, a_f, a_g)
+        o = self.f.value(op, self._peep(a_o, 1, new))
+        return [o * self.h.value(op, new), new]
+
+    def _after(self, op: Any, c: Tensor, a_i: Tensor, a_f: Tensor, a_g: Tensor) -> Tensor:
+        i, forget = self._in_and_forget(op, a_i, a_f, c)
+        return forget * c + i * self.g.value(op, a_g)
+
     def _step(self, op: Any, states: Tensors, slices: Tensors) -> tuple[Tensors, Tensors]:
         [c], (a_i, a_f, a_g, *alive) = states, slices
-        i, forget = self._in_and_forget(op, a_i, a_f, c)
-        new = forget * c + i * self.g.value(op, a_g)
+        new = self._after(op, c, a_i, a_f, a_g)
         for still in alive:
             new = op.Where(still, new, c)
         return [new], [new]

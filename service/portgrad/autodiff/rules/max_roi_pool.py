@@ -31,7 +31,7 @@ def max_roi_pool(
 ) -> tuple[Tensor, Tensor]:
     example = op.Cast(op.Gather(rois, op.index(0), axis=1), to=ir.DataType.INT64)
     pixels = [
-        _bins(op, rois, op.dims(x)[2 + place], pooled_shape[place], place, spatial_scale)
+        bins(op, rois, op.dims(x)[2 + place], pooled_shape[place], place, spatial_scale)
         for place in (0, 1)
     ]
     taps = [Taps(index, index, index) for index, _ in pixels]
@@ -40,7 +40,7 @@ def max_roi_pool(
     return _to_first(op, ct, x, y, samples, active), op.zeros_like(rois)
 
 
-def _bins(
+def bins(
     op: Op, rois: Tensor, size: Size, count: int, place: int, scale: float
 ) -> tuple[Tensor, Tensor]:
     """Pixels of each bin along an axis (regions, rows, columns, 2 tap axes), and if it has them."""

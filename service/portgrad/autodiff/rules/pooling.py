@@ -13,6 +13,7 @@ import numpy as np
 from portgrad.autodiff.registry import vjp
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
+from portgrad.autodiff.vocabulary.shapes import Size
 from portgrad.autodiff.vocabulary.windows import Windows
 
 _MANY_ONES = 2**22  # elements of a constant: 16 MB
@@ -48,7 +49,8 @@ def average_pool(
     windows = op.windows(x, ct, kernel_shape, ragged=bool(ceil_mode), centred=True, **geometry)
     if not ceil_mode and (count_include_pad or windows.unpadded):
         return _spread_sum(op, ct / float(math.prod(kernel_shape)), x, windows)
-    return _spread_sum(op, ct / _counts(op, ct, x, windows, count_include_pad), x, windows)
+    counts = taps_that_count(op, ct, op.dims(ct)[2:], x, windows, count_include_pad)
+    return _spread_sum(op, ct / counts, x, windows)
 
 
 @vjp("LpPool", kink="0 where the norm is 0")
@@ -106,20 +108,31 @@ def _over_norm(op: Op, ct: Tensor, y: Tensor, p: int) -> Tensor:
     return op.Where(y > 0.0, ct / (norm if p == 2 else norm ** float(p - 1)), nothing)
 
 
-def _counts(op: Op, ct: Tensor, x: Tensor, windows: Windows, include_pad: int) -> Tensor:
-    """How many taps of each window count: those in the image, or also those in its padding."""
+def taps_that_count(
+    op: Op, like: Tensor, sizes: Sequence[Size], x: Tensor, windows: Windows, include_pad: int
+) -> Tensor:
+    """How many taps of each window count: those in the image, or also those in its padding.
+
+    Args:
+        op: the emitter.
+        like: a tensor of the dtype that is wanted.
+        sizes: how many windows there are along each axis.
+        x: the image.
+        windows: how they lie on it.
+        include_pad: whether padding counts.
+    """
     before, after = windows.shift or (op.ints(*windows.begin), op.ints(*windows.end))
     counts: list[Tensor] = []
     for axis, stride in enumerate(windows.strides):
         at = op.ints(axis)
         first, last, rows = op.Gather(before, at), op.Gather(after, at), op.size(x, 2 + axis)
-        starts = op.iota(op.size(ct, 2 + axis)) * stride - first
+        starts = op.iota(op.vector([sizes[axis]])) * stride - first
         low, high = (-first, rows + last) if include_pad else (op.ints(0), rows)
         counts.append(
             _taps_below(op, high - starts, windows, axis)
             - _taps_below(op, low - starts, windows, axis)
         )
-    return _outer_product(op, counts, ct)
+    return _outer_product(op, counts, like)
 
 
 def _taps_below(op: Op, distance: Tensor, windows: Windows, axis: int) -> Tensor:

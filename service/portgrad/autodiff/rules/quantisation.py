@@ -104,8 +104,10 @@ def dequantize_linear(
     block_size: int,
 ) -> tuple[Tensor, Tensor | None, None]:
     # Sizes are asked of the cotangent: the runtime has no Shape of codes of fewer than 8 bits.
-    wide, scale = op.shaped_as(op.single(ct), x), op.single(x_scale)
-    ct_x = op.shaped_as(wide * op.spread_scale(scale, wide, axis, block_size), x)
+    wide, scale = op.widen(ct, x_scale)
+    wide = op.shaped_as(wide, x)
+    ct_x = op.single(wide * op.spread_scale(scale, wide, axis, block_size))
+    ct_x = op.shaped_as(ct_x, x)
     if not x_scale.floating:
         return ct_x, None, None
     # Scales of 1 give the codes less their zero points.

@@ -67,7 +67,7 @@ def resize(
         return _summed_blocks(op, ct, x, factors), ct_roi, None, None
     for place, axis in enumerate(which):
         if not call.keeps(place):
-            ct = _along(op, ct, call.matrix(place), axis)
+            ct = times_along(op, ct, call.matrix(place), axis)
     return op.shaped_as(ct, x), ct_roi, None, None
 
 
@@ -198,8 +198,8 @@ class _Resize:
             seen = ct
             for other, along in enumerate(self.axes):
                 if other != place and not self.keeps(other):
-                    seen = _along(op, seen, self.matrix(other), along)
-            read = _along(op, self.x, self._slopes(place), axis)
+                    seen = times_along(op, seen, self.matrix(other), along)
+            read = times_along(op, self.x, self._slopes(place), axis)
             rest = [a for a in range(op.rank(ct)) if a != axis]
             ct_at = op.reduce_sum(seen * read, rest, keepdims=False)
             ends.append(ends_by_coordinates(op, ct_at, op.size(self.x, axis)))
@@ -233,7 +233,7 @@ class _Resize:
         return op.Equal(op.size(self.x, axis), op.size(self.y, axis))
 
 
-def _along(op: Op, ct: Tensor, matrix: Tensor, axis: int) -> Tensor:
+def times_along(op: Op, ct: Tensor, matrix: Tensor, axis: int) -> Tensor:
     """The matrix (old, new) times the axis of ct."""
     rank = op.rank(ct)
     if axis == rank - 1:

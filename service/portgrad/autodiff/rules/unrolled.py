@@ -70,6 +70,11 @@ class Unrolled:
             y.value.shape = ir.Shape([None] * 4)
         return self.turn(self.op.Transpose(y, perm=[1, 2, 0, 3]) if self.layout else y)
 
+    def in_order(self, y: Tensor) -> Tensor:
+        """Y as the operator gives it: the inverse of `sequence`."""
+        y = self.turn(y)
+        return self.op.Transpose(y, perm=[2, 0, 1, 3]) if self.layout else y
+
     def state(self, state: Tensor | None) -> Tensor:
         """A state from the operator's layout, zeros for None; and the way back."""
         if state is None:
@@ -77,7 +82,7 @@ class Unrolled:
         return self.op.Transpose(state, perm=[1, 0, 2]) if self.layout else state
 
     def ct_final(self, ct: Tensor | None) -> Tensor:
-        """The cotangent of a last state: onnxruntime gives zeros where there is no step."""
+        """A last state or its cotangent: onnxruntime gives zeros where there is no step."""
         if ct is None or self._lens is None:
             return self.state(ct)
         op, state = self.op, self.state(ct)

@@ -6,6 +6,7 @@ compiling and fall back to `Shape` at run time, so that every rule works with sy
 
 from portgrad.autodiff.vocabulary.attention import AttentionWords
 from portgrad.autodiff.vocabulary.convolutions import ConvolutionWords
+from portgrad.autodiff.vocabulary.elementary import ElementaryWords
 from portgrad.autodiff.vocabulary.indexing import IndexingWords
 from portgrad.autodiff.vocabulary.quantisation import QuantisationWords
 from portgrad.autodiff.vocabulary.reductions import ReductionWords
@@ -18,6 +19,7 @@ from portgrad.autodiff.vocabulary.statistics import StatisticsWords
 class Vocabulary(
     AttentionWords,
     ConvolutionWords,
+    ElementaryWords,
     SamplingWords,
     IndexingWords,
     StatisticsWords,

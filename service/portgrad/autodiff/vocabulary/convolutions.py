@@ -58,10 +58,13 @@ class ConvolutionWords(WindowWords):
 
     def views(self, image: Tensor, signal: Tensor, windows: Windows) -> list[Tensor]:
         """For each tap of the kernel, the image's rows that it meets, shaped like the signal."""
+        return self.counted_views(image, self.dims(signal)[2:], windows)
+
+    def counted_views(self, image: Tensor, counts: list[Size], windows: Windows) -> list[Tensor]:
+        """The same by the number of windows along each axis."""
         framed, windows = self.frame(image, windows)
         if all(step == 1 for step in (*windows.kernel, *windows.strides)):
             return [framed]
-        counts = self.dims(signal)[2:]
         reached = [count * step for count, step in zip(counts, windows.strides, strict=True)]
         return [
             self._view(framed, tap, reached, counts, windows) for tap in np.ndindex(windows.kernel)
