@@ -5,6 +5,7 @@ from portgrad.autodiff.body_shapes import know_shapes
 from portgrad.autodiff.codes import EXACT, STRAIGHT_THROUGH, Quantized
 from portgrad.autodiff.compile import GRADIENT, SEED, GradientGraph, gradient_graph
 from portgrad.autodiff.cuts import foreseen
+from portgrad.autodiff.doubles import doubled
 from portgrad.autodiff.gradient_operator import expand_gradients
 from portgrad.autodiff.moved import MOVE, moved_graph
 from portgrad.autodiff.obstacles import obstacles
@@ -25,6 +26,7 @@ __all__ = [
     "GradientGraph",
     "NotApart",
     "Quantized",
+    "doubled",
     "expand_gradients",
     "foreseen",
     "gradient_graph",

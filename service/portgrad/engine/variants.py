@@ -21,12 +21,14 @@ from portgrad.autodiff.randomness import (
     takes_batch_statistics,
     told_of_training,
 )
+from portgrad.autodiff import doubled
+from portgrad.autodiff.randomness import draws, seed_port, seeded, takes_batch_statistics
 from portgrad.engine.arrays import Array, ArrayLike, as_port_array
 from portgrad.engine.batches import shown
 from portgrad.engine.executor import Executor, Sessions
 from portgrad.engine.sessions import Weights
 from portgrad.engine.words import word
-from portgrad.errors import InvalidRequest, NotBuilt
+from portgrad.errors import InvalidRequest
 from portgrad.graph.names import Names
 from portgrad.graph.nearest import offer
 from portgrad.graph.overrides import overridable
@@ -184,10 +186,14 @@ class Variants:
             return self._view(variant, overridable(base.model, variant.overridden), base)
         # What is drawn is drawn in the net's own precision, so that both draw the same.
         model = seeded(overridable(self._native.model, variant.overridden), train=variant.train)
-        return self._view(variant, model, base)
+        return self._view(variant, doubled(model) if variant.double else model, base)
 
     def _doubled(self) -> Base:
-        raise NotBuilt("The field 'precision' is designed, but not built yet.", where="precision")
+        return self._sessions.get((self._key, "double"), self._made_double)
+
+    def _made_double(self) -> Base:
+        model = doubled(self._native.model)
+        return Base(model, Names(model), Weights(model))
 
     def _view(self, variant: Variant, model: ir.Model, base: Base) -> View:
         port = seed_port(model.graph)

@@ -39,13 +39,15 @@ def resize(
     # The runtime's own kernels, of integers, take the region in float32.
     region = None if roi is None else op.Cast(roi, to=ir.DataType.FLOAT)
     given, how = (region, scales, sizes), {**rest, "axes": axes, "mode": "nearest"}
+    outside: Tensor | None
     if mode == "nearest":
         y, outside = _moved(op, x, given, how)
     else:
         pixels = op.Cast(op.zeros_like(x), to=ir.DataType.UINT8)
         plain = {**how, "antialias": 0, "exclude_outside": 0}
         new = op.Shape(op.Resize(pixels, *given, **plain))
-        which = [axis % op.rank(x) for axis in axes or range(op.rank(x))]
+        every = range(op.rank(x)) if axes is None else axes
+        which = [axis % op.rank(x) for axis in every]
         y, outside = _weighed(Resizing(op, x, new, which, roi, scales, sizes, mode, rest))
     if outside is None:
         return op.ranked(y, x)
