@@ -99,11 +99,16 @@ def _said(node: ir.Node, opsets: dict[str, int]) -> bool:
 
 
 def _admits(node: ir.Node, schema: Schema) -> bool:
-    """Whether all that is floating at a node may be float64 by the standard."""
+    """Whether the type parameters of all that is floating at a node may be float64.
+
+    What the standard has in float32 whatever the others are, such as scales, is cast.
+    """
     for values, formals in ((node.inputs, schema.inputs), (node.outputs, schema.outputs)):
         for index, value in enumerate(values):
             formal = formals[min(index, len(formals) - 1)]
-            if value is not None and value.dtype in FLOATING and _NAME not in formal.types:
+            free = not formal.type_str.startswith("tensor(")
+            floating = value is not None and value.dtype in FLOATING
+            if floating and free and _NAME not in formal.types:
                 return False
     return True
 
