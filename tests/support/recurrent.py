@@ -17,10 +17,10 @@ Activation = Callable[[Array], Array]
 # What consumes a number of `activation_alpha` or `activation_beta`, and onnxruntime's defaults.
 ALPHA = {
     "affine": 0.0,
-    "leakyrelu": 0.01,
+    "leakyrelu": float(np.float32(0.01)),
     "thresholdedrelu": 0.0,
     "scaledtanh": 0.0,
-    "hardsigmoid": 0.2,
+    "hardsigmoid": float(np.float32(0.2)),
     "elu": 1.0,
 }
 BETA = {"affine": 0.0, "scaledtanh": 0.0, "hardsigmoid": 0.5}

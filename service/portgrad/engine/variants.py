@@ -189,11 +189,12 @@ class Variants:
         return self._view(variant, doubled(model) if variant.double else model, base)
 
     def _doubled(self) -> Base:
-        return self._sessions.get((self._key, "double"), self._made_double)
+        def made() -> Base:
+            model = doubled(self._native.model)
+            return Base(model, Names(model), Weights(model))
 
-    def _made_double(self) -> Base:
-        model = doubled(self._native.model)
-        return Base(model, Names(model), Weights(model))
+        base: Base = self._sessions.get((self._key, "double"), made)
+        return base
 
     def _view(self, variant: Variant, model: ir.Model, base: Base) -> View:
         port = seed_port(model.graph)

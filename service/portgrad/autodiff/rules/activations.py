@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from portgrad.autodiff.rules import unary
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
@@ -18,8 +20,8 @@ from portgrad.errors import Unsupported
 _ALPHA = {
     "affine": 0.0,
     "elu": 1.0,
-    "hardsigmoid": 0.2,
-    "leakyrelu": 0.01,
+    "hardsigmoid": float(np.float32(0.2)),  # as attributes have it
+    "leakyrelu": float(np.float32(0.01)),
     "scaledtanh": 0.0,
     "thresholdedrelu": 0.0,
 }
