@@ -14,6 +14,7 @@ from typing import TypedDict
 import numpy as np
 import onnx_ir as ir
 
+from portgrad.autodiff import doubled
 from portgrad.autodiff.randomness import (
     draws,
     seed_port,
@@ -21,8 +22,6 @@ from portgrad.autodiff.randomness import (
     takes_batch_statistics,
     told_of_training,
 )
-from portgrad.autodiff import doubled
-from portgrad.autodiff.randomness import draws, seed_port, seeded, takes_batch_statistics
 from portgrad.engine.arrays import Array, ArrayLike, as_port_array
 from portgrad.engine.batches import shown
 from portgrad.engine.executor import Executor, Sessions
