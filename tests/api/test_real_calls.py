@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from portgrad.api.app import create_app
@@ -15,6 +16,7 @@ from portgrad.samples import samples
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
 from support.engine import net_bytes, random
+from support.formats import FORMATS, answer, request
 from support.http import AppClient, serving
 
 # float32, whose sums may be added in another order on another machine
@@ -35,9 +37,9 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppClient]:
 
 @pytest.mark.parametrize("kind", examples.REQUESTS)
 def test_the_examples_of_the_page_are_true(http: AppClient, kind: Kind) -> None:
-    answer = http.post(f"/nets/chain/{kind}", json=examples.REQUESTS[kind])
-    assert answer.status_code == 200, answer.text
-    _same(answer.json(), examples.ANSWERS[kind])
+    response = http.post(f"/nets/chain/{kind}", json=examples.REQUESTS[kind])
+    assert response.status_code == 200, response.text
+    _same(response.json(), examples.ANSWERS[kind])
 
 
 X, WEIGHT = [1, 2, 3, 4, 5], [[1, 0, 0], [0, 0, 0]]
@@ -119,10 +121,54 @@ BAD = [
 def test_calls_that_cannot_be_served(
     *, http: AppClient, kind: str, net: str, fields: Any, status: int, code: str, where: str
 ) -> None:
-    answer = http.post(f"/nets/{net}/{kind}", json={"data": X, **fields})
-    problem = answer.json()
-    assert (answer.status_code, problem["code"], problem.get("where")) == (status, code, where)
+    response = http.post(f"/nets/{net}/{kind}", json={"data": X, **fields})
+    problem = response.json()
+    assert (response.status_code, problem["code"], problem.get("where")) == (status, code, where)
     assert problem["remedy"], problem
+
+
+@pytest.mark.parametrize("kind", examples.REQUESTS)
+def test_every_format_gives_the_same(http: AppClient, kind: Kind) -> None:
+    fields = {**examples.REQUESTS[kind]}
+    arrays = {name: np.float32(array) for name, array in fields.pop("data").items()}
+    arrays |= {f"seed/{n}": np.float32(a) for n, a in fields.pop("output_gradients", {}).items()}
+    arrays |= {f"tangent/{n}": np.float32(a) for n, a in fields.pop("tangents", {}).items()}
+    arrays["layer1.bias"] = np.float32([1, 2, 3, 4])
+    answers = []
+    for fmt in FORMATS:
+        sent = request(fmt, arrays, parameters=["layer1.bias"], **fields, encoding="base64")
+        response = http.post(f"/nets/chain/{kind}", **sent)
+        assert response.status_code == 200, response.text
+        found, about = answer(fmt, response.content)
+        about.pop("blocks", None)
+        answers.append(({name: array.tobytes() for name, array in found.items()}, about))
+    assert answers[0] == answers[1] == answers[2]
+    assert bool(answers[0][0]) == (kind != "gradcheck")
+
+
+DRAWS = "(float[4] x) => (float[4] y) { n = RandomNormalLike(x) y = Mul(n, x) }"
+
+
+def test_a_call_that_draws_tells_its_seed(http: AppClient) -> None:
+    http.post("/nets?name=draws", content=net_bytes(DRAWS))
+    kinds: dict[str, dict[str, Any]] = {
+        "evaluate": {},
+        "gradient": {"outputs": True},
+        "jvp": {"tangents": {"x": [1, 1, 1, 1]}, "outputs": True},
+        "hvp": {"tangents": {"x": [1, 1, 1, 1]}, "outputs": True},
+        "jacobian": {"outputs": True},
+        "hessian": {"outputs": True},
+    }
+    seed, drawn = None, None
+    for kind, fields in kinds.items():
+        body = {"data": [1, 2, 3, 4], "random_seed": seed, **fields}
+        found = http.post(f"/nets/draws/{kind}", json=body).json()
+        seed = seed or found["random_seed"]
+        drawn = drawn or found["outputs"]
+        assert (found["random_seed"], found["outputs"]) == (seed, drawn)
+    fresh = http.post("/nets/draws/evaluate", json={"data": [1, 2, 3, 4]}).json()
+    assert fresh["random_seed"] != seed
+    assert fresh["outputs"] != drawn
 
 
 def _same(found: Any, shown: Any) -> None:
