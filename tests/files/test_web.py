@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import fcntl
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import portgrad
+from portgrad.samples import linear
 from support.double import Arrays
 from support.gradient_files import NETS, made
 
@@ -54,6 +57,22 @@ def _install(folder: Path) -> None:
         pytest.skip(f"npm cannot install onnxruntime-web here: {error} {told[-300:]}")
     lock = (HERE / "package-lock.json").read_text()
     (folder / "node_modules" / "installed").write_text(lock)
+
+
+PAGE = HERE.parents[1] / "docs/howto/gradient-as-a-file.md"
+
+
+def test_the_program_of_the_page_runs(program: Path, tmp_path: Path) -> None:
+    net = portgrad.load(linear(1, 2))
+    net.export_gradient(tmp_path / "grad.onnx", wrt="all", outputs=True, seeds=True)
+    [block] = re.findall(r"^```js\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    page = program.with_name("page.mjs")  # beside the package that it imports
+    page.write_text(block)
+    done = subprocess.run(["node", page], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    numbers = [float(number) for number in re.findall(r"-?\d+\.\d+", done.stdout)]
+    want = net.gradient([[0.5, -1.0]])["Input"]
+    np.testing.assert_allclose(numbers, want[0], rtol=1e-6)
 
 
 @pytest.fixture(scope="module")
