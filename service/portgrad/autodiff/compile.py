@@ -140,32 +140,75 @@ def swept(
     opsets = dict(graph.opset_imports)
     codes = Codes(opsets) if quantized == STRAIGHT_THROUGH else None
     op = Vocabulary(graph, opsets[""])
-    tell_apart(graph, op.fresh, parameters=True)
-    unpack(graph, op.fresh)
-    nodes, wanted = _path(twin, list(gradients), of, codes)
-    settle(graph, opsets, op.fresh)
-    complete(graph)
-    values = values_by_name(graph)
-    starts, ends = ([values[name] for name in names] for names in (gradients, of))
-    cuts = list(integer_cuts(graph, starts, ends, codes))  # the sweep rebuilds loops
-    stand_ins = recognise(op, nodes, {values[name] for name in (*gradients, *of, *outputs)})
-    if stand_ins:
-        nodes, wanted = _path(twin, list(gradients), of, codes)
-        values = values_by_name(graph)
+    way = prepared(twin, op, list(gradients), of=of, asked=outputs, codes=codes)
+    values = way.values
     sweep = Sweep(op, opsets, codes) if apart is None else _each(op, opsets, codes, apart, known)
     for name in of:
         seed = _seed(op, values, name, given.get(name))
-        if values[name] in wanted:
+        if values[name] in way.wanted:
             sweep.accumulate(values[name], seed)
-    sweep.run(nodes, wanted)
-    warnings = dict.fromkeys([*sweep.warnings, *cuts])
+    sweep.run(way.nodes, way.wanted)
+    warnings = dict.fromkeys([*sweep.warnings, *way.cuts])
     results = [_result(op, sweep, values[name], called) for name, called in gradients.items()]
     sweep.close()
     unpack(graph, op.fresh)
     alike = sweep.alike() if whole else {}
-    _finish(twin, [*(values[name] for name in outputs), *results], stand_ins, alike.values())
+    _finish(twin, [*(values[name] for name in outputs), *results], way.stand_ins, alike.values())
     named = {str(a.name): str(b.name) for a, b in alike.items()}
     return GradientGraph(twin, tuple(warnings), named)
+
+
+@dataclass(frozen=True)
+class Way:
+    """What a sweep goes through.
+
+    Attributes:
+        nodes: the active nodes, last first.
+        wanted: the active values.
+        values: every named value of the main graph.
+        cuts: where numbers become integers, as warnings.
+        stand_ins: the operators that stand in for what exporters wrote out.
+    """
+
+    nodes: list[ir.Node]
+    wanted: set[ir.Value]
+    values: dict[str, ir.Value]
+    cuts: list[str]
+    stand_ins: list[StandIn]
+
+
+def prepared(
+    model: ir.Model,
+    op: Vocabulary,
+    wrt: Sequence[str],
+    *,
+    of: Sequence[str],
+    asked: Sequence[str],
+    codes: Codes | None,
+) -> Way:
+    """The stages before the sweep, in place.
+
+    Args:
+        model: a copy of a net.
+        op: the emitter of its graph.
+        wrt, of: as for `gradient_graph`.
+        asked: the values that somebody wants to see.
+        codes: how cotangents pass quantised numbers.
+    """
+    graph = model.graph
+    tell_apart(graph, op.fresh, parameters=True)
+    unpack(graph, op.fresh)
+    nodes, wanted = _path(model, wrt, of, codes)
+    settle(graph, dict(graph.opset_imports), op.fresh)
+    complete(graph)
+    values = values_by_name(graph)
+    starts, ends = ([values[name] for name in names] for names in (wrt, of))
+    cuts = list(integer_cuts(graph, starts, ends, codes))  # the sweep rebuilds loops
+    stand_ins = recognise(op, nodes, {values[name] for name in (*wrt, *of, *asked)})
+    if stand_ins:
+        nodes, wanted = _path(model, wrt, of, codes)
+        values = values_by_name(graph)
+    return Way(nodes, wanted, values, cuts, stand_ins)
 
 
 def _each(

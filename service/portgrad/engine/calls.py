@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from portgrad.autodiff import EXACT, STRAIGHT_THROUGH, Quantized
 from portgrad.engine import blocks, requests
+from portgrad.engine.diagnostics import diagnose
 from portgrad.engine.executor import Arrays, Execution, Values
 from portgrad.engine.plan import Plan
 from portgrad.engine.reductions import MEAN, PER_EXAMPLE, REDUCTIONS, check_size, means
@@ -40,6 +42,7 @@ def gradient(
     quantized: str | None,
     stacked: bool,
     reduction: str | None,
+    diagnostics: bool = False,
 ) -> Gradients:
     """Gradients of a sum of outputs; see `Net.gradient`."""
     names, executor = setting.view.names, setting.view.executor
@@ -55,6 +58,9 @@ def gradient(
         stacked=stacked,
         apart=reduced == PER_EXAMPLE,
     )
+    wanted = plan.outputs
+    if diagnostics:
+        plan = replace(plan, outputs=tuple(dict.fromkeys([*wanted, *plan.of])))
     arrays = requests.arrays(setting, data)
     imposed = requests.imposed(setting, plan, arrays, given)
     _check_size(setting, plan, arrays, imposed, limit)
@@ -62,7 +68,10 @@ def gradient(
     found = done.results.derivatives
     if reduced == MEAN:
         found = means(executor, plan, arrays, setting.batch, found)
-    return Gradients(found, **_told(setting, targets, done))
+    told = _told(setting, targets, done)
+    told["outputs"] = {name: told["outputs"][name] for name in wanted}
+    ill = diagnose(executor, done, found) if diagnostics else None
+    return Gradients(found, **told, diagnostics=ill)
 
 
 def _check_size(setting: Setting, plan: Plan, data: Values, imposed: Arrays, limit: int) -> None:

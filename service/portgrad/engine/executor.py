@@ -104,6 +104,11 @@ class Executor:
         self.ports = {name: shape_of(value) for name, value in names.inputs.items()}
 
     @property
+    def names(self) -> Names:
+        """What users call its values."""
+        return self._names
+
+    @property
     def model(self) -> ir.Model:
         """The normalised net; it is not to be changed."""
         return self._model
@@ -182,6 +187,10 @@ class Executor:
         done = self.execute(Plan(outputs=(name,)), data, {}, reading=reading)
         return done.results.outputs[name].shape, axis
 
+    def axis(self, name: str, reading: Reading) -> int | None:
+        """The axis of a value, as its caller sees it, along which examples lie."""
+        return self._seen(name, reading)[1]
+
     def _seen(self, name: str, reading: Reading) -> tuple[Dims | None, int | None]:
         dims, layout = self.dims(name), self.layout(reading)
         shape, led = seeds.sized(dims, reading.sizes), layout.led(name)
@@ -237,6 +246,10 @@ class Executor:
             ("session", over, plan),
             lambda: plan.compile(model, self._weights, self._threads, axes),
         )
+
+    def once(self, plan: Plan) -> Compiled:
+        """A plan's session, which is not kept."""
+        return plan.compile(self._model, self._weights, self._threads)
 
     def variant(self, plan: Plan, over: Ports) -> Batched | None:
         """The net with any number of examples at some ports, where they are proven not to meet.

@@ -143,6 +143,7 @@ class Net(Derivatives):
         quantized: str | None = None,
         stacked: bool = False,
         reduction: str | None = None,
+        diagnostics: bool = False,
         **settings: Unpack[Settings],
     ) -> Gradients:
         """Gradients of a sum of outputs.
@@ -164,6 +165,9 @@ class Net(Derivatives):
             reduction: of gradients that the examples share, those of parameters above all: "sum"
                 over the examples (the default), "mean", or "per_example", one for each on a
                 leading axis (after that of a stack).
+            diagnostics: whether to say where gradients are zero, NaN or infinite, by target and
+                example, and which inner value, and which cotangent, was the first that was not
+                finite; the net is run again where there is something to look for.
             settings: see `Settings`.
 
         Returns:
@@ -186,6 +190,7 @@ class Net(Derivatives):
             quantized=quantized,
             stacked=stacked,
             reduction=reduction,
+            diagnostics=diagnostics,
         )
 
     def value_and_gradient(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from portgrad.engine.arrays import Array
 
@@ -76,6 +76,7 @@ class Gradients(_ByName[Array]):
         warnings: zeros that might surprise.
         timings: seconds spent in `compile` and `run`.
         random_seed: the seed of what was drawn; None where nothing draws.
+        diagnostics: what is the matter with the gradients, where that was asked: see `diagnose`.
     """
 
     _field = "gradients"
@@ -86,6 +87,7 @@ class Gradients(_ByName[Array]):
     warnings: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     random_seed: int | None = None
+    diagnostics: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)

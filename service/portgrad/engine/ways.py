@@ -6,7 +6,7 @@ see on the way out, in a stack one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,8 +15,9 @@ import numpy as np
 
 from portgrad.autodiff import TANGENT
 from portgrad.engine import empties, seeds
-from portgrad.engine.arrays import Array
-from portgrad.engine.batches import AS_IS
+from portgrad.engine.arrays import Array, Value
+from portgrad.engine.batches import AS_IS, EACH, EXAMPLE
+from portgrad.engine.examples import Layout
 from portgrad.engine.plan import Compiled, Results
 from portgrad.errors import InvalidRequest
 from portgrad.graph.batching import examples, together
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from portgrad.engine.executor import Execution, Executor
 
 Arrays = Mapping[str, Array]
+# What a graph is fed: the data, and what is imposed.
+Feeds = tuple[Mapping[str, Value], Arrays]
 # Makes an imposed array ready, given its feed and a check against a shape.
 Check = Callable[..., Array]
 Prepare = Callable[[str, Array, Check], Array]
@@ -33,10 +36,7 @@ Prepare = Callable[[str, Array, Check], Array]
 def as_is(executor: Executor, call: Execution) -> None:
     """The net as it is; where examples are to be kept apart, over those it is proven for."""
     over = call.reading.batched if call.plan.apart else frozenset()
-    shapes = executor.shapes(call, map(seeds.value_of, call.imposed))
-    ready = _ready(
-        call, call.imposed, lambda feed, array, check: check(array, shapes[seeds.value_of(feed)])
-    )
+    ready = _as_they_are(executor, call)
     symbol = empties.empty_symbol(executor.ports, call.reading)
     read = (*call.plan.of, *call.plan.outputs)
     if symbol and empties.in_all(symbol, map(executor.dims, read)):
@@ -49,6 +49,13 @@ def as_is(executor: Executor, call: Execution) -> None:
         call.results = executor.run(call, compiled, call.data, ready)
     else:
         one_by_one(executor, call)
+
+
+def _as_they_are(executor: Executor, call: Execution) -> dict[str, Array]:
+    shapes = executor.shapes(call, map(seeds.value_of, call.imposed))
+    return _ready(
+        call, call.imposed, lambda feed, array, check: check(array, shapes[seeds.value_of(feed)])
+    )
 
 
 def _of_none(executor: Executor, call: Execution, ready: dict[str, Array], symbol: str) -> None:
@@ -72,6 +79,15 @@ def _of_none(executor: Executor, call: Execution, ready: dict[str, Array], symbo
 
 def as_example(executor: Executor, call: Execution) -> None:
     """A single example gets its leading axis and loses it again."""
+    data, ready = _of_example(executor, call)
+    led = executor.layout(call.reading).led
+    found = executor.run(call, _single(executor, call), data, ready)
+    call.results = found.mapped(
+        lambda n, a: a[0] if led(n) and a.shape[0] == 1 else a, stacked=call.plan.stacked
+    )
+
+
+def _of_example(executor: Executor, call: Execution) -> Feeds:
     led, batched = executor.layout(call.reading).led, call.reading.batched
     data = {n: np.asarray(a)[None] if n in batched else a for n, a in call.data.items()}
     shapes = executor.shapes(call, map(seeds.value_of, call.imposed))
@@ -83,10 +99,7 @@ def as_example(executor: Executor, call: Execution) -> None:
             return check(array, dims)
         return np.asarray(check(array, dims[1:]))[None]
 
-    found = executor.run(call, _single(executor, call), data, _ready(call, call.imposed, prepare))
-    call.results = found.mapped(
-        lambda n, a: a[0] if led(n) and a.shape[0] == 1 else a, stacked=call.plan.stacked
-    )
+    return data, _ready(call, call.imposed, prepare)
 
 
 def as_one_batch(executor: Executor, call: Execution) -> bool:
@@ -131,19 +144,34 @@ def one_by_one(executor: Executor, call: Execution) -> None:
         data = empties.one_of_zeros(data, reading.batched)
     variant = executor.variant(call.plan, reading.batched) if reading.kind == AS_IS else None
     layout = executor.layout(reading, None if variant is None else variant.axis)
-    shapes = executor.shapes(call, map(seeds.value_of, imposed))
     compiled = _single(executor, call)
+    each = _of_each(executor, replace(call, reading=reading, data=data, imposed=imposed), layout)
+    runs = [executor.run(call, compiled, one, ready) for one, ready in each]
+    call.results = layout.joined(runs, count, call.plan)
 
-    def run(index: int) -> Results:
+
+def _of_each(executor: Executor, call: Execution, layout: Layout) -> Iterator[Feeds]:
+    shapes = executor.shapes(call, map(seeds.value_of, call.imposed))
+
+    def ready(index: int) -> dict[str, Array]:
         def prepare(feed: str, array: Array, check: Check) -> Array:
             name = seeds.value_of(feed)
             return layout.part(name, array, index, shapes[name], check)
 
-        ready = _ready(call, imposed, prepare)
-        return executor.run(call, compiled, executor.example(layout, data, index), ready)
+        return _ready(call, call.imposed, prepare)
 
-    runs = [run(index) for index in range(reading.count)]
-    call.results = layout.joined(runs, count, call.plan)
+    for index in range(call.reading.count):
+        yield executor.example(layout, call.data, index), ready(index)
+
+
+def alone(executor: Executor, call: Execution) -> Iterator[Feeds]:
+    """What the net itself is fed in a call: once, or, over a fixed 1, for each of its examples."""
+    if call.reading.kind == EACH:
+        yield from _of_each(executor, call, executor.layout(call.reading))
+    elif call.reading.kind == EXAMPLE:
+        yield _of_example(executor, call)
+    else:
+        yield call.data, _as_they_are(executor, call)
 
 
 def _single(executor: Executor, call: Execution) -> Compiled:

@@ -64,6 +64,11 @@ class Names:
         """What a node is called: its name, or its first output where it has none of its own."""
         return self._called[node]
 
+    def producers(self) -> dict[str, ir.Node]:
+        """The node that computes each value of the main graph, by the value's name."""
+        named = ((name, value.producer()) for name, value in self._values.items())
+        return {name: node for name, node in named if node is not None}
+
     def shape(self, name: str) -> Shape | None:
         """A tensor's shape as users know it: an output's is what its file declares, where onnx
         can infer nothing else.

@@ -11,13 +11,14 @@ from portgrad.engine.arrays import Array
 from portgrad.engine.gradcheck import slopes
 from portgrad.engine.gradcheck.slopes import Claim, Line, Sides, Values
 
+Random = np.random.Generator
+
 
 @dataclass
 class Subject:
     """A function at a point, with its gradient there.
 
     Attributes:
-        point: the target's value.
         gradient: the gradient of Σ weights · values, shaped like the target.
         weights: what is imposed at each output, flat.
         values: the outputs, flat, in float64, where the target has been moved by an array.
@@ -25,7 +26,6 @@ class Subject:
         eps: the relative rounding of the numbers that it is computed in.
     """
 
-    point: Array
     gradient: Array
     weights: Values
     values: Callable[[Array], Values]
@@ -38,7 +38,7 @@ def flat(array: Array) -> Array:
     return np.asarray(array).astype(np.float64).reshape(-1)
 
 
-def direction(point: Array, random: np.random.Generator) -> Array:
+def direction(point: Array, random: Random) -> Array:
     """A direction of normal numbers, of the scale of a point.
 
     Each element moves by the geometric mean of its own size and the point's, so that small
@@ -71,6 +71,5 @@ def walk(subject: Subject, along: Array, tolerance: float) -> Line:
 
 
 def _sides(subject: Subject, along: Array, step: float) -> Sides:
-    dtype = subject.point.dtype
-    minus, plus = (subject.values((sign * step * along).astype(dtype)) for sign in (-1, 1))
+    minus, plus = (subject.values(sign * step * along) for sign in (-1, 1))
     return slopes.sides(step, subject.weights, minus, subject.middle, plus)

@@ -50,7 +50,7 @@ class Point:
     def __post_init__(self) -> None:
         inner = [name for name in self.plan.wrt if self._held(name) is None]
         done = self._run(replace(self.plan, outputs=tuple(inner)), self.imposed)
-        self.warnings = done.warnings
+        self.call, self.warnings = done, done.warnings
         self.gradients = done.results.derivatives
         self._inner = done.results.outputs
         self._still = {MOVE + n: np.zeros((), self.gradients[n].dtype) for n in self.plan.wrt}
@@ -62,9 +62,7 @@ class Point:
 
     def subject(self, target: str) -> Subject:
         """The outputs as a function of one target."""
-        held = self._held(target)
         return Subject(
-            self._inner[target] if held is None else held,
             self.gradients[target],
             self._weights,
             lambda move: self._values(target, move),
@@ -72,8 +70,13 @@ class Point:
             self.eps,
         )
 
+    def value(self, target: str) -> Array:
+        """The value of a target."""
+        held = self._held(target)
+        return self._inner[target] if held is None else held
+
     def _values(self, target: str, move: Array) -> Values:
-        moved = {**self._still, MOVE + target: move}
+        moved = {**self._still, MOVE + target: move.astype(self.gradients[target].dtype)}
         return [flat(array) for array in self._outputs(moved).values()]
 
     def _outputs(self, moves: Mapping[str, Array]) -> Mapping[str, Array]:

@@ -7,37 +7,27 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from portgrad.autodiff.steps import Place
 from portgrad.engine.gradcheck.slopes import Line, Verdict
 
-# A gradient is as bad as the worst of its directions.
-_WORST: tuple[Verdict, ...] = ("non_finite", "disagrees", "jump", "unclear", "kink", "ok")
 _FINE = ("ok", "kink")
 
 
 @dataclass(frozen=True)
-class Place:
-    """A value and what is at it.
-
-    Attributes:
-        value: its name.
-        node: the node that computes it, None for a port or a parameter.
-        operator: the operator of that node.
-    """
-
-    value: str
-    node: str | None
-    operator: str | None
-
-
-@dataclass(frozen=True)
-class Disagreement(Place):
+class Disagreement:
     """The first value whose derivative by its own operands is not what differences say.
 
     Attributes:
+        value: its name.
+        node: the node that computes it.
+        operator: the domain and operator of that node.
         expected: the difference along a random direction of the operands.
         found: what the gradient says instead.
     """
 
+    value: str
+    node: str
+    operator: str
     expected: float
     found: float
 
@@ -104,11 +94,6 @@ class Report:
             "none": [{"name": name, "reason": reason} for name, reason in self.none.items()],
             "warnings": list(self.warnings),
         }
-
-
-def worst(verdicts: list[Verdict]) -> Verdict:
-    """The verdict on a target, from those on its lines."""
-    return min(verdicts, key=_WORST.index)
 
 
 def largest(errors: list[float]) -> float:

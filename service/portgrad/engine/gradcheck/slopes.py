@@ -122,6 +122,15 @@ class Line:
     step: float
 
 
+# From the worst.
+_ORDER: tuple[Verdict, ...] = ("non_finite", "disagrees", "jump", "unclear", "kink", "ok")
+
+
+def worst(lines: Sequence[Line]) -> Line:
+    """The worst of some lines: a gradient is no better."""
+    return min(lines, key=lambda line: _ORDER.index(line.verdict))
+
+
 @dataclass(frozen=True)
 class Claim:
     """What a gradient says of the slope along a line.
@@ -168,7 +177,8 @@ class Claim:
         return max(abs(self.found), abs(one.central), self.spread, one.activity, least)
 
     def _line(self, verdict: Verdict, one: Sides, off: float) -> Line:
-        error = off / self._scale(one) if off else 0.0
+        known = off > 0.0 and math.isfinite(off)
+        error = off / self._scale(one) if known else off
         return Line(verdict, self.found, one.central, one.left, one.right, error, one.step)
 
 
