@@ -1,7 +1,7 @@
 """Small nets with parameters: how each operator meets them. Ports called x… carry the batch.
 
-A row is a title, the net, the operators that run for one example after another (a Scan) or "",
-and the opset where it is not 21.
+A row is a title, the net, what is done one after another (in a Scan): the operator for which no
+faster way is known, or the steps of a recurrence; or "". Then the opset where it is not 21.
 """
 
 from __future__ import annotations
@@ -277,7 +277,14 @@ RECURRENT = [
         "lstm",
         """(float[N,5,2] x, float[1,12,2] w, float[1,12,3] r, float[1,24] b) => (y) {
             t = Transpose<perm = [1, 0, 2]>(x) y = LSTM<hidden_size = 3>(t, w, r, b) }""",
-        "LSTM",
+        "its steps",
+    ),
+    (
+        "lstm with peepholes, both ways, of which the last states are read",
+        """(float[N,5,2] x, float[2,12,2] w, float[2,12,3] r, float[2,9] p) => (y, z) {
+            t = Transpose<perm = [1, 0, 2]>(x)
+            h, y, z = LSTM<hidden_size = 3, direction = "bidirectional">(t, w, r, , , , , p) }""",
+        "its steps",
     ),
     (
         "gru both ways",
@@ -285,13 +292,21 @@ RECURRENT = [
             t = Transpose<perm = [1, 0, 2]>(x)
             y = GRU<hidden_size = 3, direction = "bidirectional", linear_before_reset = 1>
                 (t, w, r, b) }""",
-        "GRU",
+        "its steps",
     ),
     (
-        "rnn",
+        "gru with a reset before the product, and lengths",
+        """(float[N,5,2] x, int32[N] xl, float[1,9,2] w, float[1,9,3] r) => (y) {
+            t = Transpose<perm = [1, 0, 2]>(x) o = Constant<value_ints = [1]>()
+            c = Cast<to = 6>(o) l = Add(xl, c) y = GRU<hidden_size = 3>(t, w, r, , l) }""",
+        "its steps",
+    ),
+    (
+        "rnn backwards",
         """(float[N,5,2] x, float[1,3,2] w, float[1,3,3] r) => (h, y) {
-            t = Transpose<perm = [1, 0, 2]>(x) h, y = RNN<hidden_size = 3>(t, w, r) }""",
-        "RNN",
+            t = Transpose<perm = [1, 0, 2]>(x)
+            h, y = RNN<hidden_size = 3, direction = "reverse">(t, w, r) }""",
+        "its steps",
     ),
 ]
 

@@ -27,7 +27,7 @@ def one_by_one(layout: Layout, rule: Rule, call: Call, asked: set[int]) -> Seque
         asked: places of the operands whose cotangents are wanted.
     """
     node, places = call.node, sorted(asked)
-    again = layout.own(node.outputs[0])
+    again = any(map(layout.own, node.outputs))
     if again and any(v is not None and layout.sized(v) for v in node.inputs):
         raise NotApart(f"the {described(node)} reads sizes that are others for one example")
     own = {v: None for v in node.inputs if again and v is not None and layout.own(v)}

@@ -22,7 +22,9 @@ from portgrad.autodiff.per_example.products import PRODUCTS
 from portgrad.autodiff.registry import Cotangent, Rule
 from portgrad.autodiff.tensor import Tensor
 
-_SUMMED = "BatchNormalization Conv ConvTranspose GroupNormalization InstanceNormalization"
+_SUMMED = (
+    "BatchNormalization Conv ConvTranspose GroupNormalization InstanceNormalization GRU LSTM RNN"
+)
 _MOVED = (
     "Cast CastLike Concat Flatten Identity LogSoftmax Reshape Softmax Squeeze Transpose Unsqueeze"
 )
@@ -96,7 +98,7 @@ def _way(layout: Layout, rule: Rule, call: Call, asked: set[int]) -> str | None:
     if node.op_type == "MatMul":
         return _way_of_product(call, asked)
     way = _WAYS.get(node.op_type, "broadcast" if rule.signature.loose else None)
-    return way if way != "summed" or layout.plain(node.outputs[0]) else None
+    return way if way != "summed" or any(map(layout.plain, node.outputs)) else None
 
 
 def _way_of_product(call: Call, asked: set[int]) -> str | None:

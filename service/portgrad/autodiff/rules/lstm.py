@@ -160,4 +160,4 @@ def _carry(op: Any, states: Tensors, slices: Tensors) -> tuple[Tensors, Tensors]
 def _ct_p(u: Unrolled, ct_gates: Tensor, before: Tensor, after: Tensor) -> Tensor:
     ct_i, ct_o, ct_f, _ = u.gates(ct_gates, 4)
     products = u.op.Concat(ct_i * before, ct_o * after, ct_f * before, axis=3)
-    return u.op.reduce_sum(products, [0, 2], keepdims=False)
+    return u.total(products)

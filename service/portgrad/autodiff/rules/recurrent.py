@@ -138,7 +138,7 @@ def _reset_before(
     read = read if arrived is None else [*read, arrived]
     initial, (ct_zr, ct_n) = op.scan(step, [ct_last], read, backwards=True)
     ct_gates = op.Concat(ct_zr, ct_n, axis=3)
-    ct_weight = op.Concat(u.ct_weight(ct_zr, h), u.ct_weight(ct_n, r * h), axis=1)
+    ct_weight = op.Concat(u.ct_weight(ct_zr, h), u.ct_weight(ct_n, r * h), axis=-2)
     return operands(u, initial, ct_gates, ct_gates, ct_weight)
 
 

@@ -149,7 +149,10 @@ class Unrolled:
         return self._steps(self.op.MatMul(self._rows(ct), weight), self.op.dims(weight)[2])
 
     def ct_weight(self, ct: Tensor, x: Tensor) -> Tensor:
-        """The cotangent of the weight in `project`."""
+        """The cotangent of the weight in `project`; for each example where they stay apart."""
+        if self.op.apart:
+            by_example = [self.op.Transpose(each, perm=[2, 1, 0, 3]) for each in (ct, x)]
+            return self.op.MatMul(self.op.swap_last_two(by_example[0]), by_example[1])
         return self.op.MatMul(self.op.swap_last_two(self._rows(ct)), self._rows(x))
 
     def _rows(self, x: Tensor) -> Tensor:
@@ -188,6 +191,10 @@ class Unrolled:
 
     def ct_b(self, ct_x: Tensor, ct_h: Tensor) -> Tensor:
         """The cotangent of B from those of the products with W and with R."""
-        rows = (self._rows(ct) for ct in (ct_x, ct_h))
-        sums = [self.op.reduce_sum(ct, [1], keepdims=False) for ct in rows]
-        return self.op.Concat(*sums, axis=1)
+        return self.op.Concat(self.total(ct_x), self.total(ct_h), axis=-1)
+
+    def total(self, x: Tensor) -> Tensor:
+        """(T, D, N, k) summed over steps and examples, (D, k); (N, D, k) where these are apart."""
+        if self.op.apart:
+            return self.op.Transpose(self.op.reduce_sum(x, [0], keepdims=False), perm=[1, 0, 2])
+        return self.op.reduce_sum(x, [0, 2], keepdims=False)
