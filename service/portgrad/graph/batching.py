@@ -140,10 +140,12 @@ def _proven(copy: ir.Model, ports: Collection[str], *, fixed: bool) -> Batched |
     symbol = _fresh_symbol(copy.graph)
     try:
         opset = copy.opset_imports.get("", 0)
-        places = Analysis(copy.graph, ports, opset, fixed=fixed).run()
+        analysis = Analysis(copy.graph, ports, opset, fixed=fixed)
+        places = analysis.run()
         named = {str(value.name): at for value, at in places.items() if value.name}
         _declare(places, symbol)
-        verify(copy, {name: at.axis for name, at in named.items()}, symbol)
+        axes = {value: at.axis for value, at in places.items()} | analysis.numbered
+        verify(copy, {str(value.name): axis for value, axis in axes.items()}, symbol)
     except Refused as refused:
         _log.debug("run example by example: %s", refused)
         return None

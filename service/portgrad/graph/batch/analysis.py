@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import onnx_ir as ir
 
-from portgrad.graph.batch import sizes
+from portgrad.graph.batch import numbers, sizes
+from portgrad.graph.batch.counts import Dim
 from portgrad.graph.batch.follow import Follower
-from portgrad.graph.batch.states import Along, Refused, Shared, Sizes, State
+from portgrad.graph.batch.refine import refine
+from portgrad.graph.batch.states import Along, Numbered, Refused, Shared, Sizes, State
 from portgrad.graph.batch.step import Step
 from portgrad.graph.batch.table import PACKED, TABLE
-from portgrad.graph.constants import constant_value
 from portgrad.graph.draws import COUNTS, drawn_like, draws
 
 _DOMAINS = frozenset({"", "ai.onnx.ml"})
@@ -51,15 +52,20 @@ class Analysis:
         for node in list(self._graph):
             self._visit(node)
         for output in self._graph.outputs:
-            if isinstance(self._states.get(output), Sizes):
+            if isinstance(self._states.get(output), Sizes | Numbered):
                 raise Refused(f"the output {output.name} is computed from the batch size")
         along = {v: state for v, state in self._states.items() if isinstance(state, Along)}
         return along | {value: Along(axis) for value, axis in self._follower.expanded.items()}
 
+    @property
+    def numbered(self) -> dict[ir.Value, int]:
+        """The batch axis of every value that is made of the numbers of examples."""
+        return {v: state.axis for v, state in self._states.items() if isinstance(state, Numbered)}
+
     def _visit(self, node: ir.Node) -> None:
         operands = [None if v is None else self._states.get(v, Shared()) for v in node.inputs]
-        _refine(node)
         step = Step(node, operands, self._follower, self._opset, fixed=self._fixed)
+        refine(step)
         _examine(step)
         like = drawn_like(node)
         if COUNTS in node.meta:
@@ -68,8 +74,9 @@ class Analysis:
             found = _judge(step) if like is None else self._drawn(step, like)
         states = found if isinstance(found, list) else [found] * len(node.outputs)
         for value, state in zip(node.outputs, states, strict=False):
-            if isinstance(state, Along) and value.name:
-                _fix_single(step, value, state)
+            if isinstance(state, Along | Numbered) and value.name:
+                single = state.single if isinstance(state, Along) else 1
+                _fix_single(step, value, state.axis, single)
             self._states[value] = state
 
     def _drawn(self, step: Step, like: ir.Value) -> State:
@@ -78,28 +85,6 @@ class Analysis:
         if not isinstance(state, Along) or not state.plain:
             step.refuse("all examples would share what is drawn")
         return state
-
-
-def _refine(node: ir.Node) -> None:
-    """Write down sizes that onnx's inference does not know, where it leaves some of them open."""
-    if node.domain or not node.outputs or any(v is None for v in node.inputs):
-        return
-    shapes = [None if value is None else value.shape for value in node.inputs]
-    known, shape = shapes[0] if shapes else None, node.outputs[0].shape
-    cut: set[int] = set()
-    if node.op_type == "Slice" and len(shapes) > 3:
-        axes = constant_value(node.inputs[3])
-        if axes is None or known is None:
-            return
-        cut = {int(axis) % len(known) for axis in axes}
-    elif node.op_type == "GatherElements":
-        known = shapes[1]
-    else:
-        return
-    if known is not None and shape is not None and len(shape) == len(known):
-        pairs = zip(shape, known, strict=True)
-        sizes = [mine if at in cut else theirs for at, (mine, theirs) in enumerate(pairs)]
-        node.outputs[0].shape = ir.Shape(sizes)
 
 
 def _examine(step: Step) -> None:
@@ -124,7 +109,10 @@ def _judge(step: Step) -> State | list[State]:
             pass  # no arithmetic of known sizes: its operands decide
     if all(state is None or isinstance(state, Shared) for state in step.states):
         return Shared()
-    rule = TABLE.get((step.node.domain, step.node.op_type))
+    if numbers.concerns(step) and step.node.domain == "":
+        rule = numbers.RULES.get(step.node.op_type)
+    else:
+        rule = TABLE.get((step.node.domain, step.node.op_type))
     if rule is None:
         step.refuse("its operator is not in the table")
     _check_packing(step)
@@ -145,14 +133,14 @@ def _check_packing(step: Step) -> None:
         step.refuse("its operands have the batch and other axes as one, each in its way")
 
 
-def _fix_single(step: Step, value: ir.Value, state: Along) -> None:
+def _fix_single(step: Step, value: ir.Value, axis: int, single: Dim) -> None:
     """Write the size that a rule has proven into the shape of a single example's value."""
     if value.shape is None:
         step.refuse("the rank of its output is not known")
-    sizes, single = list(value.shape), state.single
-    size = sizes[state.axis] if state.axis < len(sizes) else 0
+    sizes = list(value.shape)
+    size = sizes[axis] if axis < len(sizes) else 0
     if isinstance(size, int) and size != single:
         step.refuse("the shape of its output has no place for the batch")
     if single is not None:
-        sizes[state.axis] = single if isinstance(single, int) else ir.SymbolicDim(single)
+        sizes[axis] = single if isinstance(single, int) else ir.SymbolicDim(single)
     value.shape = ir.Shape(sizes)

@@ -90,17 +90,24 @@ def tile(step: Step) -> Along:
 @RULES("Expand")
 def expand(step: Step) -> Along:
     """Broadcast to a shape that has 1 or the batch size where the batch is."""
-    target, axis, rank = step.vector(1), step.axis(0), step.rank(0)
-    wide = max(rank, len(target))
+    axis = step.axis(0)
     if axis is None:
-        return Along(_repeated(step, target, wide))
+        target = step.vector(1)
+        return Along(_repeated(step, target, max(step.rank(0), len(target))))
+    return Along(expanded(step, axis))
+
+
+def expanded(step: Step, axis: int) -> int:
+    """Where an axis is after it was broadcast, 1 or the batch size being asked for it."""
+    target, rank = step.vector(1), step.rank(0)
+    wide = max(rank, len(target))
     padded: Vector = [*[1] * (wide - len(target)), *target]
     at = wide - rank + axis
     if padded[at] != 1 and (padded[at] != N or step.packed):
         step.refuse("it repeats the batch axis")
     if sized(padded[:at] + padded[at + 1 :]):
         step.refuse("the batch size is used on another axis")
-    return Along(at)
+    return at
 
 
 @RULES("ConstantOfShape")

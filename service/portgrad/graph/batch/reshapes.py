@@ -43,11 +43,15 @@ def squeeze(step: Step) -> Along:
 @RULES("Unsqueeze")
 def unsqueeze(step: Step) -> Along:
     """Axes of size 1 appear."""
+    return Along(unsqueezed(step, step.batch(0)))
+
+
+def unsqueezed(step: Step, axis: int) -> int:
+    """Where an axis is after axes of size 1 have appeared."""
     axes = step.ints(1)
     rank = step.rank(0) + len(axes)
     new = {axis % rank for axis in axes}
-    kept = [axis for axis in range(rank) if axis not in new]
-    return Along(kept[step.batch(0)])
+    return [place for place in range(rank) if place not in new][axis]
 
 
 @RULES("Reshape")

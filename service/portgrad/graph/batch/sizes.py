@@ -11,7 +11,17 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from portgrad.graph.batch.states import Along, Size, Sizes, State, as_entries, of_entries, sized
+from portgrad.graph.batch.states import (
+    Along,
+    N,
+    Numbered,
+    Size,
+    Sizes,
+    State,
+    as_entries,
+    of_entries,
+    sized,
+)
 from portgrad.graph.batch.step import MOST_ENTRIES, Rules, Step
 
 RULES = Rules()
@@ -35,9 +45,11 @@ def shape(step: Step) -> State:
     if isinstance(step.states[0], Sizes):
         return of_entries(as_entries(step.states[0].entries.shape))
     sizes: list[Any] = [size if isinstance(size, int) else None for size in step.shape(0)]
-    axis = step.axis(0)
-    if axis is not None:
-        sizes[axis] = _length(step.place(0))
+    state = step.states[0]
+    if isinstance(state, Numbered):
+        sizes[state.axis] = N
+    elif isinstance(state, Along):
+        sizes[state.axis] = _length(state)
     start, end = step.attribute("start"), step.attribute("end")
     return of_entries(np.array(sizes, np.object_)[start:end])
 

@@ -4,6 +4,7 @@ Shared    the same whatever the batch; `entries` where its integers are known
 Along     one example after the other along `axis`, where a single example has size 1; or packed
           with other axes: at each of `outer` places one after the other, `block` of each
 Sizes     integers computed from shapes, the batch size among them
+Numbered  integers made of 0, 1, … along the batch: see `numbers`
 """
 
 from __future__ import annotations
@@ -70,7 +71,18 @@ class Sizes:
     entries: Entries
 
 
-State: TypeAlias = Shared | Along | Sizes
+@dataclass(frozen=True, eq=False)
+class Numbered:
+    """The number of each example, 0 for a single one, throughout what it has along `axis`.
+
+    Of other kinds are "tuples", along the last axis, that begin with it, and what is "mixed" of it.
+    """
+
+    axis: int
+    kind: str = "number"
+
+
+State: TypeAlias = Shared | Along | Sizes | Numbered
 
 
 def of_entries(entries: Entries) -> Shared | Sizes:

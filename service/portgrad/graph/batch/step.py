@@ -15,6 +15,7 @@ from portgrad.graph.batch.follow import Follower
 from portgrad.graph.batch.states import (
     Along,
     Entries,
+    Numbered,
     Refused,
     Shared,
     Size,
@@ -35,6 +36,7 @@ class Step:
     Attributes:
         fixed: whether the file fixes the batch size at 1, so that what it writes as 1 may stand
             for it. Where it leaves the size open, a 1 is a 1.
+        opset: the version of ai.onnx.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class Step:
         self.states = states
         self.fixed = fixed
         self._follower = follower
-        self._opset = opset
+        self.opset = opset
 
     def refuse(self, because: str) -> NoReturn:
         """End the analysis."""
@@ -71,6 +73,8 @@ class Step:
         state = self.states[index] if index < len(self.states) else None
         if isinstance(state, Sizes):
             self.refuse("the batch size is used as a number")
+        if isinstance(state, Numbered):
+            self.refuse("the number of an example is used as a number")
         return state.axis if isinstance(state, Along) else None
 
     @property
@@ -83,6 +87,18 @@ class Step:
         state = self.states[index]
         if not isinstance(state, Along):
             self.refuse(f"operand {index} does not carry the batch")
+        return state
+
+    @property
+    def sized(self) -> bool:
+        """Whether an operand is computed from the batch size."""
+        return any(isinstance(state, Sizes) for state in self.states)
+
+    def number(self, index: int) -> Numbered:
+        """Where an operand has the number of each example, and nothing else."""
+        state = self.states[index]
+        if not isinstance(state, Numbered) or state.kind != "number":
+            self.refuse("the number of an example is used as a number")
         return state
 
     def batch(self, index: int) -> int:
@@ -124,7 +140,7 @@ class Step:
         """An attribute, or the schema's default, or None."""
         if name in self.node.attributes:
             return self.node.attributes[name].value
-        return _default(self.node.op_type, self._opset, name)
+        return _default(self.node.op_type, self.opset, name)
 
     def axis_attribute(self, rank: int, name: str = "axis") -> int:
         """An attribute that names an axis, counted from the front."""
@@ -135,7 +151,7 @@ class Step:
         state, value = self.states[index], self.node.inputs[index]
         if isinstance(state, Sizes):
             return state.entries
-        if isinstance(state, Along) or value is None:
+        if isinstance(state, Along | Numbered) or value is None:
             self.refuse(f"operand {index} differs between examples")
         if isinstance(state, Shared) and state.entries is not None:
             return state.entries
