@@ -10,6 +10,7 @@ import pytest
 
 from portgrad.graph.batch.table import TABLE
 from portgrad.graph.batching import apart, batched, examples, together
+from support.batch_open import CLOSED, OPEN
 from support.batch_refusals import REFUSED
 from support.batch_rows import ACCEPTED
 from support.batches import assert_batch_is_each, assert_open_batch_is_each, loaded, opened
@@ -55,79 +56,6 @@ def test_what_is_not_proven_is_refused(
     with caplog.at_level(logging.DEBUG, "portgrad.graph.batching"):
         assert batched(model, ports_of(model)) is None
     assert caplog.messages[-1].endswith(reason)
-
-
-# Where the size is open, a 1 that the net writes is no batch, and what is shared is not repeated.
-CLOSED = {
-    "a loss with a shared label",
-    "affine grid",
-    "attention",
-    "behind the batch",
-    "by element",
-    "concat with a shared token",
-    "deformed",
-    "features side by side",
-    "heads in the place of examples",
-    "literal",
-    "lstm with a shared initial state",
-    "pushed past an axis and back",
-    "resize to sizes",
-    "reversed sequence",
-    "rotary embedding",
-    "rotary embedding by tables",
-    "rows of all sequences",
-    "scatter",
-    "shared grid",
-    "shared picture",
-    "slice",
-    "slice in int32",
-    "the same token twice",
-}
-# Nets whose batch size is open, and which of their ports have it.
-OPEN = [
-    (
-        "heads in the place of examples",
-        """(float[N,3,4] x) => (y) {
-            n_s = Shape<start = 0, end = 1>(x) n_h = Mul(n_s, [2])
-            n_t = Concat<axis = 0>([3], n_h, [2]) t = Transpose<perm = [1, 0, 2]>(x)
-            h = Reshape(t, n_t) q = Transpose<perm = [1, 0, 2]>(h)
-            k = Transpose<perm = [1, 2, 0]>(h) s = MatMul(q, k) a = Softmax(s) o = MatMul(a, q)
-            b = Transpose<perm = [1, 0, 2]>(o) f = Reshape(b, [-1, 4]) g = Relu(f)
-            n_b = Concat<axis = 0>([3], n_s, [4]) y = Reshape(g, n_b) }""",
-        True,
-    ),
-    (
-        "a port of examples by examples",
-        "(float[N,3] x, float[N,N] x2) => (y) { y = Relu(x) }",
-        False,
-    ),
-    ("a shared port of the batch size", "(float[N,3] x, float[N] c) => (y) { y = Relu(x) }", False),
-    ("a number of examples that is fixed", "(float[2,3] x) => (y) { y = Relu(x) }", False),
-    ("a scalar", "(float x) => (y) { y = Relu(x) }", False),
-    ("ports of two symbols", "(float[N,3] x, float[M,3] x2) => (y) { y = Add(x, x2) }", True),
-    ("a fixed and an open port", "(float[N,3] x, float[1,3] x2) => (y) { y = Add(x, x2) }", False),
-    (
-        "examples side by side",
-        "(float[N,3] x) => (y) { r = Reshape(x, [1, -1]) y = Relu(r) }",
-        True,
-    ),
-    (
-        "examples side by side that meet",
-        "(float[N,3] x) => (y) { r = Reshape(x, [1, -1]) y = Softmax(r) }",
-        False,
-    ),
-    (
-        "the first example of all",
-        "(float[N,3] x) => (y) { f = Slice(x, [0], [1], [0]) y = Add(x, f) }",
-        False,
-    ),
-    (
-        "divided by the number of examples",
-        """(float[N,3] x) => (y) {
-            s = Shape<start = 0, end = 1>(x) n = Cast<to = 1>(s) y = Div(x, n) }""",
-        False,
-    ),
-]
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row[0]) for row in ACCEPTED])

@@ -328,7 +328,7 @@ REFUSED = [
         "a count to the size",
         "(float[1,4] x) => (y) {"
         " s = Shape(x) n = Gather(s, #0) r = Range(#0, n, #1) y = Cast<to=1>(r) }",
-        "its operator is not in the table",
+        "the output y is computed from the batch size",
     ),
     (
         "a subgraph",

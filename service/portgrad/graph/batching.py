@@ -143,9 +143,10 @@ def _proven(copy: ir.Model, ports: Collection[str], *, fixed: bool) -> Batched |
         analysis = Analysis(copy.graph, ports, opset, fixed=fixed)
         places = analysis.run()
         named = {str(value.name): at for value, at in places.items() if value.name}
-        _declare(places, symbol)
-        axes = {value: at.axis for value, at in places.items()} | analysis.numbered
-        verify(copy, {str(value.name): axis for value, axis in axes.items()}, symbol)
+        numbered = {value: Along(axis) for value, axis in analysis.numbered.items()}
+        _declare(places | numbered, symbol)
+        axes = {str(value.name): at.axis for value, at in (places | numbered).items()}
+        verify(copy, axes, symbol)
     except Refused as refused:
         _log.debug("run example by example: %s", refused)
         return None

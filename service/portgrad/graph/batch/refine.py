@@ -56,15 +56,17 @@ def _gather_elements(step: Step) -> Dims | None:
 
 def _reshape(step: Step) -> Dims | None:
     shape, asked = step.shape(0), [_single(entry) for entry in step.vector(1)]
+    inferred = step.output_shape()
     found = [
-        shape[axis] if size == 0 and axis < len(shape) else None if size == -1 else size
+        shape[axis] if size == 0 and axis < len(shape) else size if size != -1 else None
         for axis, size in enumerate(asked)
     ]
-    total, others = Count.of(shape), [size for size in found if size is not None]
-    if asked.count(-1) == 1 and total is not None and len(others) == len(found) - 1:
-        around = Count.of(others)
-        rest = None if around is None else total.over(around)
-        found[asked.index(-1)] = None if rest is None else rest.size
+    if asked.count(-1) == 1 and len(inferred) == len(found):
+        at = asked.index(-1)
+        others = [b if a is None else a for a, b in zip(found, inferred, strict=True)]
+        total, around = Count.of(shape), Count.of([*others[:at], *others[at + 1 :]])
+        rest = None if total is None or around is None else total.over(around)
+        found[at] = None if rest is None else rest.size
     return found
 
 
