@@ -43,23 +43,25 @@ def assert_each_is_single(
     wrt: Sequence[str] | None = None,
     data: Arrays | None = None,
     *,
+    ports: Sequence[str] | None = None,
     close: float = CLOSE,
     total: bool = True,
 ) -> set[str]:
     """The gradients of what is shared, for each example, are those of single runs.
 
     Args:
-        model: a normalised net; ports called x… carry the batch.
+        model: a normalised net.
         wrt: targets; all shared parameters and ports where None.
         data: of the ports, the batch on axis 0 of those that carry it; random where None.
+        ports: those that carry the batch; those called x… where None.
         close: what is allowed beside the largest element.
         total: whether their sum is compared with the gradient for the whole batch too.
 
     Returns:
         The operators of the compiled graph.
     """
-    ports = [str(value.name) for value in model.graph.inputs]
-    batched = [name for name in ports if name.startswith("x")]
+    names = [str(value.name) for value in model.graph.inputs]
+    batched = list(ports or (name for name in names if name.startswith("x")))
     found = apart(model, batched)
     assert found is not None
     targets = list(wrt or shared_by_all(model, found))
