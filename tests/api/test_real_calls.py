@@ -16,7 +16,7 @@ from portgrad.samples import samples
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
 from support.engine import net_bytes, random
-from support.formats import FORMATS, answer, request
+from support.formats import FORMATS, NPZ, answer, as_object, request
 from support.http import AppClient, serving
 
 # float32, whose sums may be added in another order on another machine
@@ -44,6 +44,8 @@ def test_the_examples_of_the_page_are_true(http: AppClient, kind: Kind) -> None:
 
 X, WEIGHT = [1, 2, 3, 4, 5], [[1, 0, 0], [0, 0, 0]]
 TWO = [X, X]
+WHOLE = {"dtype": "int8", "shape": [5], "data": "AQIDBAU="}
+DOUBLE = as_object(np.array(X, np.float64))
 # Kind, net, fields (with `data` X where they have none), and what is wrong where.
 BAD = [
     # Stacks.
@@ -95,7 +97,9 @@ BAD = [
     ("jvp", "chain", {"tangents": {"Input": 1}}, 422, "wrong_tangent_shape", "tangents.Input"),
     ("jvp", "chain", {"tangents": {"layer3.weight": [WEIGHT]}}, 422, "wrong_tangent_shape",
      "tangents.layer3.weight"),
-    # Reductions.
+    # Precision, reductions.
+    ("evaluate", "chain", {"data": WHOLE, "precision": "float64"}, 422, "wrong_dtype", "Input"),
+    ("evaluate", "chain", {"data": DOUBLE}, 422, "wrong_dtype", "Input"),
     ("gradient", "vector", {"data": [1, 2], "wrt": "weight", "reduction": "per_example"}, 422,
      "no_example_axis", "y"),
     ("gradient", "vector", {"data": [1, 2], "wrt": "weight", "reduction": "mean"}, 422,
@@ -169,6 +173,22 @@ def test_a_call_that_draws_tells_its_seed(http: AppClient) -> None:
     fresh = http.post("/nets/draws/evaluate", json={"data": [1, 2, 3, 4]}).json()
     assert fresh["random_seed"] != seed
     assert fresh["outputs"] != drawn
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_what_double_precision_takes(http: AppClient, dtype: Any) -> None:
+    arrays = {"Input": dtype(X), "layer3.bias": dtype([0, 1]), "seed/Output": dtype([1, 2])}
+    sent = request(NPZ, arrays, parameters=["layer3.bias"], precision="float64", outputs=True)
+    found, _ = answer(NPZ, http.post("/nets/chain/gradient", **sent).content)
+    assert {name: array.dtype.name for name, array in found.items()} == {
+        "grad/Input": "float64", "Output": "float64",
+    }  # fmt: skip
+    wide = {**arrays, "Input": np.float64(X)}
+    again = request(NPZ, wide, parameters=["layer3.bias"], precision="float64", outputs=True)
+    assert (
+        http.post("/nets/chain/gradient", **again).content
+        == http.post("/nets/chain/gradient", **sent).content
+    )
 
 
 def _same(found: Any, shown: Any) -> None:

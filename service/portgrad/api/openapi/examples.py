@@ -29,7 +29,7 @@ REQUESTS: Mapping[Kind, Schema] = {
     },
     "jacobian": {"data": _DATA, "wrt": ["Input"], "direction": "reverse"},
     "hessian": {"data": _DATA, "wrt": ["layer2.bias", "layer3.weight"]},
-    "gradcheck": {"data": _DATA, "directions": 1, "precision": "native"},
+    "gradcheck": {"data": _DATA, "directions": 1},
 }
 
 ANSWERS: Mapping[Kind, Schema] = {
@@ -105,22 +105,22 @@ ANSWERS: Mapping[Kind, Schema] = {
     },
     "gradcheck": {
         "ok": True,
-        "precision": "native",
-        "tolerance": 0.0010358009490037319,
+        "precision": "float64",
+        "tolerance": 1e-06,
         "targets": {
             "Input": {
                 "verdict": "ok",
-                "error": 3.878733415457234e-05,
+                "error": 3.909862243817656e-11,
                 "place": None,
                 "directions": [
                     {
                         "verdict": "ok",
-                        "found": 1.5739178210650344,
-                        "expected": 1.5740949251524117,
-                        "left": 1.5740127779238573,
-                        "right": 1.5741770723809658,
-                        "error": 3.878733415457234e-05,
-                        "step": 0.005804665191941209,
+                        "found": 1.5739174929984343,
+                        "expected": 1.5739174931769597,
+                        "left": 1.5739174931694988,
+                        "right": 1.5739174931844206,
+                        "error": 3.909862243817656e-11,
+                        "step": 1.8600672213813423e-05,
                     }
                 ],
             }
