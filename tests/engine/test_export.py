@@ -126,7 +126,13 @@ BESIDE = """(float[N, 4] x, float[N, 4] z) => (float[N, 4] y, float[N, 4] a) {
   y = Mul(x, x) t = com.microsoft.BiasGelu(z, w) c = Floor(t) a = Add(t, c) }"""
 
 
-@pytest.mark.parametrize("body", [SIMPLIFIED, SIXTEEN, BESIDE])
+INSIDE = """(float[N, 4] x, float[N, 4] z) => (float[N, 4] y, float[N, 4] a) {
+  y = Mul(x, x) no = Constant <value_int = 0> () maybe = Cast <to = 9> (no)
+  a = If(maybe) <then_branch = one () => (float[N, 4] p) { p = Neg(z) },
+    else_branch = two () => (float[N, 4] q) { q = com.microsoft.BiasGelu(z, w) }> }"""
+
+
+@pytest.mark.parametrize("body", [SIMPLIFIED, SIXTEEN, BESIDE, INSIDE])
 def test_operators_of_the_runtime_are_said_in_those_of_the_standard(body: str) -> None:
     """Also where no gradient goes through them, or a rule keeps their kernel."""
     model = onnx.load_from_string(net_bytes(body, {"w": random(4)} if " w)" in body else None))

@@ -48,6 +48,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Arrays]:
     command = [sys.executable, "-I", "-c", ALONE]
     done = subprocess.run(command, input=told, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # the runtime warns of nothing either
     return {name: _read(root / name / "found.npz") for name in NETS}
 
 

@@ -37,7 +37,10 @@ def expand_gradients(model: ir.Model) -> None:
         Unsupported: an operator between its tensors has no derivative here.
     """
     graph = model.graph
+    graph.opset_imports.pop(DOMAIN, None)
     pending = [node for node in graph if (node.domain, node.op_type) == (DOMAIN, GRADIENT)]
+    if not pending:
+        return
     while pending:
         calls = [_read(node, values_by_name(graph)) for node in pending]
         call = next((c for c in calls if c.region.isdisjoint(pending)), None)
@@ -47,7 +50,6 @@ def expand_gradients(model: ir.Model) -> None:
         model.meta["warnings"] = tuple(dict.fromkeys([*model.meta["warnings"], *warnings]))
         pending.remove(call.node)
     graph.sort()  # a node may stand before what computes its y
-    graph.opset_imports.pop(DOMAIN, None)
 
 
 @dataclass(frozen=True)

@@ -2,5 +2,6 @@
 
 from portgrad.engine.net import Net, load
 from portgrad.engine.results import Gradients, Outputs
+from portgrad.engine.written import GradientFile
 
-__all__ = ["Gradients", "Net", "Outputs", "load"]
+__all__ = ["GradientFile", "Gradients", "Net", "Outputs", "load"]

@@ -13,7 +13,11 @@ from typing import Any
 
 import onnx
 import onnx_ir as ir
-from onnx_ir.passes.common import ClearMetadataAndDocStringPass, LiftConstantsToInitializersPass
+from onnx_ir.passes.common import (
+    ClearMetadataAndDocStringPass,
+    LiftConstantsToInitializersPass,
+    RemoveUnusedNodesPass,
+)
 
 from portgrad.autodiff import GRADIENT, SEED, Quantized
 from portgrad.autodiff.compile import Imposed, swept
@@ -96,10 +100,20 @@ def _tidy(model: ir.Model) -> None:
     ClearMetadataAndDocStringPass()(model)
     model.metadata_props.update(kept)
     LiftConstantsToInitializersPass(size_limit=EXTERNAL_BYTES)(model)
+    _drop_unused(model)
     model.producer_name, model.producer_version = "portgrad", version("portgrad")
     model.domain, model.model_version = None, None
     imports = [onnx.helper.make_opsetid(*item) for item in model.opset_imports.items()]
     model.ir_version = onnx.helper.find_min_ir_version_for(imports)
+
+
+def _drop_unused(model: ir.Model) -> None:
+    """Constants that nothing reads any more: runtimes warn of each one."""
+    RemoveUnusedNodesPass()(model)
+    for graph in model.graph.subgraphs():
+        for name, value in list(graph.initializers.items()):
+            if not value.uses() and value not in graph.outputs:
+                del graph.initializers[name]
 
 
 def _origin(**facts: Any) -> dict[str, str]:
