@@ -253,6 +253,11 @@ def test_parameters_of_a_call_count() -> None:
     assert _verdicts(net, ROW, wrt="w", parameters={"w": np.full(3, 2.0)}) == {"w": "ok"}
 
 
+def test_scalars_are_targets_too() -> None:
+    net = engine_net(X + "{ h = Mul(x, w) y = Sin(h) }", {"w": np.float64(2)})
+    assert _verdicts(net, ROW, wrt="all") == {"x": "ok", "w": "ok"}
+
+
 def test_coarse_nets_are_held_to_less() -> None:
     report = portgrad.load(chain()).gradcheck(random(4, 5), wrt="all", precision="native")
     assert report.ok

@@ -293,7 +293,7 @@ class Executor:
         given = {n: a for n, a in ready.items() if seeds.value_of(n) not in self._names.inputs}
         values = tuple(dict.fromkeys(map(seeds.value_of, given)))
         values = tuple(name for name in values if name not in self._names.parameters)
-        outputs = self.compiled(Plan(outputs=values)).run(data, {}).outputs
+        outputs = self.compiled(Plan(outputs=values)).run(data, {}).outputs if values else {}
         for feed, array in given.items():
             value = outputs.get(seeds.value_of(feed))
             if value is not None:

@@ -103,19 +103,18 @@ class Tracer:
 
     def vanished(self, target: str, found: Mapping[str, Flags]) -> Place | None:
         """The first value, from the outputs back to a target, whose cotangent is all zero."""
-        reached = {target, *(name for step in self.path(target) for name in step.active)}
+        reached = self.reached(target, by_cotangents=True)
         name = next((n for n in found if n in reached and found[n].zero), None)
         readers = [] if name is None else self._readers(name)
         return None if name is None else _sent(name, readers if len(readers) == 1 else [])
 
-    def path(self, target: str) -> list[Step]:
-        """The steps that a target reaches."""
-        reached, found = {target}, []
+    def reached(self, target: str, *, by_cotangents: bool = False) -> set[str]:
+        """A target and the values that it changes, or only those that send it a cotangent."""
+        reached = {target}
         for step in self.course.steps:
             if not reached.isdisjoint(step.moving):
-                reached.update(step.outputs)
-                found.append(step)
-        return found
+                reached.update(step.active if by_cotangents else step.outputs)
+        return reached
 
     def feeds(self) -> Iterator[Feeds]:
         """What the net itself is fed."""

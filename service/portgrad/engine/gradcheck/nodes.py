@@ -22,14 +22,15 @@ from portgrad.engine.tracing import Alone, Tracer, stretches
 from portgrad.errors import RunFailed, Unsupported
 
 MOST_EXAMPLES = 16  # of a net that is fed one by one
-_DIRECTIONS = 3
+_DIRECTIONS = 2  # of each operand
 
 
 @dataclass(frozen=True)
 class Examined:
-    """A step and the worst of what was found along its lines."""
+    """A step and what was found where one of its operands is moved."""
 
     step: Step
+    operand: str
     line: Line
 
     @property
@@ -47,28 +48,63 @@ def examine(tracer: Tracer, eps: float, tolerance: float, random_seed: int) -> I
     for stretch in stretches([step for step in tracer.course.steps if step.moving]):
         names = dict.fromkeys(name for step in stretch for name in (*step.operands, *step.moving))
         nets = {step: Alone(tracer.executor, tracer.plan, step) for step in stretch}
-        lines: dict[Step, list[Line]] = {step: [] for step in stretch}
+        lines: dict[tuple[Step, str], list[Line]] = {
+            (step, name): [] for step in stretch for name in step.moving
+        }
         for values in islice(tracer.values(list(names)), MOST_EXAMPLES):
-            for step, net in nets.items():
-                lines[step] += _lines(net, values, random, eps, tolerance)
-        found = [Examined(step, _typical(judged)) for step, judged in lines.items() if judged]
+            for (step, name), judged in lines.items():
+                judged.extend(_lines(nets[step], name, values, random, Scale(eps, tolerance)))
+        found = [Examined(*where, _typical(judged)) for where, judged in lines.items() if judged]
         yield from found
         if any(one.line.verdict == "disagrees" for one in found):
             return
 
 
+@dataclass(frozen=True)
+class Scale:
+    """The relative rounding of numbers, and how far gradients may be off."""
+
+    eps: float
+    tolerance: float
+
+
 def _lines(
-    net: Alone, values: Mapping[str, Value], random: Random, eps: float, tolerance: float
+    net: Alone, operand: str, values: Mapping[str, Value], random: Random, scale: Scale
 ) -> list[Line]:
+    point = np.asarray(values[operand])
     try:
-        one = _Moved(net, values)
         with np.errstate(all="ignore"):
             return [
-                walk(one.subject(random, eps), one.direction(random), tolerance)
+                walk(
+                    _subject(net, operand, values, random, scale.eps),
+                    direction(point, random),
+                    scale.tolerance,
+                )
                 for _ in range(_DIRECTIONS)
             ]
     except (RunFailed, Unsupported):
         return []
+
+
+def _subject(
+    net: Alone, operand: str, values: Mapping[str, Value], random: Random, eps: float
+) -> Subject:
+    """The step's outputs as a function of one operand, with random cotangents."""
+    points = {name: np.asarray(values[name]) for name in net.step.moving}
+    still = {MOVE + name: np.zeros([1] * p.ndim, p.dtype) for name, p in points.items()}
+
+    def outputs(move: Array) -> list[Array]:
+        moves = {**still, MOVE + operand: np.asarray(move, points[operand].dtype)}
+        return [flat(array) for array in net.outputs(values, moves).values()]
+
+    middle = net.outputs(values, still)
+    seeds = {n: np.asarray(random.standard_normal(array.shape)) for n, array in middle.items()}
+    gradient = np.zeros(points[operand].shape)
+    if net.step.active:
+        cast = {name: np.asarray(seeds[name], middle[name].dtype) for name in net.step.active}
+        gradient = net.gradients(values, cast)[operand]
+    weights = [flat(seeds[name]) for name in middle]
+    return Subject(gradient, weights, outputs, [flat(a) for a in middle.values()], eps)
 
 
 def _typical(lines: Sequence[Line]) -> Line:
@@ -76,50 +112,3 @@ def _typical(lines: Sequence[Line]) -> Line:
     them the gradient may be no slope: a loop may add up what has a kink with either sign.
     """
     return worst([line for line in lines if line.verdict in ("kink", "jump")] or lines)
-
-
-class _Moved:
-    """A step whose moving operands are one flat array."""
-
-    def __init__(self, net: Alone, values: Mapping[str, Value]) -> None:
-        self._net, self._values = net, values
-        self._points = {name: np.asarray(values[name]) for name in net.step.moving}
-        still = {MOVE + n: np.zeros([1] * p.ndim, p.dtype) for n, p in self._points.items()}
-        self._middle = net.outputs(values, still)
-
-    def subject(self, random: Random, eps: float) -> Subject:
-        """The step's outputs, with random cotangents."""
-        seeds = {
-            name: np.asarray(random.standard_normal(array.shape))
-            for name, array in self._middle.items()
-        }
-        return Subject(
-            self._gradient(seeds),
-            [flat(seeds[name]) for name in self._middle],
-            self._outputs,
-            [flat(array) for array in self._middle.values()],
-            eps,
-        )
-
-    def direction(self, random: Random) -> Array:
-        """A direction of all operands."""
-        return _joined([direction(point, random) for point in self._points.values()])
-
-    def _gradient(self, seeds: Mapping[str, Array]) -> Array:
-        if not self._net.step.active:
-            return np.zeros(sum(point.size for point in self._points.values()))
-        cast = {n: np.asarray(a, self._middle[n].dtype) for n, a in seeds.items()}
-        found = self._net.gradients(self._values, cast)
-        return _joined([found[name] for name in self._points])
-
-    def _outputs(self, move: Array) -> list[Array]:
-        moves, start = {}, 0
-        for name, point in self._points.items():
-            part = move[start : start + point.size].reshape(point.shape)
-            moves[MOVE + name] = part.astype(point.dtype)
-            start += point.size
-        return [flat(array) for array in self._net.outputs(self._values, moves).values()]
-
-
-def _joined(arrays: Sequence[Array]) -> Array:
-    return np.concatenate([flat(array) for array in arrays])

@@ -76,7 +76,7 @@ class Point:
         return self._inner[target] if held is None else held
 
     def _values(self, target: str, move: Array) -> Values:
-        moved = {**self._still, MOVE + target: move.astype(self.gradients[target].dtype)}
+        moved = {**self._still, MOVE + target: np.asarray(move, self.gradients[target].dtype)}
         return [flat(array) for array in self._outputs(moved).values()]
 
     def _outputs(self, moves: Mapping[str, Array]) -> Mapping[str, Array]:

@@ -12,6 +12,9 @@ from portgrad.engine.gradcheck.report import Checked, Disagreement
 from portgrad.engine.gradcheck.slopes import Verdict
 from portgrad.engine.tracing import Tracer
 
+# What a step may be, so that a gradient through it need not be the slope.
+_WHY_NOT = ("jump", "kink", "unclear")
+
 
 def explained(
     at: Point, found: Mapping[str, Checked], tolerance: float, random_seed: int
@@ -19,8 +22,9 @@ def explained(
     """The verdicts with the place in the net that each is due to, and the first wrong derivative.
 
     Along a line through a kink, a right gradient need not lie between both slopes: where kinks add
-    up with either sign, it may lie anywhere. So a gradient disagrees only where a step does, or
-    where no step that the target reaches has a kink or jump.
+    up with either sign, it may lie anywhere; as it may where rounding swallows what moves, as in a
+    sum with the lowest of all numbers before a Softmax. So a gradient disagrees only where a step
+    does, or where every step that the target reaches is fine.
     """
     ill = tuple(name for name, checked in found.items() if checked.verdict != "ok")
     if not ill:
@@ -36,10 +40,10 @@ def explained(
 def _explained(
     tracer: Tracer, name: str, checked: Checked, examined: Sequence[Examined]
 ) -> Checked:
-    path = set(tracer.path(name))
+    reached = tracer.reached(name)
     first: dict[Verdict, Examined] = {}
     for one in examined:
-        if one.step in path:
+        if one.operand in reached:
             first.setdefault(one.line.verdict, one)
     verdict = checked.verdict
     if verdict == "non_finite":
@@ -47,8 +51,7 @@ def _explained(
     if "disagrees" in first:
         verdict = "disagrees"
     elif verdict == "disagrees":
-        others: tuple[Verdict, ...] = ("jump", "kink")
-        verdict = next((other for other in others if other in first), verdict)
+        verdict = next((other for other in first if other in _WHY_NOT), verdict)
     place = first[verdict].place if verdict in first else None
     return replace(checked, verdict=verdict, place=place)
 
