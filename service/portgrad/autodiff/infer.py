@@ -152,7 +152,9 @@ def as_shape(dims: Dims | None) -> ir.Shape | None:
 
 def info(value: ir.Value, dims: Dims | None) -> onnx.ValueInfoProto:
     """What onnx is told of a value: its name, its type, and the shape that is given."""
-    return ir.to_proto(ir.Value(name=value.name, type=value.type, shape=as_shape(dims)))
+    return ir.serde.serialize_value(
+        ir.Value(name=value.name, type=value.type, shape=as_shape(dims))
+    )
 
 
 def broadcast(shapes: Sequence[Dims | None]) -> Dims | None:

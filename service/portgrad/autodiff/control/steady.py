@@ -250,7 +250,7 @@ def _infer(graph: ir.Graph, given: Shapes, around: Shapes, opsets: Mapping[str, 
     # What onnx is told of an output replaces what it knows of an input that is handed on as it is.
     through = {v: assumed.get(str(v.name), dims_of(v)) for v in graph.inputs}
     proto = helper.make_graph(
-        [ir.to_proto(node) for node in graph],
+        [ir.serde.serialize_node(node) for node in graph],
         "graph",
         [info(v, assumed.get(str(v.name), dims_of(v))) for v in read if v not in constants],
         [info(v, through.get(v)) for v in graph.outputs],

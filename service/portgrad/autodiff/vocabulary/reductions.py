@@ -54,7 +54,9 @@ class ReductionWords(ShapeWords):
         pairs = list(zip(ct.shape[lead:], like.shape, strict=True))
         if any(_may_differ(wide, narrow) for wide, narrow in pairs):
             ct, target = self.reduce_sum(ct, range(lead), keepdims=False), self.Shape(like)
-            return self.shaped_as(self._summed_to(ct, target, self.Shape(ct)), like)
+            summed = self.shaped_as(self._summed_to(ct, target, self.Shape(ct)), like)
+            # It has that shape, but onnx's inference would not know its rank.
+            return self.shaped_as(self.Reshape(summed, target, allowzero=1), like)
         narrowed = [
             lead + axis for axis, (wide, narrow) in enumerate(pairs) if narrow == 1 and wide != 1
         ]
