@@ -34,8 +34,9 @@ run: $(BIN)/.installed ## start the service with sample nets on http://127.0.0.1
 test: $(BIN)/.installed ## every test
 	$(BIN)/pytest -n $(WORKERS)
 
-test-long: $(BIN)/.installed ## random nets by the thousand
-	PORTGRAD_RANDOM_NETS=$(NETS) $(BIN)/pytest -n $(WORKERS) tests/property
+test-long: $(BIN)/.installed ## random nets by the thousand, tangents of every row
+	PORTGRAD_RANDOM_NETS=$(NETS) PORTGRAD_ALL_ROWS=1 $(BIN)/pytest -n $(WORKERS) \
+	    tests/property tests/rules/test_tangents.py
 
 check: $(BIN)/.installed ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -11,6 +11,7 @@ import pytest
 from onnx import parser
 
 from portgrad.autodiff import GradientGraph, gradient_graph, hvp_graph, jvp_graph
+from portgrad.errors import InvalidRequest
 from support.double import Arrays, moved, runner
 
 STEP = 1e-5
@@ -125,3 +126,111 @@ def test_hvp_is_symmetric_and_the_difference_of_gradients() -> None:
     found = run({**FEEDS, **seed, **{f"tangent/{name}": way for name, way in ways.items()}})
     for a, b, h in zip(ahead, behind, found, strict=True):
         np.testing.assert_allclose(h, (a - b) / (2 * STEP), rtol=1e-7, atol=1e-7)
+
+
+def test_a_third_derivative_is_the_difference_of_second_ones() -> None:
+    """The Hessian's product is a net, too: how it moves is the third derivative."""
+    net, names = net_of(MLP), ["x", "w"]
+    second = hvp_graph(net, wrt=names, tangents=names, of=["y"])
+    ports = {f"tangent/{name}": f"first/{name}" for name in names}
+    for value in second.model.graph.inputs:
+        value.name = ports.get(str(value.name), value.name)
+    third = jvp_graph(second.model, tangents=names, of=[f"hvp/{name}" for name in names])
+    u, v = ({n: drawn(SHAPES[n], s) for n in names} for s in (40, 50))
+    given = {**FEEDS, **{f"first/{name}": way for name, way in u.items()}}
+    found = run_of(third)({**given, **{f"tangent/{name}": way for name, way in v.items()}})
+    run = run_of(second)
+    ahead, behind = (run(moved(given, v, s)) for s in (STEP, -STEP))
+    for a, b, t in zip(ahead, behind, found, strict=True):
+        np.testing.assert_allclose(t, (a - b) / (2 * STEP), rtol=1e-6, atol=1e-7)
+
+
+LOOP = """<ir_version: 10, opset_import: ["" : 21]>
+net (double[3] x, double[3] w) => (double[3] y) {
+  n = Constant <value = int64 {4}> ()
+  go = Constant <value = bool {1}> ()
+  y = Loop (n, go, x) <body = step (int64 i, bool c, double[3] s) => (bool d, double[3] t) {
+    p = Mul(s, w)
+    t = Sin(p)
+    d = Identity(c)
+  }>
+}"""
+
+
+def test_a_third_derivative_of_a_loop() -> None:
+    net = net_of(LOOP)
+    once = jvp_graph(net, tangents=["x"], of=["y"]).model
+    for count in (1, 2):
+        [port] = [value for value in once.graph.inputs if value.name == "tangent/x"]
+        port.name = f"way/{count}"
+        [end] = once.graph.outputs
+        end.name = f"order/{count}"
+        graph = jvp_graph(once, tangents=["x"], of=[f"order/{count}"])
+        once = graph.model
+    feeds = {"x": drawn((3,), 1), "w": drawn((3,), 2)}
+    ways = {f"way/{k}": drawn((3,), k + 5) for k in (1, 2)}
+    way = drawn((3,), 9)
+    [third] = run_of(graph)({**feeds, **ways, "tangent/x": way})
+    run = runner(ir.to_proto(net), engine="onnxruntime")
+
+    def value(*steps: float) -> np.ndarray:
+        along = zip(steps, (*ways.values(), way), strict=True)
+        return run({**feeds, "x": feeds["x"] + sum(s * w for s, w in along)})[0]
+
+    h = 1e-2  # h² times the fifth derivatives, extrapolated once
+    signs = [(a, b, c) for a in (1, -1) for b in (1, -1) for c in (1, -1)]
+    coarse, fine = (
+        sum(a * b * c * value(a * s, b * s, c * s) for a, b, c in signs) / (2 * s) ** 3
+        for s in (2 * h, h)
+    )
+    np.testing.assert_allclose(third, (4 * fine - coarse) / 3, rtol=1e-5, atol=1e-5)
+
+
+GUARDED = """<ir_version: 10, opset_import: ["" : 21]>
+net (double[4] x) => (double[4] root, double[4] safe) {
+  root = Sqrt(x)
+  none = Constant <value = double {0}> ()
+  over = Greater(x, none)
+  safe = Where(over, root, none)
+}"""
+
+
+def test_an_infinite_slope_is_met_where_the_tangent_is() -> None:
+    """0 moves a root by infinitely much, and not at all where it does not move itself."""
+    run = run_of(jvp_graph(net_of(GUARDED), tangents=["x"], of=["root", "safe"]))
+    x, way = np.array([0.0, 0.0, 4.0, 4.0]), np.array([0.0, 1.0, 0.0, 1.0])
+    root, safe = run({"x": x, "tangent/x": way})
+    np.testing.assert_array_equal(root, [0.0, np.inf, 0.0, 0.25])
+    np.testing.assert_array_equal(safe, [0.0, 0.0, 0.0, 0.25])
+
+
+def test_a_remainder_bends_where_nothing_is_asked_of_it() -> None:
+    """A cotangent of 0 is a number like others: <g, t> = s q t moves with s there."""
+    net = net_of("""<ir_version: 10, opset_import: ["" : 21]>
+        net (double[2] a, double[2] b) => (double[2] y) { y = Mod <fmod = 1> (a, b) }""")
+    once = gradient_graph(net, wrt=["b"], of=["y"], seeds=["y"])
+    for value in (*once.model.graph.inputs, *once.model.graph.outputs):
+        value.name = {"seed/y": "s", "grad/b": "g"}.get(str(value.name), value.name)
+    feeds = {"a": np.array([7.5, 5.0]), "b": np.array([2.0, 3.0]), "s": np.array([0.0, 1.0])}
+    [found] = run_of(gradient_graph(once.model, wrt=["s"], of=["g"]))(feeds)
+    np.testing.assert_array_equal(found, [-3.0, -1.0])
+
+
+@pytest.mark.parametrize("name", ["tangent/x", "jvp/y", "hvp/x"])
+def test_names_of_the_net_itself(name: str) -> None:
+    text = MLP.replace("h = MatMul(x, w)", f'"{name}" = MatMul(x, w)')
+    net = net_of(text.replace("Add(h, b)", f'Add("{name}", b)'))
+    wrt = {"wrt": ["x"]} if name == "hvp/x" else {}
+    with pytest.raises(InvalidRequest, match=name):
+        (hvp_graph if wrt else jvp_graph)(net, tangents=["x"], of=["y"], **wrt)
+
+
+def test_warnings_of_both_orders() -> None:
+    net = net_of("""<ir_version: 10, opset_import: ["" : 21]>
+        net (double[2] x) => (double[2] y) { r = Round(x) z = Mul(r, x) y = Abs(z) }""")
+    for graph in (
+        jvp_graph(net, tangents=["x"], of=["y"]),
+        hvp_graph(net, wrt=["x"], tangents=["x"], of=["y"]),
+    ):
+        assert any("Round" in warning for warning in graph.warnings)
+        assert len(set(graph.warnings)) == len(graph.warnings)

@@ -257,7 +257,9 @@ def _infer(graph: ir.Graph, given: Shapes, around: Shapes, opsets: Mapping[str, 
         [numpy_helper.from_array(c, v.name) for v, c in constants.items()],
     )
     for inner in walk.graphs(proto):
-        del inner.value_info[:]  # the symbols in it mean sizes on one trip alone
+        for found in inner.value_info:
+            for dim in _tensor(found).shape.dim:
+                dim.ClearField("dim_param")  # a symbol means a size on one trip alone
     proto.value_info.extend(info(v, given[name]) for name, v in computed.items() if name in given)
     imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
     model = helper.make_model(proto, opset_imports=imports, ir_version=10)
