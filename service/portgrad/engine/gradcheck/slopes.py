@@ -158,15 +158,30 @@ class Claim:
         if _jumps(usable, self.eps):
             return self._line("jump", usable[-1], abs(self.found - usable[-1].central))
         corner = _corner(usable, self.eps)
-        if corner is not None:
-            off = max(corner.low - self.found, self.found - corner.high, 0.0)
-            fits = off <= self.tolerance * self._scale(corner)
-            return self._line("kink" if fits else "disagrees", corner, off)
-        best, error = _best(usable, self.eps)
+        return self._at_smooth(usable) if corner is None else self._at_kink(corner)
+
+    def _at_kink(self, corner: Sides) -> Line:
+        off = self._outside(corner)
+        return self._line("disagrees" if self._is_off(corner, off) else "kink", corner, off)
+
+    def _at_smooth(self, steps: Sequence[Sides]) -> Line:
+        best, error = _best(steps, self.eps)
         off, scale = abs(self.found - best.central), self._scale(best)
         if error > min(0.1, 300 * self.tolerance) * scale:
             return self._line("unclear", best, off)
-        return self._line("ok" if off <= self.tolerance * scale + error else "disagrees", best, off)
+        if off <= self.tolerance * scale + error:
+            return self._line("ok", best, off)
+        small = _floor(steps)  # a kink that is too small to be seen before it is looked for
+        if small is not None and not self._is_off(small, self._outside(small)):
+            return self._at_kink(small)
+        return self._line("disagrees", best, off)
+
+    def _outside(self, one: Sides) -> float:
+        """How far the claim lies outside of both sides."""
+        return max(one.low - self.found, self.found - one.high, 0.0)
+
+    def _is_off(self, one: Sides, off: float) -> bool:
+        return off > self.tolerance * self._scale(one)
 
     def _scale(self, one: Sides) -> float:
         """What a difference is compared with.
@@ -187,7 +202,7 @@ def settled(steps: Sequence[Sides], eps: float) -> bool:
     usable = _finite(steps)
     if len(usable) < len(steps) or _jumps(usable, eps):
         return False
-    widths = [one.high - one.low for one in usable]
+    widths = [_width(one) for one in usable]
     best, error = _best(usable, eps)
     smooth = widths[-1] <= max(0.5 * widths[0], _SMOOTH * math.sqrt(eps) * best.activity)
     return bool(smooth and error <= 0.01 * best.activity)
@@ -213,19 +228,29 @@ def _jumps(steps: Sequence[Sides], eps: float) -> bool:
 
 
 def _corner(steps: Sequence[Sides], eps: float) -> Sides | None:
-    """The step that shows a kink best, None at a smooth point.
+    """The step that shows a kink best, None at a smooth point, or where the kink is a small one."""
+    least = min(steps, key=_width)
+    return _floor(steps) if _width(least) > _SMOOTH * math.sqrt(eps) * least.activity else None
 
-    There the distance of both sides falls with h until rounding raises it again; at a kink it has
-    a floor, as wide as the ratio at which the sum of both would have grown threefold.
+
+def _floor(steps: Sequence[Sides]) -> Sides | None:
+    """The narrowest step at which the distance of both sides neither falls nor rises with h.
+
+    At a smooth point it falls with h until rounding raises it again; at a kink it has a floor, as
+    wide as the ratio at which the sum of both would have grown threefold. Larger steps may have
+    gone over another corner, so that the narrowest of all need not be on the floor.
     """
-    widths = [one.high - one.low for one in steps]
-    least = int(np.argmin(widths))
-    one, width = steps[least], widths[least]
-    if width <= _SMOOTH * math.sqrt(eps) * one.activity:
-        return None
     reach = 1 if steps[0].step / steps[1].step > 6 else 2
-    beside = [widths[k] for k in (least - reach, least + reach) if 0 <= k < len(widths)]
-    return one if all(w <= 2 * width for w in beside) else None
+    for k in sorted(range(reach, len(steps)), key=lambda k: _width(steps[k])):
+        width = _width(steps[k])
+        beside = [_width(steps[i]) for i in (k - reach, k + reach) if i < len(steps)]
+        if all(width / 2 <= w <= 2 * width for w in beside):
+            return steps[k]
+    return None
+
+
+def _width(one: Sides) -> float:
+    return one.high - one.low
 
 
 def _best(steps: Sequence[Sides], eps: float) -> tuple[Sides, float]:
