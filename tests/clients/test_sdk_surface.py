@@ -21,7 +21,7 @@ from support.sdk import connection, layers
 README = Path(__file__).parents[2] / "clients" / "python" / "README.md"
 PUBLIC = {
     *("Client", "Net", "NetPortGradient", "All", "Port", "Parameter"),
-    *("Outputs", "Gradients", "Tangents", "Products", "Jacobian", "Hessian"),
+    *("Outputs", "Gradients", "Tangents", "Products", "Jacobian", "Hessian", "Report"),
     *("PortgradError", "InvalidRequestError", "BadRequestError", "UnprocessableError"),
     *("InvalidNetError", "UnsupportedOperatorError", "NotBuiltError", "RunFailedError"),
     *("NotFoundError", "ConflictError", "TooLargeError", "RateLimitedError", "ServerError"),
@@ -60,6 +60,7 @@ def keywords(call: Callable[..., Any]) -> set[str]:
 
 def test_in_process_nets_have_the_same_calls() -> None:
     both = {"evaluate", "gradient", "value_and_gradient", "jvp", "hvp", "jacobian", "hessian"}
+    both |= {"gradcheck"}
     for name in both:
         here = keywords(getattr(portgrad_client.Net, name))
         assert here >= keywords(getattr(portgrad.Net, name)), name

@@ -1,10 +1,12 @@
-"""The command line: `portgrad serve | upload | describe | check | gradient | differentiate`."""
+"""The command line: `portgrad serve | upload | describe | check | gradient | gradcheck |
+differentiate`."""
 
 from __future__ import annotations
 
 import typer
 
 from portgrad.cli.differentiate import differentiate
+from portgrad.cli.gradchecks import gradcheck
 from portgrad.cli.gradients import gradient
 from portgrad.cli.nets import check, describe, upload
 from portgrad.cli.serve import serve
@@ -15,7 +17,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (serve, upload, describe, check, gradient, differentiate):
+for command in (serve, upload, describe, check, gradient, gradcheck, differentiate):
     app.command()(command)
 
 __all__ = ["app"]

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+import portgrad_client as client
+from portgrad import engine
 from portgrad.autodiff.survey import Survey, Used
 from portgrad.engine.written import GradientFile
 from portgrad.errors import PortgradError
@@ -81,12 +83,56 @@ def gradient_file(console: Console, file: GradientFile) -> None:
         console.print(f"written to {escape(str(path))}, {path.stat().st_size} bytes")
 
 
+_VERDICTS = {
+    "ok": "[green]ok[/]",
+    "kink": "kink",
+    "jump": "[yellow]jump[/]",
+    "non_finite": "[red]not finite[/]",
+    "unclear": "[yellow]unclear[/]",
+    "disagrees": "[bold red]WRONG[/]",
+}
+
+
+def report(console: Console, found: engine.Report | client.Report) -> None:
+    """A gradient held against differences: a row for each target, and what is wrong."""
+    table = Table(_names("target"), "verdict", "error", "gradient", "difference", _names("where"))
+    for name, checked in found.targets.items():
+        lines: Sequence[Any] = checked.lines
+        line = max(lines, key=lambda one: (one.verdict == checked.verdict, one.error))
+        sided = line.verdict in ("kink", "jump")
+        difference = f"{line.left:.4g} | {line.right:.4g}" if sided else f"{line.expected:.4g}"
+        where = "" if checked.place is None else escape(_where(checked.place))
+        verdict, error = _VERDICTS[checked.verdict], f"{checked.error:.1e}"
+        table.add_row(escape(name), verdict, error, f"{line.found:.4g}", difference, where)
+    console.print(table)
+    console.print(
+        f"precision {found.precision}, tolerance {found.tolerance:.1g}, "
+        f"{found.evaluations} evaluations, random seed {found.random_seed}"
+    )
+    if wrong := found.disagreement:
+        console.print(
+            f"[bold red]wrong first[/] at {escape(_where(wrong))}: the gradient says "
+            f"{wrong.found:.6g} along a direction of its operands, differences {wrong.expected:.6g}"
+        )
+    for name, reason in found.none.items():
+        console.print(f"[dim]none[/] {escape(name)}: {escape(reason)}")
+    for warning in found.warnings:
+        console.print(f"[yellow]warning[/] {escape(warning)}")
+
+
 def problem(console: Console, error: PortgradError | ServiceError) -> None:
     """An error: what is wrong, where, what was expected, what came, what to do."""
     console.print(f"[bold red]{error.code}[/] {escape(error.detail)}")
     for field in ("where", "expected", "found", "remedy"):
         if sentence := getattr(error, field):
             console.print(f"  [dim]{field:<8}[/] {escape(sentence)}")
+
+
+def _where(place: Any) -> str:
+    """A value of the net, with the node that computes it."""
+    if place.node is None:
+        return str(place.value)
+    return f"{place.value} ({_called(place.operator)} {place.node})"
 
 
 def _called(operator: str) -> str:

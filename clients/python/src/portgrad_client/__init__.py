@@ -1,5 +1,6 @@
 """Gradients of ONNX nets from a Portgrad service."""
 
+from portgrad_client.checks import Report
 from portgrad_client.client import Client
 from portgrad_client.description import Parameter, Port
 from portgrad_client.errors import (
@@ -48,6 +49,7 @@ __all__ = [
     "PortgradError",
     "Products",
     "RateLimitedError",
+    "Report",
     "RunFailedError",
     "ServerError",
     "Tangents",

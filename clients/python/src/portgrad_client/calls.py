@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+import httpx
+
 from portgrad_client import named, safetensors, wire
 from portgrad_client.answers import Answer, read
 from portgrad_client.arguments import Settings, Wanted, check_settings, given, names, whole_number
@@ -16,9 +18,15 @@ from portgrad_client.layout import PREFIXES, Kind
 
 def ask(net: Described, kind: Kind, data: ArrayLike, settings: Settings, **options: Any) -> Answer:
     """Send a call and read what is answered; arguments as those of `build`."""
+    return read(send(net, kind, data, settings, **options), kind, net.outputs)
+
+
+def send(
+    net: Described, kind: Kind, data: ArrayLike, settings: Settings, **options: Any
+) -> httpx.Response:
+    """Send a call; arguments as those of `build`."""
     request = build(net, kind, data, settings, **options).request()
-    response = net.transport.call("POST", f"{net.path}/{kind}", **request)
-    return read(response, kind, net.outputs)
+    return net.transport.call("POST", f"{net.path}/{kind}", **request)
 
 
 def build(
