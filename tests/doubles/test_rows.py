@@ -4,7 +4,7 @@ Each is judged by itself: the gradient against central differences of the forwar
 A float32 anywhere inside makes noise of 1e-7, which differences with a step of 1e-5 magnify to
 1e-2. What a row computes is compared with its float32 net.
 
-Of the rows of one operator the first runs, and then one in five: the other rows differ by
+Of the rows of one operator the first runs, and then one in six: the other rows differ by
 attributes that the rules' own tests go through, and every operator's float64 rows run on the engine
 in `rules/test_other_dtypes.py`.
 """
@@ -24,7 +24,7 @@ from rules.test_rule_table import SMOOTH
 from support.double import Arrays, directional
 from support.rig import Case, Row, case
 
-EVERY = 5
+EVERY = 6
 SINGLE = 1e-4  # of float32 against float64, relative to the largest output
 # Rows that the runtime runs in no dtype, and why.
 NOWHERE = {

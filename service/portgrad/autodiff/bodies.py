@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
 
 import onnx
 import onnx.inliner
@@ -30,6 +31,10 @@ from portgrad.graph.taken import value_names
 # Elements of a constant that a body can read: axes, sizes and the like, not packed weights, which
 # onnx's inference would copy.
 MOST_READ = 4096
+# What onnx is asked of a body: types and shapes, which must be right by the standard; the same of a
+# body that gives operators dtypes which the standard does not have; or nothing: what the emitter
+# knows costs a third less.
+Inference = Literal["strict", "lenient", "none"]
 _INSIDE = re.compile(r"/body\d+_*(/)")
 
 
@@ -48,7 +53,7 @@ def expand(
     *,
     body_of: Callable[[ir.Node], Body | None] | None = None,
     explain: Callable[..., Unsupported] = explained,
-    lenient: bool = False,
+    inference: Inference = "strict",
 ) -> None:
     """Replace nodes of a model, in whatever graph they are, by their bodies, in place.
 
@@ -58,12 +63,12 @@ def expand(
         body_of: what to put in a node's place, None for what the standard gives; by default what
             is registered for its derivative.
         explain: the error where a body refuses its node, by that error, the node, and its schema.
-        lenient: whether a body may give operators dtypes that their standard does not have.
+        inference: what onnx is asked of a body: see `Inference`.
     """
     taken = _insides(model.graph)
     for count, node in enumerate(nodes):
         try:
-            body = _body(node, model, body_of or _of_derivative(model), lenient)
+            body = _body(node, model, body_of or _of_derivative(model), inference)
         except (*MALFORMED, onnx.shape_inference.InferenceError) as error:
             schema = schema_of_node(node, dict(model.graph.opset_imports))
             raise explain(error, node, schema) from error
@@ -126,20 +131,20 @@ def _body(
     node: ir.Node,
     model: ir.Model,
     body_of: Callable[[ir.Node], Body | None],
-    lenient: bool = False,
+    inference: Inference = "strict",
 ) -> ir.Model:
     """The body as a model from the node's operands to its outputs, with inferred shapes."""
     entry = body_of(node)
     if entry is None:
         return _standard(node, model)
-    return registered(entry, node, dict(model.graph.opset_imports), lenient)
+    return registered(entry, node, dict(model.graph.opset_imports), inference)
 
 
 # -- registered bodies -----------------------------------------------------------------------------
 
 
 def registered(
-    entry: Body, node: ir.Node, opsets: Mapping[str, int], lenient: bool = False
+    entry: Body, node: ir.Node, opsets: Mapping[str, int], inference: Inference = "strict"
 ) -> ir.Model:
     """A registered body as a model from a node's operands to its outputs, with inferred shapes.
 
@@ -164,7 +169,9 @@ def registered(
     results += [None] * (len(node.outputs) - len(results))
     _give(op, node, twin, results)
     model = ir.Model(graph, ir_version=10)
-    typed = _inferred(ir.to_proto(model), lenient)
+    if inference == "none":
+        return model
+    typed = _inferred(ir.to_proto(model), inference)
     _keep_reasons(typed.graph, twin)
     return typed
 
@@ -257,11 +264,12 @@ def _standard(node: ir.Node, model: ir.Model) -> ir.Model:
         return _inferred(inlined)
 
 
-def _inferred(body: onnx.ModelProto, lenient: bool = False) -> ir.Model:
+def _inferred(body: onnx.ModelProto, inference: Inference = "strict") -> ir.Model:
     """The body with types and shapes. Symbols of its own could mean another size outside."""
+    strict = inference == "strict"
     model = ir.from_proto(
         onnx.shape_inference.infer_shapes(
-            body, strict_mode=not lenient, check_type=not lenient, data_prop=True
+            body, strict_mode=strict, check_type=strict, data_prop=True
         )
     )
     symbols = {dim.value for v in model.graph.inputs for dim in _symbolic(v)}

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 import onnx
 import onnx_ir as ir
 
-from portgrad.autodiff.bodies import MOST_READ, registered
+from portgrad.autodiff.bodies import MOST_READ, Inference, registered
 from portgrad.autodiff.emitter import schema_of
 from portgrad.autodiff.registry import Body, entries, shapes
 from portgrad.errors import Unsupported
@@ -49,8 +49,9 @@ def _shapes(entry: Body, schema: onnx.defs.OpSchema) -> contrib.Shapes:
         asked = _ASKED.set(_ASKED.get() | {schema.name})
         try:
             # In a net that was made double, the operator takes what its schema does not have.
-            lenient = any(v is not None and v.dtype == ir.DataType.DOUBLE for v in node.inputs)
-            body = registered(entry, node, {schema.domain: 1, "": WORKING_OPSET}, lenient)
+            double = any(v is not None and v.dtype == ir.DataType.DOUBLE for v in node.inputs)
+            how: Inference = "lenient" if double else "strict"
+            body = registered(entry, node, {schema.domain: 1, "": WORKING_OPSET}, how)
         except Unsupported:
             return []
         finally:

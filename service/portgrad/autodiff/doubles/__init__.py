@@ -5,6 +5,7 @@ are float64 already; which nodes need them is the engine's to know.
 """
 
 from portgrad.autodiff.doubles import (
+    constants,
     convolution,
     inverse,
     moving,
@@ -20,6 +21,7 @@ from portgrad.autodiff.doubles import (
 from portgrad.autodiff.doubles.net import doubled, in_other_operators, refused
 
 __all__ = [
+    "constants",
     "convolution",
     "doubled",
     "in_other_operators",

@@ -11,6 +11,7 @@ import onnx_ir as ir
 from portgrad.autodiff.registry import double_body
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
+from portgrad.graph.schemas import classical
 
 
 @double_body("NonZero")
@@ -23,6 +24,11 @@ def one_hot(op: Op, indices: Tensor, depth: Tensor, values: Tensor, *, axis: int
     chosen = op.OneHot(op.as_int64(indices), op.as_int64(depth), op.ints(0, 1), axis=axis)
     off, on = (op.Gather(values, op.index(place), axis=0) for place in (0, 1))
     return op.Where(op.Equal(chosen, 1), on, off)
+
+
+@double_body("Binarizer", domain=classical.DOMAIN)
+def binarizer(op: Op, x: Tensor, *, threshold: float) -> Tensor:
+    return op.mask(x > threshold, x)
 
 
 @double_body("Hardmax")

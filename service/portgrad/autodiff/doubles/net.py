@@ -52,7 +52,7 @@ def doubled(model: ir.Model) -> ir.Model:
 
     widen(twin, spared)
     while found := [node for node in twin.graph.all_nodes() if _said(node, opsets)]:
-        expand(twin, found, body_of=_body_of(opsets), explain=refused, lenient=True)
+        expand(twin, found, body_of=_body_of(opsets), explain=refused, inference="lenient")
         widen(twin, spared)
     return twin
 
@@ -64,7 +64,7 @@ def in_other_operators(model: ir.Model, nodes: Iterable[ir.Node]) -> None:
         found = in_double(node.domain, node.op_type)
         return None if found is None else found[0]
 
-    expand(model, nodes, body_of=body_of, explain=refused)
+    expand(model, nodes, body_of=body_of, explain=refused, inference="none")
 
 
 def refused(error: Exception, node: ir.Node, schema: Schema | None) -> Unsupported:
