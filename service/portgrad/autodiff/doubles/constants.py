@@ -1,4 +1,4 @@
-"""Operators that make constants, which the runtime computes with constants in float32."""
+"""Operators that make constants: windows, whose kernels have constants in float32, and bands."""
 
 from __future__ import annotations
 
@@ -20,6 +20,22 @@ def hamming_window(op: Op, size: Tensor, *, periodic: int) -> Tensor:
 def blackman_window(op: Op, size: Tensor, *, periodic: int) -> Tensor:
     angle = _angles(op, size, periodic)
     return op.Cos(angle * 2.0) * 0.08 - op.Cos(angle) * 0.5 + 0.42
+
+
+@double_body("MelWeightMatrix")  # whose kernel takes the edges in float32, and computes in float64
+def mel_weight_matrix(
+    op: Op,
+    num_mel_bins: Tensor,
+    dft_length: Tensor,
+    sample_rate: Tensor,
+    lower_edge_hertz: Tensor,
+    upper_edge_hertz: Tensor,
+    *,
+    output_datatype: int,
+) -> Tensor:
+    edges = (op.Cast(x, to=ir.DataType.FLOAT) for x in (lower_edge_hertz, upper_edge_hertz))
+    sizes = (num_mel_bins, dft_length, sample_rate)
+    return op.MelWeightMatrix(*sizes, *edges, output_datatype=output_datatype)
 
 
 def _angles(op: Op, size: Tensor, periodic: int) -> Tensor:
