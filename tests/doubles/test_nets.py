@@ -15,6 +15,7 @@ import pytest
 
 import portgrad
 from portgrad.engine.results import Gradients
+from support import quantised_nets
 from support.exporters import sample as samples
 from support.pipelines import FOLDER as PIPELINES
 from support.real_nets import folder
@@ -90,6 +91,23 @@ def test_nets_of_exporters(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(PIPELINES.glob("*.onnx")), ids=lambda path: path.stem)
 def test_pipelines(path: Path) -> None:
     check(_net(path), samples.read(path.with_suffix(".npz")).inputs)
+
+
+@pytest.mark.parametrize("quantized", ["exact", "straight_through"])
+@pytest.mark.parametrize("form", ["pairs", "codes", "dynamic"])
+def test_quantised_nets(form: str, quantized: str) -> None:
+    """Codes are those of float32, and the estimate too; scales and products are doubles."""
+    make = quantised_nets.mlp
+    data = quantised_nets.dynamic(make) if form == "dynamic" else None
+    net = portgrad.load(data or quantised_nets.static(make, form == "pairs"), threads=1)
+    x = quantised_nets.data(make())
+    asked = {"wrt": "all", "outputs": True, "quantized": quantized}
+    single, double = net.gradient(x, **asked), net.gradient(x, precision="float64", **asked)
+    assert single.warnings == double.warnings
+    for name, want in (*single.items(), *single.outputs.items()):
+        got = double[name] if name in single else double.outputs[name]
+        assert got.dtype == np.float64
+        assert _error(got, want) <= SINGLE, name
 
 
 @pytest.mark.skipif(folder() is None, reason="no folder of real nets")

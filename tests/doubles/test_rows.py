@@ -20,18 +20,12 @@ import pytest
 from portgrad.autodiff import doubled, gradient_graph
 from portgrad.engine.sessions import Session, Weights
 from portgrad.errors import PortgradError
-from rules.test_rule_table import SMOOTH
+from rules.test_rule_table import NOWHERE, SMOOTH
 from support.double import Arrays, directional
 from support.rig import Case, Row, case
 
 EVERY = 6
 SINGLE = 1e-4  # of float32 against float64, relative to the largest output
-# Rows that the runtime runs in no dtype, and why.
-NOWHERE = {
-    "Einsum-empty": "it would end the process",
-    "RoiAlign-newest": "no kernel",
-    "TopK-no-indices": "the kernel wants both outputs",
-}
 # Rows that the runtime computes wrongly, and why. In double Col2Im is said in other operators.
 WRONG = {
     "DFT-real-from-too-many": "the kernels of every dtype make something else of so many bins",

@@ -133,7 +133,8 @@ def dynamic_quantize_linear(
     # Its codes, whose cotangent only the estimator has, are those of QuantizeLinear.
     totals, found = [ct_y_scale], []
     if ct_y is not None:
-        ct_x, ct_scale = estimated(op, ct_y, x, y_scale, op.single(y_zero_point), y.dtype)
+        wide, shift = op.widen(ct_y, x)[0], op.cast_like(y_zero_point, x)
+        ct_x, ct_scale = estimated(op, wide, x, y_scale, shift, y.dtype)
         found.append(ct_x)
         totals.append(op.ReduceSum(ct_scale, keepdims=0))
     top = op.Max(op.ReduceMax(x, keepdims=0), 0.0)
