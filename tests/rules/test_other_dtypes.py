@@ -1,7 +1,7 @@
 """Every row whose forward pass the engine runs in a dtype has its gradient there too.
 
-onnxruntime has fewer kernels for float16 than for float32, very few for bfloat16, and registers some
-that refuse when they run. In float64 every row runs that runs at all: see `doubles`.
+onnxruntime has fewer kernels for float16 than for float32, very few for bfloat16, and registers
+some that refuse when they run. In float64 every row runs that runs at all: see `doubles`.
 """
 
 from __future__ import annotations
