@@ -35,7 +35,11 @@ class Builder:
         self._weights.append(numpy_helper.from_array(array, name))
         return name
 
-    def model(self, shape: list[str | int], output: str, classes: int) -> bytes:
+    def classifier(self, shape: list[str | int], x: str, features: int, classes: int) -> bytes:
+        """The net that ends with the logarithms of the probabilities of classes."""
+        x = self.node("MatMul", x, self.weight(features, classes, scale=features**-0.5))
+        x = self.node("Add", x, self.weight(classes, scale=0.1))
+        output = self.node("LogSoftmax", x)
         port = helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)
         out = helper.make_tensor_value_info(output, TensorProto.FLOAT, [shape[0], classes])
         graph = helper.make_graph(self._nodes, "net", [port], [out], self._weights)
@@ -47,11 +51,10 @@ class Builder:
 def mlp(sizes: tuple[int, ...] = (784, 512, 512, 10)) -> bytes:
     """Linear layers with a tanh between them."""
     net, x = Builder(), "input"
-    for index, (rows, columns) in enumerate(pairwise(sizes)):
-        x = net.node("Tanh", x) if index else x
+    for rows, columns in pairwise(sizes[:-1]):
         x = net.node("MatMul", x, net.weight(rows, columns, scale=rows**-0.5))
-        x = net.node("Add", x, net.weight(columns, scale=0.1))
-    return net.model(["N", sizes[0]], x, sizes[-1])
+        x = net.node("Tanh", net.node("Add", x, net.weight(columns, scale=0.1)))
+    return net.classifier(["N", sizes[0]], x, sizes[-2], sizes[-1])
 
 
 def resnet(
@@ -84,9 +87,7 @@ def resnet(
             x = bottleneck(x, channels, inner, 2 if stage and not block else 1)
             channels = 4 * inner
     x = net.node("Flatten", net.node("GlobalAveragePool", x))
-    x = net.node("MatMul", x, net.weight(channels, classes, scale=channels**-0.5))
-    x = net.node("Add", x, net.weight(classes, scale=0.1))
-    return net.model(["N", 3, size, size], x, classes)
+    return net.classifier(["N", 3, size, size], x, channels, classes)
 
 
 NETS: dict[str, Callable[[], bytes]] = {"mlp": mlp, "resnet50": resnet}
