@@ -265,3 +265,14 @@ def test_a_net_that_has_the_name_of_a_result(name: str, seeds: bool) -> None:
     with pytest.raises(PortgradError) as raised:
         net.export_gradient(seeds=seeds)
     assert (raised.value.code, raised.value.where) == ("ambiguous_name", name)
+
+
+def test_a_file_of_a_gradient_is_a_net_whose_gradient_is_the_next_derivative() -> None:
+    """d³/dx³ of sum(x⁴) is 24 x."""
+    net = engine_net("(float[3] x) => (float[3] y) { s = Mul(x, x) y = Mul(s, s) }")
+    x = random(3)
+    second = portgrad.load(net.export_gradient().to_bytes(), threads=1)
+    np.testing.assert_allclose(second.gradient(x)["x"], 12 * x**2, rtol=1e-5)
+    third = second.hvp(x, tangents={"x": np.ones(3, np.float32)})["x"]
+    np.testing.assert_allclose(third, 24 * x, rtol=1e-5)
+    assert second.gradient(x, outputs=True).outputs.keys() == {"grad/x"}

@@ -97,13 +97,14 @@ def gradient_graph(
 
     Returns:
         A model whose inputs are the net's and the seeds, and whose outputs are `outputs` under
-        their own names and then `grad/NAME` for each target, with the target's dtype and shape.
+        their own names and then `grad/NAME` for each target, with the target's dtype and shape;
+        under another name where the net has that one itself.
 
     Raises:
         Unsupported: an operator on a path from a target to an output has no derivative.
         NotApart: with `apart`, what the net does cannot be said for each example in one run.
     """
-    gradients = {name: GRADIENT + name for name in wrt}
+    gradients = called(model.graph, GRADIENT, wrt)
     fit: Literal["exact", "broadcast"] = "exact" if stacked else "broadcast"
     given = {name: Imposed(SEED + name, fit=fit) for name in seeds}
     made = swept(
@@ -243,6 +244,20 @@ def values_by_name(graph: ir.Graph) -> dict[str, ir.Value]:
     found = {str(name): value for name, value in graph.initializers.items()}
     found |= {str(value.name): value for value in graph.inputs}
     found |= {str(v.name): v for node in graph for v in node.outputs if v.name}
+    return found
+
+
+def called(graph: ir.Graph, prefix: str, names: Sequence[str]) -> dict[str, str]:
+    """What results are called: the prefix and the name, once more where a net has that already.
+
+    A gradient graph has, when it is differentiated again.
+    """
+    taken, found = set(values_by_name(graph)), {}
+    for name in names:
+        found[name] = prefix + name
+        while found[name] in taken:
+            found[name] = prefix + found[name]
+        taken.add(found[name])
     return found
 
 

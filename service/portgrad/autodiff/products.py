@@ -17,6 +17,7 @@ from portgrad.autodiff.compile import (
     SEED,
     GradientGraph,
     Imposed,
+    called,
     refuse_taken,
     swept,
     values_by_name,
@@ -59,8 +60,8 @@ def jvp_graph(
     Raises:
         Unsupported: as for `gradient_graph`.
     """
-    moves, results = _named(TANGENT, tangents), _named(JVP, of)
-    refuse_taken(model.graph, [*moves.values(), *results.values()])
+    moves, results = _named(TANGENT, tangents), called(model.graph, JVP, of)
+    refuse_taken(model.graph, moves.values())
     prefix = free_prefix(model.graph)
     seeds, firsts = _named(f"{prefix}seed/", of), _named(f"{prefix}grad/", tangents)
     kept = list(dict.fromkeys([*outputs, *of, *tangents]))
@@ -121,8 +122,8 @@ def hvp_graph(
     Raises:
         Unsupported: as for `gradient_graph`, also where a derivative has none.
     """
-    moves, results = _named(TANGENT, tangents), _named(HVP, wrt)
-    refuse_taken(model.graph, [*moves.values(), *results.values()])
+    moves, results = _named(TANGENT, tangents), called(model.graph, HVP, wrt)
+    refuse_taken(model.graph, moves.values())
     firsts = _named(f"{free_prefix(model.graph)}grad/", tangents)
     once = swept(
         model,

@@ -11,10 +11,6 @@ import onnx_ir as ir
 
 from portgrad.autodiff import (
     EXACT,
-    GRADIENT,
-    HVP,
-    JVP,
-    MOVE,
     TANGENT,
     GradientGraph,
     Quantized,
@@ -30,8 +26,6 @@ from portgrad.errors import RunFailed
 from portgrad.graph.batching import Axes
 
 Kind = Literal["gradient", "jvp", "hvp", "moved"]
-# How the derivatives of each kind are called in its graph.
-_PREFIXES: Mapping[Kind, str] = {"gradient": GRADIENT, "jvp": JVP, "hvp": HVP, "moved": MOVE}
 
 
 @dataclass(frozen=True)
@@ -188,8 +182,9 @@ class Compiled:
             imposed: an array for each `seed/NAME`, of the output's rank, and `tangent/NAME`.
         """
         found = self.session.run({**data, **imposed})
-        prefix = _PREFIXES[self.plan.kind]
-        derivatives = {name: found[prefix + name] for name in self.plan.results}
+        called = self.session.outputs[len(self.plan.outputs) :]
+        named = zip(self.plan.results, called, strict=True)
+        derivatives = {name: found[result] for name, result in named}
         for name in self.plan.wrt:
             self._check_shape(name, derivatives[name].shape, data.get(name))
         return Results(derivatives, {name: found[name] for name in self.plan.outputs})
