@@ -102,6 +102,12 @@ def test_parameters_of_one_call(given: str, folder: Path, monkeypatch: pytest.Mo
         assert not written["Input"].any()
 
 
+def test_a_net_in_double(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _run(monkeypatch, *CHAIN, "--precision", "float64") == 0
+    with np.load("out.npz") as written:
+        assert written["Input"].dtype == np.float64
+
+
 def test_a_net_in_training_mode(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

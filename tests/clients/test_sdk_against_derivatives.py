@@ -111,6 +111,16 @@ def test_a_hessian(net: Net) -> None:
     assert found["Input"]["layer2.weight"][0, :, 0].tolist() == np.transpose(W1).tolist()
 
 
+def test_double_precision(net: Net) -> None:
+    third = np.full((1, 2), 1 / 3)
+    outputs, found = net.value_and_gradient(
+        third, precision="float64", parameters={"layer1.bias": [1 / 3, 1, 1]}
+    )
+    assert found["Input"].dtype == outputs["Output"].dtype == np.float64
+    hidden = np.array(W1) @ third[0] + [1 / 3, 1, 1]
+    np.testing.assert_allclose(outputs["Output"], [W2 @ hidden], rtol=1e-15)
+
+
 NOISE = """(float[N] x) => (float[N] y) <float ratio = {0.5}, bool training = {1}> {
     y = Dropout(x, ratio, training) }"""
 

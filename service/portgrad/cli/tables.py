@@ -132,7 +132,8 @@ def _where(place: Any) -> str:
     """A value of the net, with the node that computes it."""
     if place.node is None:
         return str(place.value)
-    return f"{place.value} ({_called(place.operator)} {place.node})"
+    named = "" if place.node == place.value else f" {place.node}"
+    return f"{place.value} ({_called(place.operator)}{named})"
 
 
 def _called(operator: str) -> str:
