@@ -59,7 +59,7 @@ def test_references_lead_somewhere(document: Any) -> None:
 def test_nothing_is_newer_than_its_version(document: Any) -> None:
     assert document["openapi"] == "3.0.3"
     text = str(document)
-    for word in ("'null'", "'const'", "'prefixItems'", "exclusiveMinimum", "'examples'"):
+    for word in ("'null'", "'const'", "'prefixItems'", "exclusiveMinimum", "'examples': ["):
         assert word not in text
 
 

@@ -107,6 +107,7 @@ BODIES = [
     (JSON, with_option(reduction=["sum"]), 422, "invalid_field"),
     (JSON, with_option(stacked=1), 422, "invalid_field"),
     (JSON, with_option(stacked="true"), 422, "invalid_field"),
+    (JSON, with_option(diagnostics=1), 422, "invalid_field"),
     (JSON, with_option(tangents={"input": [1]}), 422, "unknown_field"),
     (JSON, with_option(direction="reverse"), 422, "unknown_field"),
     (JSON, with_option(directions=3), 422, "unknown_field"),

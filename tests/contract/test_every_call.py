@@ -26,7 +26,8 @@ CALLS: dict[str, tuple[set[str], dict[str, Any]]] = {
     "gradient": (
         {"seed/"},
         TARGETS
-        | {"outputs": True, "quantized": "exact", "stacked": True, "reduction": "per_example"},
+        | {"outputs": True, "quantized": "exact", "stacked": True, "reduction": "per_example"}
+        | {"diagnostics": True},
     ),
     "jvp": (
         {"tangent/"},
@@ -54,7 +55,7 @@ NONE = {"none": [{"name": "ids", "reason": "It is an integer."}]}
 TARGET = {"targets": ["input"]}
 ABOUT: dict[str, dict[str, Any]] = {
     "evaluate": {"warnings": []},
-    "gradient": TARGET | NONE | WARNED,
+    "gradient": TARGET | NONE | WARNED | {"diagnostics": {"first": None}},
     "jvp": WARNED,
     "hvp": TARGET | NONE | WARNED,
     "jacobian": TARGET | NONE | WARNED | {"per_example": False, "direction": "reverse"},

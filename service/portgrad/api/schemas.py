@@ -12,7 +12,7 @@ Name = str
 Target = Name | list[str]
 
 # Fields that the design has and this release has not, with the one value that changes nothing.
-NOT_BUILT = {"deadline": None, "diagnostics": None}
+NOT_BUILT = {"deadline": None}
 
 _CONFIG = ConfigDict(extra="forbid", strict=True)
 _SEED_END = 2**63

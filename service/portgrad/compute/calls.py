@@ -25,7 +25,8 @@ def _gradient(net: Net, job: Job) -> Answer:
         parameters=job.parameters,
         **job.options,
     )
-    return Answer(found.outputs, _placed(found), _targeted(found), found.timings)
+    ill = {} if found.diagnostics is None else {"diagnostics": dict(found.diagnostics)}
+    return Answer(found.outputs, _placed(found), _targeted(found) | ill, found.timings)
 
 
 def _jvp(net: Net, job: Job) -> Answer:

@@ -57,7 +57,7 @@ FORMS: Mapping[Kind, Form] = {
     "evaluate": Form((), ("outputs",)),
     "gradient": Form(
         (SEEDS,),
-        ("wrt", "of", "outputs", "quantized", "stacked", "reduction"),
+        ("wrt", "of", "outputs", "quantized", "stacked", "reduction", "diagnostics"),
         "gradients",
         "grad/",
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from portgrad.api.codecs.kinds import FORMS, REQUIRED
 from portgrad.api.openapi.parts import STRING, Schema, by_name, many, nullable, obj, ref
+from portgrad.api.openapi.reports import DIAGNOSTICS
 from portgrad.compute.jobs import Kind
 
 _NAME_OR_PATH: Schema = {
@@ -142,7 +143,7 @@ def _answer(kind: Kind) -> Schema:
         found = by_name(_ARRAYS, "By output, then by target.") if form.nested else _ARRAYS
         required[form.result] = found
     required["outputs"] = _ARRAYS
-    more: Schema = {"diagnostics": {"type": "object"}} if "diagnostics" in form.fields else {}
+    more = {"diagnostics": DIAGNOSTICS} if "diagnostics" in form.fields else {}
     return obj(required, _SOMETIMES | more)
 
 

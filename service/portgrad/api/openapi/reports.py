@@ -1,4 +1,4 @@
-"""The schema of the answer of `gradcheck`, which has no arrays."""
+"""The schemas of reports: what `gradcheck` answers, and what `diagnostics` asks for."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _VERDICT: Schema = {
 }
 _PLACE: Schema = {
     "value": STRING,
-    "node": nullable(STRING, "null for a port or parameter."),
-    "operator": nullable(STRING, "That of the node."),
+    "node": nullable(STRING, "The node in question; null where there is none, as at a port."),
+    "operator": nullable(STRING, "Domain and operator of the node."),
 }
+_FLAGS = ("zero", "nan", "infinite")
 _DIRECTION = obj(
     {
         "verdict": _VERDICT,
@@ -46,5 +47,27 @@ GRADCHECK = obj(
         "random_seed": {"type": "integer"},
         "none": many({"type": "object", "additionalProperties": STRING}),
         "warnings": many(STRING),
+    }
+)
+
+_ENTRIES = obj(dict.fromkeys(_FLAGS, many({"type": "integer"})))
+_FIRST = obj({flag: nullable(obj(_PLACE), "null where all are.") for flag in _FLAGS[1:]})
+_TARGET = obj(
+    {flag: {"type": "boolean"} for flag in _FLAGS},
+    {
+        "examples": {**_ENTRIES, "description": "The examples whose gradients are so."},
+        "stack": {**_ENTRIES, "description": "The entries of a stack that are so."},
+        "vanished": nullable(obj(_PLACE), "Where a gradient that is all zero became so."),
+    },
+)
+
+DIAGNOSTICS = obj(
+    {
+        "targets": by_name(_TARGET, "All zero, any NaN, any infinity: by target."),
+        "forward": {**_FIRST, "description": "The first values of the net that are not finite."},
+        "backward": {
+            **_FIRST,
+            "description": "The first cotangents, from the outputs, that are not finite.",
+        },
     }
 )
