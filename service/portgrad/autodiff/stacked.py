@@ -1,7 +1,7 @@
 """Many cotangents or tangents in one run: what depends on them becomes the body of a Scan.
 
 The body captures what does not depend on them, which is computed once: the forward pass. Why it is
-a Scan: docs/decisions/0009-stacked.md.
+a Scan: docs/decisions/0012-stacked.md.
 """
 
 from __future__ import annotations
