@@ -258,6 +258,30 @@ def test_scalars_are_targets_too() -> None:
     assert _verdicts(net, ROW, wrt="all") == {"x": "ok", "w": "ok"}
 
 
+CORNERS: dict[str, tuple[str, list[float], str]] = {
+    "of several curvatures": ("Selu(x)", [0], "kink"),
+    "beyond what the steps can tell": ("HardSigmoid(x)", [-2.5, 2.5], "kink"),
+    "none, as both slopes are 1": ("Celu(x)", [0, 10], "ok"),
+    "none, as all slopes vanish": ("ReduceProd(x)", [0, 0, 0, 0, 1], "ok"),
+}
+
+
+@pytest.mark.parametrize(("node", "at", "verdict"), CORNERS.values(), ids=CORNERS)
+def test_corners_in_double(node: str, at: list[float], verdict: str) -> None:
+    net = engine_net("(float[N] x) => (float[M] y) { y = " + node + " }")
+    report = net.gradcheck(np.array(at, np.float32))
+    assert (report.precision, report.targets["x"].verdict) == ("float64", verdict)
+
+
+def test_a_size_that_jumps() -> None:
+    net = engine_net(
+        "(double[N] x) => (double[M] y) { c = Greater(x, h) y = Compress(x, c) }", {"h": HALF}
+    )
+    found = net.gradcheck(np.array([0.2, 0.5, 0.7])).targets["x"]
+    assert (found.verdict, found.place and found.place.value) == ("jump", "c")
+    assert _verdicts(net, np.array([0.2, 0.6, 0.7])) == {"x": "ok"}
+
+
 def test_coarse_nets_are_held_to_less() -> None:
     report = portgrad.load(chain()).gradcheck(random(4, 5), wrt="all", precision="native")
     assert report.ok

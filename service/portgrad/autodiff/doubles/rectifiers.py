@@ -29,7 +29,9 @@ def elu(op: Op, x: Tensor, *, alpha: float) -> Tensor:
 
 @double_body("Celu")
 def celu(op: Op, x: Tensor, *, alpha: float) -> Tensor:
-    return op.Where(x > 0.0, x, op.expm1(op.Min(x, 0.0) / alpha) * alpha)
+    # It is this that is differentiated, as ONNX has no Celu of doubles: no Min, which ties at 0.
+    beyond = x > 0.0
+    return op.Where(beyond, x, op.expm1(op.Where(beyond, op.scalar(0.0, x), x) / alpha) * alpha)
 
 
 @double_body("Selu")

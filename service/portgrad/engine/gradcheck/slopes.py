@@ -10,14 +10,14 @@ neighbours: the larger one bounds its truncation from above, the smaller one its
 
 Right and left differences are compared element by element of the outputs, since what one side
 loses at one element the other may gain at another. At a smooth point they approach each other with
-h; at a kink they stay apart; at a jump the way between them does not shrink. The smallest distance
-that a smooth point shows is of order √ε.
+h, so that they still move more than they are apart; at a kink they settle apart; at a jump the way
+between them does not shrink.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -76,6 +76,7 @@ Values = Sequence[Array]  # one flat array of float64 for each output
 
 def sides(step: float, weights: Values, minus: Values, middle: Values, plus: Values) -> Sides:
     """Both differences, from the outputs at both ends and in the middle."""
+    weights, minus, middle, plus = _alike(weights, minus, middle, plus)
     rights = [w * (p - m) for w, p, m in zip(weights, plus, middle, strict=True)]
     lefts = [w * (m - n) for w, m, n in zip(weights, middle, minus, strict=True)]
     lows = [np.minimum(a, b) for a, b in zip(rights, lefts, strict=True)]
@@ -90,6 +91,20 @@ def sides(step: float, weights: Values, minus: Values, middle: Values, plus: Val
         max(_total(np.abs(w * v) for w, v in zip(weights, values, strict=True))
             for values in (minus, middle, plus)),
     )  # fmt: skip
+
+
+def _alike(weights: Values, *others: Values) -> Sequence[Values]:
+    """Outputs whose size changes, filled up with zeros, so that they jump."""
+    sizes = [max(map(len, arrays)) for arrays in zip(weights, *others, strict=True)]
+    if all([*map(len, one)] == sizes for one in (weights, *others)):
+        return [weights, *others]
+    return [
+        [
+            np.pad(array, (0, size - len(array)), constant_values=filled)
+            for array, size in zip(one, sizes, strict=True)
+        ]
+        for one, filled in ((weights, 1.0), *((other, 0.0) for other in others))
+    ]
 
 
 def _total(arrays: Iterable[Array]) -> float:
@@ -154,47 +169,56 @@ class Claim:
         """
         usable = _finite(steps)
         if len(usable) < 3 or not math.isfinite(self.found):
-            return self._line("non_finite", steps[-1], math.nan)
+            return self._line("non_finite", steps[-1], math.nan, 1.0)
+        scale = _Scale(self, usable)
         if _jumps(usable, self.eps):
-            return self._line("jump", usable[-1], abs(self.found - usable[-1].central))
-        corner = _corner(usable, self.eps)
-        return self._at_smooth(usable) if corner is None else self._at_kink(corner)
+            last = usable[-1]
+            return self._line("jump", last, abs(self.found - last.central), scale.of(last))
+        corner, error = _best(usable, self.eps, _low, _high)
+        if _width(corner) > 2 * error:
+            return self._at_kink(corner, error, scale)
+        return self._at_smooth(usable, scale)
 
-    def _at_kink(self, corner: Sides) -> Line:
-        off = self._outside(corner)
-        return self._line("disagrees" if self._is_off(corner, off) else "kink", corner, off)
+    def _at_kink(self, corner: Sides, error: float, scale: _Scale) -> Line:
+        off, size = self._outside(corner), scale.of(corner)
+        fits = off <= self.tolerance * size + error
+        return self._line("kink" if fits else "disagrees", corner, off, size)
 
-    def _at_smooth(self, steps: Sequence[Sides]) -> Line:
-        best, error = _best(steps, self.eps)
-        off, scale = abs(self.found - best.central), self._scale(best)
-        if error > min(0.1, 300 * self.tolerance) * scale:
-            return self._line("unclear", best, off)
-        if off <= self.tolerance * scale + error:
-            return self._line("ok", best, off)
+    def _at_smooth(self, steps: Sequence[Sides], scale: _Scale) -> Line:
+        best, error = _best(steps, self.eps, _central)
+        off, size = abs(self.found - best.central), scale.of(best)
+        if error > min(0.1, 300 * self.tolerance) * size:
+            return self._line("unclear", best, off, size)
+        if off <= self.tolerance * size + error:
+            return self._line("ok", best, off, size)
         small = _floor(steps)  # a kink that is too small to be seen before it is looked for
-        if small is not None and not self._is_off(small, self._outside(small)):
-            return self._at_kink(small)
-        return self._line("disagrees", best, off)
+        if small is not None and self._outside(small) <= self.tolerance * size:
+            return self._at_kink(small, 0.0, scale)
+        return self._line("disagrees", best, off, size)
 
     def _outside(self, one: Sides) -> float:
         """How far the claim lies outside of both sides."""
         return max(one.low - self.found, self.found - one.high, 0.0)
 
-    def _is_off(self, one: Sides, off: float) -> bool:
-        return off > self.tolerance * self._scale(one)
-
-    def _scale(self, one: Sides) -> float:
-        """What a difference is compared with.
-
-        Slopes below √ε of the outputs are none: v has the size of x, so that both compare.
-        """
-        least = math.sqrt(self.eps) * one.size
-        return max(abs(self.found), abs(one.central), self.spread, one.activity, least)
-
-    def _line(self, verdict: Verdict, one: Sides, off: float) -> Line:
+    def _line(self, verdict: Verdict, one: Sides, off: float, scale: float) -> Line:
         known = off > 0.0 and math.isfinite(off)
-        error = off / self._scale(one) if known else off
+        error = off / scale if known else off
         return Line(verdict, self.found, one.central, one.left, one.right, error, one.step)
+
+
+class _Scale:
+    """What differences are compared with: the claim, the slopes, and what is too small to count.
+
+    Slopes below √ε of the outputs, or of the slopes at large steps, are none: v has the size of x.
+    """
+
+    def __init__(self, claim: Claim, steps: Sequence[Sides]) -> None:
+        self._claimed = max(abs(claim.found), claim.spread)
+        self._least = math.sqrt(claim.eps) * max(max(one.size, one.activity) for one in steps)
+
+    def of(self, one: Sides) -> float:
+        """The scale at one step."""
+        return max(self._claimed, abs(one.central), one.activity, self._least)
 
 
 def settled(steps: Sequence[Sides], eps: float) -> bool:
@@ -203,7 +227,7 @@ def settled(steps: Sequence[Sides], eps: float) -> bool:
     if len(usable) < len(steps) or _jumps(usable, eps):
         return False
     widths = [_width(one) for one in usable]
-    best, error = _best(usable, eps)
+    best, error = _best(usable, eps, _central)
     smooth = widths[-1] <= max(0.5 * widths[0], _SMOOTH * math.sqrt(eps) * best.activity)
     return bool(smooth and error <= 0.01 * best.activity)
 
@@ -227,12 +251,6 @@ def _jumps(steps: Sequence[Sides], eps: float) -> bool:
     return last.travel > math.sqrt(eps) * last.size and last.travel > 0.5 * before.travel
 
 
-def _corner(steps: Sequence[Sides], eps: float) -> Sides | None:
-    """The step that shows a kink best, None at a smooth point, or where the kink is a small one."""
-    least = min(steps, key=_width)
-    return _floor(steps) if _width(least) > _SMOOTH * math.sqrt(eps) * least.activity else None
-
-
 def _floor(steps: Sequence[Sides]) -> Sides | None:
     """The narrowest step at which the distance of both sides neither falls nor rises with h.
 
@@ -253,13 +271,26 @@ def _width(one: Sides) -> float:
     return one.high - one.low
 
 
-def _best(steps: Sequence[Sides], eps: float) -> tuple[Sides, float]:
-    """The step whose central difference is nearest to those of its neighbours, and its error."""
-    centrals = [one.central for one in steps]
-    errors = [np.inf] * len(steps)
+def _low(one: Sides) -> float:
+    return one.low
+
+
+def _high(one: Sides) -> float:
+    return one.high
+
+
+def _central(one: Sides) -> float:
+    return one.central
+
+
+def _best(
+    steps: Sequence[Sides], eps: float, *measures: Callable[[Sides], float]
+) -> tuple[Sides, float]:
+    """The step at which what is measured is nearest to the steps beside it, and its error."""
+    errors = [math.inf] * len(steps)
     for k in range(1, len(steps)):
-        beside = centrals[k - 1 : k + 2]
-        distance = max(abs(centrals[k] - other) for other in beside)
+        beside = steps[k - 1 : k + 2]
+        distance = max(abs(m(steps[k]) - m(other)) for m in measures for other in beside)
         errors[k] = 3 * distance + 4 * eps * steps[k].size / steps[k].step
     best = int(np.argmin(errors))
-    return steps[best], float(errors[best])
+    return steps[best], errors[best]
