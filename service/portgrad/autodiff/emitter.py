@@ -87,7 +87,13 @@ class Emitter:
         while inputs and inputs[-1] is None:  # the runtime's fusions can crash on an empty end
             inputs.pop()
         given = {name: value for name, value in attributes.items() if value is not None}
-        key = (schema.name, *map(id, inputs), outputs, *map(_hashable, sorted(given.items())))
+        key = (
+            schema.domain,
+            schema.name,
+            *map(id, inputs),
+            outputs,
+            *map(_hashable, sorted(given.items())),
+        )
         if key not in self._nodes:
             self._nodes[key] = self._append(schema, inputs, given, outputs)
         return self._nodes[key]
@@ -154,7 +160,7 @@ class Emitter:
         outputs: int,
     ) -> tuple[Tensor, ...]:
         attributes = {name: _attribute(name, value) for name, value in given.items()}
-        node = ir.Node("", schema.name, inputs, attributes, num_outputs=outputs)
+        node = ir.Node(schema.domain, schema.name, inputs, attributes, num_outputs=outputs)
         name = self.fresh(schema.name)
         node.name = name
         for index, value in enumerate(node.outputs):

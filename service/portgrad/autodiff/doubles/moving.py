@@ -8,15 +8,25 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from portgrad.autodiff.emitter import schema_of
 from portgrad.autodiff.registry import double_body
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
-from portgrad.graph.schemas import classical
+from portgrad.graph.schemas import classical, contrib
 
 
 @double_body("NonZero")
 def non_zero(op: Op, x: Tensor) -> Tensor:
     return op.NonZero(op.Cast(x, to=ir.DataType.BOOL))
+
+
+@double_body("NGramRepeatBlock", domain=contrib.DOMAIN)
+def n_gram_repeat_block(op: Op, input_ids: Tensor, scores: Tensor, *, ngram_size: int) -> Tensor:
+    """Which scores become minus infinity is seen by zeros in their place."""
+    schema = schema_of("NGramRepeatBlock", 1, contrib.DOMAIN)
+    zeros = op.Cast(op.zeros_like(scores), to=ir.DataType.FLOAT)
+    [seen] = op.emit(schema, (input_ids, zeros), {"ngram_size": ngram_size}, 1)
+    return op.Where(op.IsInf(seen, detect_positive=0), op.scalar(-np.inf, scores), scores)
 
 
 @double_body("OneHot")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import onnx_ir as ir
 
 from portgrad.autodiff.binding import Schema, has_function_body, schema_of_node
 from portgrad.autodiff.bodies import expand
-from portgrad.autodiff.registry import Body, in_double, lookup
+from portgrad.autodiff.registry import Body, Zero, in_double, lookup
 from portgrad.autodiff.sweep import UNSAID, described, explained
 from portgrad.autodiff.tensor import FLOATING
 from portgrad.errors import Unsupported
+from portgrad.graph.casts import BETWEEN
 from portgrad.graph.double import widen
 
 _NAME = "tensor(double)"
@@ -24,6 +25,7 @@ _STAYING = {
     ("", "DequantizeLinear"),
     ("", "DynamicQuantizeLinear"),
     ("com.microsoft", "DequantizeLinear"),
+    ("com.microsoft", "NGramRepeatBlock"),
 }
 
 
@@ -31,8 +33,8 @@ def doubled(model: ir.Model) -> ir.Model:
     """A net whose floating tensors are all float64.
 
     Operators that take no float64 by their standard are said in others, where they compute:
-    those of the runtime's own, classical models, a few of ai.onnx. Where they make codes, choose
-    or draw, they stay in float32 between casts.
+    those of the runtime's own, classical models, a few of ai.onnx. Where they make codes, choose,
+    draw or jump, they stay in float32 between casts.
 
     Args:
         model: a normalised net; it is not changed, and no tensor of it is.
@@ -54,6 +56,9 @@ def doubled(model: ir.Model) -> ir.Model:
     while found := [node for node in twin.graph.all_nodes() if _said(node, opsets)]:
         expand(twin, found, body_of=_body_of(opsets), explain=refused, inference="lenient")
         widen(twin, spared)
+    for node in twin.graph.all_nodes():
+        if BETWEEN in node.meta and node.op_type != "Cast":
+            _check_coarse(node, opsets)
     return twin
 
 
@@ -80,6 +85,20 @@ def refused(error: Exception, node: ir.Node, schema: Schema | None) -> Unsupport
         found=f"{node.domain or 'ai.onnx'}.{node.op_type}",
         remedy="Leave `precision` out, and the net runs in the dtypes of its file.",
     )
+
+
+def _check_coarse(node: ir.Node, opsets: dict[str, int]) -> None:
+    """Refuse what only a float32 kernel computes, unless it is piecewise constant by its floats."""
+    schema = schema_of_node(node, opsets)
+    entry = lookup(node.domain, node.op_type, schema.since_version if schema else 0)
+    reasons = node.meta.get(UNSAID, {})
+    for index, value in enumerate(node.outputs):
+        flat = isinstance(entry, Zero) or isinstance(reasons.get(index), Zero)
+        wide = [v for cast in value.consumers() for v in cast.outputs]
+        read = any(v.is_graph_output() or v.uses() for v in wide)
+        if value.dtype in FLOATING and read and not flat:
+            name = next(v.name for v in wide)
+            raise refused(Unsupported(f"only a float32 kernel computes {name!r}"), node, schema)
 
 
 def _said(node: ir.Node, opsets: dict[str, int]) -> bool:
@@ -113,7 +132,7 @@ def _admits(node: ir.Node, schema: Schema) -> bool:
     return True
 
 
-def _body_of(opsets: dict[str, int]):  # type: ignore[no-untyped-def]
+def _body_of(opsets: dict[str, int]) -> Callable[[ir.Node], Body | None]:
     def body_of(node: ir.Node) -> Body | None:
         found = in_double(node.domain, node.op_type)
         if found is not None:
