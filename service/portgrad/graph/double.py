@@ -67,13 +67,13 @@ def widen(model: ir.Model, spared: Callable[[ir.Node], bool]) -> None:
             continue
         schema = _schema(node, graph.opset_imports)
         fixed = {} if schema is None or spared(node) else _fixed(node, schema, narrow)
-        if not any(fixed.values()):
-            _set_attributes(node)
-            continue
-        for index in [k for k in fixed["inputs"] if (node.op_type, k) in _READ]:
+        for index in [k for k in fixed.get("inputs", ()) if (node.op_type, k) in _READ]:
             _restore(node, index, originals, f"{stem}{count}:{index}")
             del fixed["inputs"][index]
-        surround(node, f"{stem}{count}", fixed["inputs"], fixed["outputs"])
+        if any(fixed.values()):
+            surround(node, f"{stem}{count}", fixed["inputs"], fixed["outputs"])
+        else:
+            _set_attributes(node)
 
 
 def _values(graph: ir.Graph) -> Iterator[ir.Value]:

@@ -57,7 +57,7 @@ def doubled(model: ir.Model) -> ir.Model:
         expand(twin, found, body_of=_body_of(opsets), explain=refused, inference="lenient")
         widen(twin, spared)
     for node in twin.graph.all_nodes():
-        if BETWEEN in node.meta and node.op_type != "Cast":
+        if BETWEEN in node.meta and node.op_type not in {"Cast", "Constant"}:
             _check_coarse(node, opsets)
     return twin
 
@@ -96,7 +96,8 @@ def _check_coarse(node: ir.Node, opsets: dict[str, int]) -> None:
         flat = isinstance(entry, Zero) or isinstance(reasons.get(index), Zero)
         wide = [v for cast in value.consumers() for v in cast.outputs]
         read = any(v.is_graph_output() or v.uses() for v in wide)
-        if value.dtype in FLOATING and read and not flat:
+        narrow = value.dtype in FLOATING and value.dtype != ir.DataType.DOUBLE
+        if narrow and read and not flat:
             name = next(v.name for v in wide)
             raise refused(Unsupported(f"only a float32 kernel computes {name!r}"), node, schema)
 
