@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from portgrad.main import main
-from portgrad.samples import chain, ramp
+from portgrad.samples import chain, cross_entropy, ramp
 from support.engine import net_bytes
 
 
@@ -126,6 +126,38 @@ def test_a_net_in_training_mode(
     seeds = re.findall(r"^random seed (\d+)$", capsys.readouterr().out, re.MULTILINE)
     assert seeds[:2] == ["7", "7"]
     assert len(set(seeds)) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["entropy.onnx", '{"Input": [0.5, 0], "Target": [1, 1]}'],
+            [
+                "Input: infinite",
+                "first value that is infinite: log_p (Log)",
+                "first cotangent that is infinite: Input (Log log_p)",
+            ],
+        ),
+        (
+            ["ramp.onnx", "[-1, -2]"],
+            ["Input: all zero in examples 0, 1, vanished at Input (Relu Output)"],
+        ),
+        (["ramp.onnx", "[-1, 2]"], ["Input: all zero in examples 0"]),
+        (["ramp.onnx", "[1, 2]"], []),
+    ],
+)
+def test_what_is_the_matter(
+    arguments: list[str],
+    told: list[str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("entropy.onnx").write_bytes(cross_entropy())
+    assert _run(monkeypatch, "gradient", *arguments, "--wrt", "Input", "--diagnostics") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[lines.index(next(line for line in lines if line.startswith("└"))) + 1 :] == told
 
 
 def test_check_of_an_estimate(

@@ -11,7 +11,7 @@ from rich.console import Console
 
 import portgrad_client as client
 from portgrad import engine
-from portgrad.cli import arrays, options, tables
+from portgrad.cli import arrays, options, reports
 from portgrad.graph.files import NetFiles
 
 
@@ -65,5 +65,5 @@ def gradcheck(
     if json:
         typer.echo(orjson.dumps(found.plain(), option=orjson.OPT_INDENT_2))
     else:
-        tables.report(Console(highlight=False), found)
+        reports.report(Console(highlight=False), found)
     raise typer.Exit(0 if found.ok else 1)

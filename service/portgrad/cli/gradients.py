@@ -10,7 +10,7 @@ from rich.console import Console
 
 import portgrad_client as client
 from portgrad import engine
-from portgrad.cli import arrays, options, tables
+from portgrad.cli import arrays, options, reports, tables
 from portgrad.graph.files import NetFiles
 
 
@@ -25,6 +25,9 @@ def gradient(
     reduction: Annotated[
         str | None, typer.Option(help="Of parameters: sum, mean or per-example.")
     ] = None,
+    diagnostics: Annotated[
+        bool, typer.Option("--diagnostics", help="Say where zeros, NaNs and infinities began.")
+    ] = False,
     parameters: options.Parameters = None,
     mode: options.Mode = None,
     random_seed: options.RandomSeed = None,
@@ -43,6 +46,7 @@ def gradient(
         batch=batch,
         quantized=options.word(quantized),
         reduction=options.word(reduction),
+        diagnostics=diagnostics or None,
         parameters=arrays.read_given(parameters),
         mode=mode,
         random_seed=random_seed,
@@ -59,6 +63,8 @@ def gradient(
             found = service.net(net).gradient(given, **request)
     console = Console(highlight=False)
     tables.gradients(console, found, found.warnings)
+    if found.diagnostics is not None:
+        reports.diagnostics(console, found.diagnostics)
     if found.random_seed is not None:
         console.print(f"random seed {found.random_seed}")
     if output is not None:

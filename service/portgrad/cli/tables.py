@@ -10,8 +10,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-import portgrad_client as client
-from portgrad import engine
 from portgrad.autodiff.survey import Survey, Used
 from portgrad.engine.written import GradientFile
 from portgrad.errors import PortgradError
@@ -34,7 +32,7 @@ def description(console: Console, net: Mapping[str, Any]) -> None:
 
 def gradients(console: Console, found: Mapping[str, Array], warnings: Sequence[str]) -> None:
     """Gradients: shape, norm, extremes and a word where something is odd."""
-    table = Table(_names("gradient"), "dtype", "shape", "norm", "least", "greatest", "values")
+    table = Table(names("gradient"), "dtype", "shape", "norm", "least", "greatest", "values")
     for name, array in found.items():
         table.add_row(escape(name), array.dtype.name, _shape(array.shape), *_numbers(array))
     console.print(table)
@@ -46,10 +44,10 @@ def survey(console: Console, title: str, found: Survey) -> None:
     """What a net is made of, what stands in the way of its gradient, what would surprise."""
     nodes = sum(used.count for used in found.operators)
     console.print(f"[bold]{escape(title)}[/]  {nodes} {'node' if nodes == 1 else 'nodes'}")
-    table = Table(_names("operator"), "version", "nodes", "gradient", _names("note"))
+    table = Table(names("operator"), "version", "nodes", "gradient", names("note"))
     for used in found.operators:
         table.add_row(
-            _called(used.operator),
+            called(used.operator),
             "" if used.version is None else str(used.version),
             str(used.count),
             used.gradient,
@@ -71,7 +69,7 @@ def survey(console: Console, title: str, found: Survey) -> None:
 def gradient_file(console: Console, file: GradientFile) -> None:
     """What was written: inputs and outputs of the file, and what to know of it."""
     for heading, ports in (("inputs", file.inputs), ("outputs", file.outputs)):
-        table = Table(_names(heading), "dtype", "shape")
+        table = Table(names(heading), "dtype", "shape")
         for port in ports:
             table.add_row(escape(port.name), port.dtype, _shape(port.shape))
         console.print(table)
@@ -83,43 +81,6 @@ def gradient_file(console: Console, file: GradientFile) -> None:
         console.print(f"written to {escape(str(path))}, {path.stat().st_size} bytes")
 
 
-_VERDICTS = {
-    "ok": "[green]ok[/]",
-    "kink": "kink",
-    "jump": "[yellow]jump[/]",
-    "non_finite": "[red]not finite[/]",
-    "unclear": "[yellow]unclear[/]",
-    "disagrees": "[bold red]WRONG[/]",
-}
-
-
-def report(console: Console, found: engine.Report | client.Report) -> None:
-    """A gradient held against differences: a row for each target, and what is wrong."""
-    table = Table(_names("target"), "verdict", "error", "gradient", "difference", _names("where"))
-    for name, checked in found.targets.items():
-        lines: Sequence[Any] = checked.lines
-        line = max(lines, key=lambda one: (one.verdict == checked.verdict, one.error))
-        sided = line.verdict in ("kink", "jump")
-        difference = f"{line.left:.4g} | {line.right:.4g}" if sided else f"{line.expected:.4g}"
-        where = "" if checked.place is None else escape(_where(checked.place))
-        verdict, error = _VERDICTS[checked.verdict], f"{checked.error:.1e}"
-        table.add_row(escape(name), verdict, error, f"{line.found:.4g}", difference, where)
-    console.print(table)
-    console.print(
-        f"precision {found.precision}, tolerance {found.tolerance:.1g}, "
-        f"{found.evaluations} evaluations, random seed {found.random_seed}"
-    )
-    if wrong := found.disagreement:
-        console.print(
-            f"[bold red]wrong first[/] at {escape(_where(wrong))}: the gradient says "
-            f"{wrong.found:.6g} along a direction of its operands, differences {wrong.expected:.6g}"
-        )
-    for name, reason in found.none.items():
-        console.print(f"[dim]none[/] {escape(name)}: {escape(reason)}")
-    for warning in found.warnings:
-        console.print(f"[yellow]warning[/] {escape(warning)}")
-
-
 def problem(console: Console, error: PortgradError | ServiceError) -> None:
     """An error: what is wrong, where, what was expected, what came, what to do."""
     console.print(f"[bold red]{error.code}[/] {escape(error.detail)}")
@@ -128,15 +89,7 @@ def problem(console: Console, error: PortgradError | ServiceError) -> None:
             console.print(f"  [dim]{field:<8}[/] {escape(sentence)}")
 
 
-def _where(place: Any) -> str:
-    """A value of the net, with the node that computes it."""
-    if place.node is None:
-        return str(place.value)
-    named = "" if place.node == place.value else f" {place.node}"
-    return f"{place.value} ({_called(place.operator)}{named})"
-
-
-def _called(operator: str) -> str:
+def called(operator: str) -> str:
     """An operator as its users call it: without a domain where that is ai.onnx."""
     domain, _, name = operator.rpartition(".")
     return name if domain == "ai.onnx" else operator
@@ -148,13 +101,13 @@ def _remark(used: Used) -> str:
     return "; ".join(part for part in (note, used.cost) if part)
 
 
-def _names(heading: str) -> Column:
+def names(heading: str) -> Column:
     """A column that shows words whole."""
     return Column(heading, overflow="fold")
 
 
 def _ports(heading: str, ports: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(_names(heading), "dtype", "shape", "gradient")
+    table = Table(names(heading), "dtype", "shape", "gradient")
     for port in ports:
         word = "yes" if port["differentiable"] else f"no: {escape(port['reason'])}"
         if port.get("buffer"):
