@@ -216,13 +216,27 @@ def test_a_remainder_bends_where_nothing_is_asked_of_it() -> None:
     np.testing.assert_array_equal(found, [-3.0, -1.0])
 
 
-@pytest.mark.parametrize("name", ["tangent/x", "jvp/y", "hvp/x"])
-def test_names_of_the_net_itself(name: str) -> None:
+def taken(name: str) -> ir.Model:
+    """The net with an inner value of some name."""
     text = MLP.replace("h = MatMul(x, w)", f'"{name}" = MatMul(x, w)')
-    net = net_of(text.replace("Add(h, b)", f'Add("{name}", b)'))
-    wrt = {"wrt": ["x"]} if name == "hvp/x" else {}
-    with pytest.raises(InvalidRequest, match=name):
-        (hvp_graph if wrt else jvp_graph)(net, tangents=["x"], of=["y"], **wrt)
+    return net_of(text.replace("Add(h, b)", f'Add("{name}", b)'))
+
+
+def test_a_tangent_whose_name_the_net_has_is_refused() -> None:
+    net = taken("tangent/x")
+    with pytest.raises(InvalidRequest, match="tangent/x"):
+        jvp_graph(net, tangents=["x"], of=["y"])
+    with pytest.raises(InvalidRequest, match="tangent/x"):
+        hvp_graph(net, wrt=["w"], tangents=["x"], of=["y"])
+
+
+def test_results_whose_names_the_net_has_get_others() -> None:
+    tangents = tangents_of("x")
+    [want] = run_of(jvp_graph(net_of(MLP), tangents=["x"], of=["y"]))({**FEEDS, **tangents})
+    graph = jvp_graph(taken("jvp/y"), tangents=["x"], of=["y"], outputs=["jvp/y"])
+    h, found = run_of(graph)({**FEEDS, **tangents})
+    np.testing.assert_array_equal(h, FEEDS["x"] @ FEEDS["w"])
+    np.testing.assert_array_equal(found, want)
 
 
 def test_warnings_of_both_orders() -> None:
