@@ -220,6 +220,16 @@ INDEXING = [
         "letters",
         """(float[N,2,3] x, float[3,4] w) => (y) {
             y = Einsum<equation = "bij,jk->bik">(x, w) }""",
+    ),
+    (
+        "letters of three",
+        """(float[N,2,3] x, float[3,4] w, float[2] v) => (y) {
+            y = Einsum<equation = "bij, jk, i -> kb">(x, w, v) }""",
+    ),
+    (
+        "letters that an ellipsis stands for, before the batch",
+        """(float[N,3] x, float[3] p, float[3] q) => (y) {
+            w = Einsum<equation = "...j,...j->...j">(p, q) y = Mul(x, w) }""",
         "Einsum",
     ),
     (

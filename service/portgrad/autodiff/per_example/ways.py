@@ -6,11 +6,13 @@ products     a few lines of its own, on operands in front form: see `products`
 broadcast    the operator's own rule, on operands in front form that broadcast to each other:
              what a parameter was broadcast over is summed, but not over its first axis
 moved        the operator's own rule, on operands in front form, its axes counted from the end
+lettered     the operator's own rule, on operands in front form, whose first axis has a letter
 one by one   the operator's own rule for one example after another: anything else
 """
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +38,7 @@ _WAYS = {
         ("products", " ".join(PRODUCTS)),
         ("broadcast", _BROADCAST),
         ("moved", _MOVED),
+        ("lettered", "Einsum"),
     )
     for name in names.split()
 }
@@ -88,6 +91,8 @@ def cotangents(layout: Layout, rule: Rule, call: Call, asked: set[int]) -> Seque
             return rule(operands.broadcast())
         case "moved":
             return rule(operands.moved())
+        case "lettered":
+            return rule(operands.lettered())
     return one_by_one(layout, rule, call, asked)
 
 
@@ -97,8 +102,15 @@ def _way(layout: Layout, rule: Rule, call: Call, asked: set[int]) -> str | None:
         return None
     if node.op_type == "MatMul":
         return _way_of_product(call, asked)
+    if node.op_type == "Einsum" and not _spelled(call.attribute("equation")):
+        return None
     way = _WAYS.get(node.op_type, "broadcast" if rule.signature.loose else None)
     return way if way != "summed" or any(map(layout.plain, node.outputs)) else None
+
+
+def _spelled(equation: object) -> bool:
+    """Whether an equation names all axes and the output."""
+    return "->" in str(equation) and "." not in str(equation)
 
 
 def _way_of_product(call: Call, asked: set[int]) -> str | None:
@@ -149,6 +161,19 @@ class Operands:
         elif name in {"Concat", "LogSoftmax", "Softmax"}:
             changed["axis"] = self._from_end(rank)
         return self._lifted([self._front(x) for x in self._call.given()], changed)
+
+    def lettered(self) -> Lifted:
+        """In front form, with a letter for the examples; other shared operands as they are."""
+        terms, _, output = str(self._call.attribute("equation")).replace(" ", "").partition("->")
+        letter = next(letter for letter in string.ascii_letters if letter not in terms + output)
+        stand_ins: list[Tensor | None] = []
+        named = []
+        for index, (x, term) in enumerate(zip(self._call.given(), terms.split(","), strict=True)):
+            apart = x is not None and (index in self._asked or self._layout.own(x.value))
+            stand_ins.append(self._front(x) if apart else x)
+            named.append(letter + term if apart else term)
+        equation = f"{','.join(named)}->{letter}{output}"
+        return self._lifted(stand_ins, {"equation": equation})
 
     def _from_end(self, rank: int) -> int:
         axis = int(self._call.attribute("axis"))
