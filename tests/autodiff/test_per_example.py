@@ -12,6 +12,7 @@ import pytest
 from portgrad.autodiff import STRAIGHT_THROUGH, NotApart, gradient_graph
 from portgrad.graph.batch.states import Along
 from portgrad.graph.batching import Axes, apart
+from support.batch_compositions import GRAPHS, Composer
 from support.batch_rows import ACCEPTED
 from support.per_example import CLOSE, assert_each_is_single, compare, drawn, net_of, run
 from support.per_example_rows import ROWS
@@ -38,6 +39,16 @@ def test_whatever_runs_as_one_batch_has_gradients_for_each(row: tuple[str, str, 
     title, text, _, *opset = row
     with pytest.raises(NotApart) if title in NOT_APART else contextlib.nullcontext():
         assert_each_is_single(net_of(text, *opset), total=False)
+
+
+@pytest.mark.parametrize("seed", range(GRAPHS))
+def test_random_compositions_have_gradients_for_each(seed: int) -> None:
+    model = net_of(Composer(seed).text())
+    if apart(model, ["x", "x2"]) is None:
+        return
+    used = {use for value in model.graph.initializers.values() for use in value.uses()}
+    if used:
+        assert_each_is_single(model)
 
 
 REFUSED = [
