@@ -165,3 +165,12 @@ def test_refused_by_the_service(
     with pytest.raises(sdk.UnprocessableError) as caught:
         getattr(net, call)(X, **options)
     assert code is None or caught.value.code == code
+
+
+def test_diagnostics(net: Net) -> None:
+    found = net.gradient([[1.0, 1.0], [-9.0, -9.0]], diagnostics=True)
+    assert found.diagnostics is not None
+    told = found.diagnostics["targets"]["Input"]
+    assert (told["zero"], told["examples"]["zero"]) == (False, [1])
+    assert found.diagnostics["forward"] == {"nan": None, "infinite": None}
+    assert net.gradient(X).diagnostics is None
