@@ -31,8 +31,14 @@ TOLD: dict[str, Any] = {
     "precision": "native",
     "tolerance": 1e-3,
     "targets": {
-        "x": {"verdict": "disagrees", "error": 0.25, "place": PLACE, "directions": [LINE]},
-        "w": {"verdict": "ok", "error": 0, "place": None, "directions": []},
+        "x": {
+            "verdict": "disagrees",
+            "error": 0.25,
+            "rounding": "Infinity",
+            "place": PLACE,
+            "directions": [LINE],
+        },
+        "w": {"verdict": "ok", "error": 0, "rounding": None, "place": None, "directions": []},
     },
     "disagreement": WRONG,
     "evaluations": 7,
@@ -56,6 +62,7 @@ def test_a_report_is_read_whole() -> None:
     assert math.isnan(line.found)
     assert (line.left, line.right, line.expected, line.step) == (-math.inf, 3.5, 1.0, 1e-3)
     assert (found.targets["x"].verdict, found.targets["x"].error) == ("disagrees", 0.25)
+    assert (found.targets["x"].rounding, found.targets["w"].rounding) == (math.inf, None)
     place, wrong = found.targets["x"].place, found.disagreement
     assert place is not None
     assert wrong is not None

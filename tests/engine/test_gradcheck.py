@@ -282,6 +282,26 @@ def test_a_size_that_jumps() -> None:
     assert _verdicts(net, np.array([0.2, 0.6, 0.7])) == {"x": "ok"}
 
 
+def test_the_gradient_in_the_net_s_own_precision_is_compared() -> None:
+    net = engine_net("(float[N] x) => (float[N] y) { y = Tanh(x) }")
+    at = np.array([0.5, 2.0], np.float32)
+    rounding = net.gradcheck(at).targets["x"].rounding
+    assert rounding is not None
+    assert 0 < rounding < 1e-6
+    assert net.gradcheck(at, precision="float64").targets["x"].rounding is None
+    assert net.gradcheck(at, precision="native").targets["x"].rounding is None
+    assert engine_net(X + "{ y = Tanh(x) }").gradcheck(ROW).targets["x"].rounding is None
+
+
+def test_what_only_double_can_say_is_no_gradient() -> None:
+    """The gradient that callers get is not finite, though that in double is right."""
+    net = engine_net("(float[N] x) => (float[N] y) { h = Mul(x, x) k = Exp(h) y = Log(k) }")
+    found = net.gradcheck(np.array([10.0], np.float32)).targets["x"]
+    assert found.lines[0].verdict == "ok"
+    assert (found.verdict, found.rounding) == ("non_finite", np.inf)
+    assert (found.place and found.place.value) == "k"
+
+
 def test_coarse_nets_are_held_to_less() -> None:
     report = portgrad.load(chain()).gradcheck(random(4, 5), wrt="all", precision="native")
     assert report.ok

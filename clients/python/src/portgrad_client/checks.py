@@ -72,12 +72,15 @@ class Checked:
         error: the largest relative error of its lines.
         lines: what was found along each direction.
         place: where the net has its kink or jump or what is not finite, where that was found.
+        rounding: how far the gradient in the net's own precision is from that in double, by the
+            norm of the latter; None where nothing was compared.
     """
 
     verdict: Verdict
     error: float
     lines: tuple[Line, ...]
     place: Place | None = None
+    rounding: float | None = None
 
 
 @dataclass(frozen=True)
@@ -153,8 +156,14 @@ def _checked(told: Mapping[str, Any]) -> Checked:
     lines = tuple(
         Line(line["verdict"], *(float(line[name]) for name in _LINE)) for line in told["directions"]
     )
-    place = told["place"]
-    return Checked(told["verdict"], float(told["error"]), lines, place and Place(*_names(place)))
+    place, rounding = told["place"], told["rounding"]
+    return Checked(
+        told["verdict"],
+        float(told["error"]),
+        lines,
+        place and Place(*_names(place)),
+        None if rounding is None else float(rounding),
+    )
 
 
 def _names(told: Mapping[str, Any]) -> tuple[str, str | None, str | None]:

@@ -28,6 +28,11 @@ _CHECKED = obj(
     {
         "verdict": {**_VERDICT, "description": "The worst of the directions."},
         "error": _NUMBER,
+        "rounding": nullable(
+            _NUMBER,
+            "How far the gradient in the net's own precision is from that in double, by the norm "
+            "of the latter.",
+        ),
         "place": nullable(obj(_PLACE), "Where the kink, jump or what is not finite was found."),
         "directions": many(_DIRECTION),
     }

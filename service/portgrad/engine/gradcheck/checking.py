@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,10 @@ import onnx_ir as ir
 
 from portgrad.engine import calls, requests
 from portgrad.engine.arrays import Array
-from portgrad.engine.gradcheck import point
 from portgrad.engine.gradcheck.asked import check_count, check_directions, check_tolerance
 from portgrad.engine.gradcheck.lines import Random, Subject, direction, walk
-from portgrad.engine.gradcheck.point import EPS, Point
+from portgrad.engine.gradcheck.own import beside
+from portgrad.engine.gradcheck.point import EPS, Asked, Point, rounding
 from portgrad.engine.gradcheck.report import Checked, Report, largest
 from portgrad.engine.gradcheck.slopes import tolerance_for, worst
 from portgrad.engine.gradcheck.verdicts import explained
@@ -43,7 +43,7 @@ def gradcheck(
     word("precision", settings.get("precision"), ("native", "float64"))
     random_seed = settings.get("random_seed") or 0
 
-    def taken(precision: str) -> Point:
+    def asked(precision: str) -> Asked:
         fixed: Settings = {**settings, "precision": precision, "random_seed": random_seed}
         setting = variants.setting(**fixed)
         targets = resolve_targets(setting.view.names, wrt)
@@ -55,9 +55,10 @@ def gradcheck(
             seeds=tuple(given),
             quantized=calls.quantised(quantized),
         )
-        return point.at(setting, data, plan, given)
+        arrays = requests.arrays(setting, data)
+        return Asked(setting, plan, arrays, requests.imposed(setting, plan, arrays, given))
 
-    at = _in_double(taken, settings.get("precision"))
+    at = _in_double(asked, settings.get("precision"))
     allowed = tolerance_for(at.eps) if tolerance is None else tolerance
     found = {
         name: _checked(
@@ -66,6 +67,8 @@ def gradcheck(
         for index, name in enumerate(at.plan.wrt)
     }
     found, wrong = explained(at, found, allowed, random_seed)
+    if settings.get("precision") is None and at.setting.view.double:
+        found = _beside_own(found, at, asked("native"))
     return Report(
         found,
         precision="float64" if at.eps == EPS[ir.DataType.DOUBLE] else "native",
@@ -79,14 +82,24 @@ def gradcheck(
     )
 
 
-def _in_double(taken: Any, precision: str | None) -> Point:
+def _in_double(asked: Callable[[str], Asked], precision: str | None) -> Point:
     """The net at the data in double precision; in its own where it cannot be, or is asked for."""
     if precision is not None:
-        return taken(precision)  # type: ignore[no-any-return]
+        return Point(asked(precision))
     try:
-        return taken("float64")  # type: ignore[no-any-return]
+        return Point(asked("float64"))
     except (NotBuilt, RunFailed, Unsupported):  # if that was not why, it is raised again
-        return taken("native")  # type: ignore[no-any-return]
+        return Point(asked("native"))
+
+
+def _beside_own(found: Mapping[str, Checked], at: Point, own: Asked) -> dict[str, Checked]:
+    if rounding(own.setting) == EPS[ir.DataType.DOUBLE]:
+        return dict(found)
+    try:
+        done = own.run()
+    except (RunFailed, Unsupported):  # in double alone it has a gradient
+        return dict(found)
+    return beside(found, at.gradients, own.setting.view.executor, done)
 
 
 def _randoms(count: int, *key: int) -> list[Random]:

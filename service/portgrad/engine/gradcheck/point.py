@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
 
 from portgrad.autodiff import MOVE, SEED
-from portgrad.engine import requests
 from portgrad.engine.arrays import Array, Value
 from portgrad.engine.executor import Execution
 from portgrad.engine.gradcheck.lines import Subject, flat
 from portgrad.engine.gradcheck.slopes import Values
 from portgrad.engine.plan import Plan
-from portgrad.engine.requests import Data
 from portgrad.engine.variants import Setting
 
 EPS = {
@@ -27,38 +24,60 @@ EPS = {
 }
 
 
-@dataclass
-class Point:
-    """A plan's gradients at some data.
+@dataclass(frozen=True)
+class Asked:
+    """A plan at a caller's data.
 
     Attributes:
         setting: the variant of the net.
         plan: what is differentiated.
         data: an array for each input port, and what else the variant reads.
         imposed: the imposed cotangents by feed.
-        timings: seconds by stage, of all runs.
-        evaluations: how often the outputs were computed.
     """
 
     setting: Setting
     plan: Plan
     data: Mapping[str, Value]
     imposed: Mapping[str, Array]
-    timings: dict[str, float] = field(default_factory=lambda: {"compile": 0.0, "run": 0.0})
-    evaluations: int = 0
 
-    def __post_init__(self) -> None:
+    def run(
+        self, plan: Plan | None = None, imposed: Mapping[str, Array] | None = None
+    ) -> Execution:
+        """Run the plan, or another one."""
+        return self.setting.view.executor.execute(
+            plan or self.plan,
+            self.data,
+            self.imposed if imposed is None else imposed,
+            self.setting.batch,
+        )
+
+
+class Point:
+    """A net at the user's data, with its gradients there.
+
+    Attributes:
+        setting: the variant of the net.
+        plan: what is differentiated.
+        call: the run of the gradients, `gradients` by target, and its `warnings`.
+        eps: the relative rounding of what the net computes.
+        timings: seconds by stage, of all runs.
+        evaluations: how often the outputs were computed.
+    """
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked, self.setting, self.plan = asked, asked.setting, asked.plan
+        self.timings = {"compile": 0.0, "run": 0.0}
+        self.evaluations = 0
+        self.eps = rounding(self.setting)
         inner = [name for name in self.plan.wrt if self._held(name) is None]
-        done = self._run(replace(self.plan, outputs=tuple(inner)), self.imposed)
-        self.call, self.warnings = done, done.warnings
-        self.gradients = done.results.derivatives
-        self._inner = done.results.outputs
+        self.call = self._run(replace(self.plan, outputs=tuple(inner)), asked.imposed)
+        self.warnings, self.gradients = self.call.warnings, self.call.results.derivatives
+        self._inner = self.call.results.outputs
         self._still = {MOVE + n: np.zeros((), self.gradients[n].dtype) for n in self.plan.wrt}
         self._moved = Plan(kind="moved", tangents=self.plan.wrt, outputs=self.plan.of)
         outputs = self._outputs(self._still)
         self._middle = [flat(array) for array in outputs.values()]
         self._weights = [self._weight(name, array.shape) for name, array in outputs.items()]
-        self.eps = rounding(self.setting)
 
     def subject(self, target: str) -> Subject:
         """The outputs as a function of one target."""
@@ -84,29 +103,22 @@ class Point:
         return self._run(self._moved, moves).results.outputs
 
     def _run(self, plan: Plan, imposed: Mapping[str, Array]) -> Execution:
-        executor = self.setting.view.executor
-        done = executor.execute(plan, self.data, imposed, self.setting.batch)
+        done = self._asked.run(plan, imposed)
         for stage, seconds in done.timings.items():
             self.timings[stage] += seconds
         return done
 
     def _held(self, name: str) -> Array | None:
         """The value of a port or parameter, None for an inner value."""
-        if name in self.data:
-            return np.asarray(self.data[name])
+        if name in self._asked.data:
+            return np.asarray(self._asked.data[name])
         parameter = self.setting.view.names.parameters.get(name)
         held = None if parameter is None else parameter.const_value
         return None if held is None else held.numpy()
 
     def _weight(self, name: str, shape: tuple[int, ...]) -> Array:
-        seed = self.imposed.get(SEED + name)
+        seed = self._asked.imposed.get(SEED + name)
         return flat(np.ones(shape) if seed is None else np.broadcast_to(seed, shape))
-
-
-def at(setting: Setting, data: Data, plan: Plan, given: Mapping[str, Any]) -> Point:
-    """A plan at a caller's data, with what the caller imposes."""
-    arrays = requests.arrays(setting, data)
-    return Point(setting, plan, arrays, requests.imposed(setting, plan, arrays, given))
 
 
 def rounding(setting: Setting) -> float:

@@ -41,12 +41,15 @@ class Checked:
         error: the largest relative error of its lines.
         lines: what was found along each direction.
         place: where the net has its kink or jump or what is not finite, where that was found.
+        rounding: how far the gradient in the net's own precision is from that in double, by the
+            norm of the latter; None where nothing was compared.
     """
 
     verdict: Verdict
     error: float
     lines: tuple[Line, ...]
     place: Place | None = None
+    rounding: float | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ def _plain(checked: Checked) -> dict[str, Any]:
     return {
         "verdict": checked.verdict,
         "error": _number(checked.error),
+        "rounding": _number(checked.rounding),
         "place": None if checked.place is None else asdict(checked.place),
         "directions": [_finite(line) for line in checked.lines],
     }

@@ -47,7 +47,7 @@ def _explained(
             first.setdefault(one.line.verdict, one)
     verdict = checked.verdict
     if verdict == "non_finite":
-        return replace(checked, place=_not_finite(tracer, first.get(verdict)))
+        return replace(checked, place=not_finite(tracer, first.get(verdict)))
     if "disagrees" in first:
         verdict = "disagrees"
     elif verdict == "disagrees":
@@ -56,7 +56,7 @@ def _explained(
     return replace(checked, verdict=verdict, place=place)
 
 
-def _not_finite(tracer: Tracer, beside: Examined | None) -> Place | None:
+def not_finite(tracer: Tracer, beside: Examined | None) -> Place | None:
     """The first value that is not finite, the step that has no finite numbers beside the point, or
     the step whose rule sent the first cotangent that is not finite."""
     found = tracer.forward()
