@@ -73,7 +73,7 @@ class Checked:
         lines: what was found along each direction.
         place: where the net has its kink or jump or what is not finite, where that was found.
         rounding: how far the gradient in the net's own precision is from that in double, by the
-            norm of the latter; None where nothing was compared.
+            larger of their norms; None where nothing was compared.
     """
 
     verdict: Verdict

@@ -31,7 +31,7 @@ _CHECKED = obj(
         "rounding": nullable(
             _NUMBER,
             "How far the gradient in the net's own precision is from that in double, by the norm "
-            "of the latter.",
+            "of the larger.",
         ),
         "place": nullable(obj(_PLACE), "Where the kink, jump or what is not finite was found."),
         "directions": many(_DIRECTION),

@@ -36,12 +36,14 @@ def beside(
 def _beside(
     checked: Checked, double: Array, name: str, executor: Executor, own: Execution
 ) -> Checked:
-    array = own.results.derivatives[name].astype(np.float64)
-    off, size = (float(np.linalg.norm(a.reshape(-1))) for a in (array - double, double))
+    array, double = (
+        a.astype(np.float64).reshape(-1) for a in (own.results.derivatives[name], double)
+    )
+    off, size, other = (float(np.linalg.norm(a)) for a in (array - double, double, array))
     if checked.verdict == "non_finite" or not math.isfinite(size):
         return checked
     if math.isfinite(off):
-        return replace(checked, rounding=off / size if off else 0.0)
+        return replace(checked, rounding=off / max(size, other) if off else 0.0)
     tracer = Tracer(executor, replace(own, plan=replace(own.plan, wrt=(name,))))
     place = not_finite(tracer, None)
     return replace(checked, verdict="non_finite", rounding=math.inf, place=place)
