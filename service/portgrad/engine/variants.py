@@ -28,6 +28,7 @@ from portgrad.engine.executor import Executor, Sessions
 from portgrad.engine.sessions import Weights
 from portgrad.engine.words import word
 from portgrad.errors import InvalidRequest
+from portgrad.graph.double import retyped
 from portgrad.graph.names import Names
 from portgrad.graph.nearest import offer
 from portgrad.graph.overrides import overridable
@@ -190,7 +191,9 @@ class Variants:
     def _doubled(self) -> Base:
         def made() -> Base:
             model = doubled(self._native.model)
-            return Base(model, Names(model), Weights(model))
+            # Operators that are said in others keep their names, and what says them has none.
+            names = Names(retyped(self._native.model))
+            return Base(model, names, Weights(model))
 
         base: Base = self._sessions.get((self._key, "double"), made)
         return base

@@ -76,6 +76,17 @@ def widen(model: ir.Model, spared: Callable[[ir.Node], bool]) -> None:
             _set_attributes(node)
 
 
+def retyped(model: ir.Model) -> ir.Model:
+    """A copy of a net in which floating tensors are called float64, for whoever asks for names and
+    types: its nodes are those of the net, and it cannot run.
+    """
+    twin = model.clone()
+    twin.meta.update(model.meta)
+    for value in _values(twin.graph):
+        value.type = _widened(value.type)
+    return twin
+
+
 def _values(graph: ir.Graph) -> Iterator[ir.Value]:
     for inner in (graph, *graph.subgraphs()):
         yield from (*inner.inputs, *inner.initializers.values())
