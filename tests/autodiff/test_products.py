@@ -107,6 +107,24 @@ def test_a_stack_that_reaches_nothing_asked() -> None:
     np.testing.assert_array_equal(x, [one] * 3)
 
 
+def test_hvp_at_an_inner_value_is_the_difference_of_its_gradient() -> None:
+    """Also where the rule of what computes it reads it, as that of Tanh does."""
+    net, seed = net_of(MLP), {"seed/y": drawn((2, 2), 9)}
+    way = tangents_of("x")
+    gradient = run_of(gradient_graph(net, wrt=["t"], of=["y"], seeds=["y"]))
+    ahead, behind = (
+        gradient({**moved(FEEDS, {"x": way["tangent/x"]}, s), **seed})[0] for s in (STEP, -STEP)
+    )
+    run = run_of(
+        hvp_graph(net, wrt=["t"], tangents=["x"], of=["y"], seeds=["y"], outputs=["t", "y"])
+    )
+    t, y, found = run({**FEEDS, **seed, **way})
+    np.testing.assert_allclose(found, (ahead - behind) / (2 * STEP), rtol=1e-7, atol=1e-7)
+    again = run_of(gradient_graph(net, wrt=["t"], of=["y"], outputs=["t", "y"]))(FEEDS)
+    np.testing.assert_array_equal(t, again[0])
+    np.testing.assert_array_equal(y, again[1])
+
+
 def test_hvp_is_symmetric_and_the_difference_of_gradients() -> None:
     net, names = net_of(MLP), ["x", "w", "b", "z"]
     run = run_of(hvp_graph(net, wrt=names, tangents=names, of=["y"], seeds=["y"]))

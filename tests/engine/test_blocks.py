@@ -119,6 +119,14 @@ def test_a_hessian_of_one_example_has_no_example_axis() -> None:
     np.testing.assert_allclose(found["x"]["x"], wanted, rtol=1e-6, atol=1e-8)
 
 
+def test_blocks_of_single_numbers() -> None:
+    net = engine_net("(double x) => (double y) { q = Mul(x, x) y = Mul(q, x) }")
+    x = np.asarray(2.0)
+    np.testing.assert_array_equal(net.jacobian(x)["y"]["x"], 12.0)
+    np.testing.assert_array_equal(net.jacobian(x, direction="forward")["y"]["x"], 12.0)
+    np.testing.assert_array_equal(net.hessian(x)["x"]["x"], 12.0)
+
+
 def test_a_loss_without_examples_has_the_jacobian_of_the_whole_arrays() -> None:
     body = (
         BODY.format(lead="N").replace("(double[N,4] y)", "(double l)")[:-1]

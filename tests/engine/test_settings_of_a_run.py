@@ -85,6 +85,49 @@ def test_a_parameter_that_fixes_shapes_cannot_be_overridden() -> None:
     assert (error.code, error.where) == ("not_overridable", "parameters.scales")
 
 
+@pytest.mark.parametrize(
+    ("body", "weights", "operator"),
+    [
+        (
+            "(float[1,1,2,2] x) => (float[1,1,H,W] y) "
+            "{ z = Resize(x, , scales) s = ReduceSum<keepdims = 0>(scales) y = Mul(z, s) }",
+            {"scales": np.asarray([1, 1, 2, 2], np.float32)},
+            "Resize node `z`",
+        ),
+        (
+            "(float[1] x) => (float[1] y) "
+            "{ half = Mul(step, step) r = Range(none, one, half) m = Mul(r, x) y = ReduceMean(m) }",
+            {n: np.asarray(v, np.float32) for n, v in (("none", 0), ("one", 1), ("step", 1))},
+            "Range node `r`",
+        ),
+    ],
+)
+def test_a_parameter_that_fixes_sizes_and_is_used_otherwise_cannot_be_overridden(
+    body: str, weights: dict[str, Any], operator: str
+) -> None:
+    """The shapes that are known of the net hold for its own value."""
+    net = engine_net(body, weights)
+    name = list(weights)[-1]
+    [port] = net.description.inputs
+    data = np.ones(port.shape, np.float32)
+    error = refusal(lambda: net.gradient(data, parameters={name: weights[name]}))
+    assert (error.code, error.where) == ("not_overridable", f"parameters.{name}")
+    assert operator in str(error)
+
+
+def test_a_parameter_that_is_an_output_too_can_be_overridden() -> None:
+    net = engine_net(
+        "(float[N,3] x) => (float[N,3] y, float[3,3] w) { y = MatMul(x, w) }",
+        {"w": random(3, 3)},
+    )
+    x, w = random(2, 3, seed=1), random(3, 3, seed=2)
+    found = net.gradient(x, wrt="all", of=["y", "w"], parameters={"w": w}, outputs=True)
+    np.testing.assert_array_equal(found.outputs["w"], w)
+    np.testing.assert_allclose(found["w"], x.T @ np.ones((2, 3), np.float32) + 1, rtol=1e-6)
+    pushed = net.jvp(x, tangents={"w": w}, of=["w"])
+    np.testing.assert_array_equal(pushed["w"], w)
+
+
 def test_the_parameters_of_subgraphs_can_be_overridden() -> None:
     body = """(float[2] x, bool c) => (float[2] y) {
         y = If(c) <then_branch = t () => (float[2] a) <float[2] k = {2.0, 3.0}> { a = Mul(x, k) },

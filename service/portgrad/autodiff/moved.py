@@ -10,6 +10,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from portgrad.autodiff.codes import EXACT
 from portgrad.autodiff.compile import GradientGraph, refuse_taken, swept, values_by_name
 from portgrad.autodiff.emitter import free_prefix
+from portgrad.autodiff.interposed import interpose
 
 MOVE = "move/"
 
@@ -50,14 +51,4 @@ def _move(graph: ir.Graph, value: ir.Value, called: str, fresh: str) -> ir.Value
     move.shape = None if value.shape is None else ir.Shape([None] * len(value.shape))
     graph.inputs.append(move)
     node = ir.Node("", "Add", [move, move], num_outputs=1, name=f"{fresh}/move")
-    total = node.outputs[0]
-    total.name, total.type, total.shape = fresh, value.type, value.shape
-    ir.convenience.replace_all_uses_with(value, total)
-    node.replace_input_with(0, value)
-    producer = value.producer()
-    if producer is None:
-        graph.insert_before(graph[0], node) if len(graph) else graph.append(node)
-    else:  # what is asked for by the name of the value is the sum
-        total.name, value.name = value.name, fresh
-        graph.insert_after(producer, node)
-    return total
+    return interpose(graph, value, node, fresh)

@@ -24,6 +24,7 @@ from portgrad.autodiff.compile import (
 )
 from portgrad.autodiff.control.steady import inferred
 from portgrad.autodiff.emitter import free_prefix
+from portgrad.autodiff.interposed import detached
 from portgrad.autodiff.placeholders import fill
 from portgrad.autodiff.stacked import stack
 
@@ -124,9 +125,10 @@ def hvp_graph(
     """
     moves, results = _named(TANGENT, tangents), called(model.graph, HVP, wrt)
     refuse_taken(model.graph, moves.values())
-    firsts = _named(f"{free_prefix(model.graph)}grad/", tangents)
+    net = detached(model, wrt)
+    firsts = _named(f"{free_prefix(net.graph)}grad/", tangents)
     once = swept(
-        model,
+        net,
         firsts,
         of=of,
         given={name: Imposed(SEED + name) for name in seeds},

@@ -212,7 +212,7 @@ def _block(frame: Frame, rows: Array, at: Space, name: str, results: Sequence[Sp
     """Rows by unit vector as (*at, *result), examples before these where the rows have them."""
     shape = next(space.shape for space in results if space.name == name)
     if rows.ndim == 1 + len(shape):
-        return rows.reshape(*at.shape, *shape)
+        return rows.reshape((*at.shape, *shape))
     return np.moveaxis(rows, 1, 0).reshape(frame.count, *at.shape, *shape)
 
 

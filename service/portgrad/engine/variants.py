@@ -31,7 +31,7 @@ from portgrad.errors import InvalidRequest
 from portgrad.graph.double import retyped
 from portgrad.graph.names import Names
 from portgrad.graph.nearest import offer
-from portgrad.graph.overrides import overridable
+from portgrad.graph.overrides import overridable, sizing
 from portgrad.graph.types import shape_of, type_name
 
 LARGEST_SEED = 2**63 - 1
@@ -141,6 +141,7 @@ class Variants:
         self._sessions = sessions
         self._threads = threads
         self._draws = draws(model)
+        self._sizing = sizing(model.graph)
         self.plain = self._view(Variant(), model, self._native)
 
     def setting(
@@ -161,7 +162,7 @@ class Variants:
         variant = Variant(
             word("mode", mode, ("test", "train")) == "train",
             word("precision", precision, ("native", "float64")) == "float64",
-            tuple(sorted(_checked_names(self.plain.names, parameters))),
+            tuple(sorted(_checked_names(self.plain.names, self._sizing, parameters))),
         )
         view = self._get(variant)
         feeds: dict[str, Array] = {
@@ -229,7 +230,9 @@ def _seed(given: int | None) -> int | None:
     )
 
 
-def _checked_names(names: Names, parameters: Mapping[str, ArrayLike] | None) -> list[str]:
+def _checked_names(
+    names: Names, sizing: Mapping[str, str], parameters: Mapping[str, ArrayLike] | None
+) -> list[str]:
     if parameters is None:
         return []
     if not isinstance(parameters, Mapping):
@@ -241,11 +244,11 @@ def _checked_names(names: Names, parameters: Mapping[str, ArrayLike] | None) -> 
             found=type(parameters).__name__,
         )
     for name in parameters:
-        _check_name(names, name)
+        _check_name(names, sizing, name)
     return list(parameters)
 
 
-def _check_name(names: Names, name: str) -> None:
+def _check_name(names: Names, sizing: Mapping[str, str], name: str) -> None:
     where = f"parameters.{name}"
     if name not in names.parameters:
         raise InvalidRequest(
@@ -257,13 +260,13 @@ def _check_name(names: Names, name: str) -> None:
             remedy=offer(str(name), names.parameters)
             or "The net's description lists its parameters.",
         )
-    reason = names.none_reason(names.parameters[name])
+    reason = names.none_reason(names.parameters[name]) or sizing.get(name)
     if reason is not None:
         raise InvalidRequest(
             f"The parameter {name!r} cannot be overridden: {reason}.",
             code="not_overridable",
             where=where,
-            expected="a parameter that has a gradient",
+            expected="a parameter that has a gradient and from which no sizes follow",
             found=reason,
             remedy="Upload the net with the value that it should have.",
         )

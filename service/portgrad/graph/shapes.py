@@ -134,18 +134,22 @@ def _without_promises(model: onnx.ModelProto) -> onnx.ModelProto:
 def _forget_promises(model: onnx.ModelProto) -> list[int | None]:
     """Take away the declared shapes of all outputs, in place; their ranks.
 
-    An output that is an input handed on has the input's: what onnx is told of it replaces what it
-    knows of the input.
+    An output that is an input or an initializer handed on has the shape of that: what onnx is told
+    of it replaces what it knows.
     """
     ranks = []
     for graph in walk.graphs(model.graph):
-        inputs = {info.name: info.type for info in graph.input}
+        known = {
+            tensor.name: helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
+            for tensor in graph.initializer
+        }
+        known |= {info.name: info.type for info in graph.input}
         for info in graph.output:
             kind = info.type.tensor_type if info.type.HasField("tensor_type") else None
             shaped = kind is not None and kind.HasField("shape")
             ranks.append(len(kind.shape.dim) if kind is not None and shaped else None)
-            if info.name in inputs:
-                info.type.CopyFrom(inputs[info.name])
+            if info.name in known:
+                info.type.CopyFrom(known[info.name])
             elif kind is not None:
                 kind.ClearField("shape")
     return ranks
