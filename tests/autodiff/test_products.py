@@ -13,6 +13,7 @@ from onnx import parser
 from portgrad.autodiff import GradientGraph, gradient_graph, hvp_graph, jvp_graph
 from portgrad.errors import InvalidRequest
 from support.double import Arrays, moved, runner
+from support.engine import engine_net, random
 
 STEP = 1e-5
 
@@ -266,3 +267,16 @@ def test_warnings_of_both_orders() -> None:
     ):
         assert any("Round" in warning for warning in graph.warnings)
         assert len(set(graph.warnings)) == len(graph.warnings)
+
+
+def test_tangents_go_through_attention_whose_sizes_are_not_known() -> None:
+    net = engine_net(
+        "(float[N,T,A] x) => (float[N,T,A] y) "
+        "{ y = Attention<q_num_heads = 2, kv_num_heads = 2>(x, x, x) }",
+        opset=23,
+    )
+    x, tangent = random(2, 3, 4), random(2, 3, 4, seed=1)
+    found = net.jvp(x, tangents={"x": tangent})["y"]
+    step = 1e-2
+    ahead, behind = (net.evaluate(x + sign * step * tangent)["y"] for sign in (1, -1))
+    np.testing.assert_allclose(found, (ahead - behind) / (2 * step), rtol=1e-2, atol=2e-3)

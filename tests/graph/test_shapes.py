@@ -36,6 +36,10 @@ ROWS = [
      " [g] y = Reshape(x, sizes) z = Relu(y) }", ["N", 5, 3, 8]),
     ("behind an input that is an output too", 21, "(float[N, 4] x) => (float[] z, float[] x)"
      "{ [g] y = Relu(x) z = Neg(y) }", ["N", 4]),
+    ("heads of a size that is not known, which onnx counts as 0", 23,
+     "(float[N, T, A] x, float[N, T, A] k) => (float[] z)"
+     "{ [g] y = Attention<q_num_heads = 2, kv_num_heads = 2>(x, k, k) z = ReduceSum(y) }",
+     ["N", "T", None]),
     ("a constant that cannot be computed", 21, "(float[N, 4] x) => (float[] z)"
      "<int64[1] one = {1}, int64[1] zero = {0}>"
      "{ k = Mod(one, zero) two = Concat<axis = 0>(one, k) t = Reshape(x, two) [g] y = Relu(x)"
@@ -51,7 +55,7 @@ def loaded(text: str, opset: int) -> ir.Model:
 @pytest.mark.parametrize(
     ("opset", "text", "expected"), [r[1:] for r in ROWS], ids=[r[0] for r in ROWS]
 )
-def test_a_shape_is_found(opset: int, text: str, expected: list[int | str]) -> None:
+def test_a_shape_is_found(opset: int, text: str, expected: list[int | str | None]) -> None:
     net = loaded(text, opset)
     node = next(node for node in net.graph if node.name == "g")
     written = onnx.parser.parse_model(f'<ir_version: 10, opset_import: ["": {opset}]> net ' + text)

@@ -123,12 +123,30 @@ def _without_promises(model: onnx.ModelProto) -> onnx.ModelProto:
     elements.forget_declared(model)
     typed = inferred(model)
     elements.forget_inferred(typed)
+    _forget_nothings(typed)
     for info, rank in zip(_outputs(typed), ranks, strict=True):
         if rank is not None and not info.type.tensor_type.HasField("shape"):
             info.type.tensor_type.shape.SetInParent()
             for _ in range(rank):
                 info.type.tensor_type.shape.dim.add()
     return typed
+
+
+def _forget_nothings(model: onnx.ModelProto) -> None:
+    """Sizes of 0 become unknown, in place, where an Attention has them.
+
+    onnx multiplies sizes there, and one that is not known counts as 0.
+    """
+    made = {o for n in walk.all_nodes(model) if n.op_type == "Attention" for o in n.output}
+    infos = [i for g in walk.graphs(model.graph) for i in (*g.value_info, *g.output)]
+    nothing = {info.name for info in infos if any(_is_nothing(dim) for dim in _dims(info.type))}
+    for info in infos if made & nothing else ():
+        for dim in filter(_is_nothing, _dims(info.type)):
+            dim.ClearField("dim_value")
+
+
+def _is_nothing(dim: onnx.TensorShapeProto.Dimension) -> bool:
+    return dim.HasField("dim_value") and dim.dim_value == 0
 
 
 def _forget_promises(model: onnx.ModelProto) -> list[int | None]:
