@@ -57,6 +57,8 @@ def _gather_elements(step: Step) -> Dims | None:
 def _reshape(step: Step) -> Dims | None:
     shape, asked = step.shape(0), [_single(entry) for entry in step.vector(1)]
     inferred = step.output_shape()
+    if step.attribute("allowzero") and 0 in asked:
+        return None
     found = [
         shape[axis] if size == 0 and axis < len(shape) else size if size != -1 else None
         for axis, size in enumerate(asked)
@@ -75,7 +77,15 @@ def _expand(step: Step) -> Dims | None:
     shape: Dims = list(step.shape(0))
     rank = max(len(asked), len(shape))
     pairs = zip(_wide(asked, rank), _wide(shape, rank), strict=True)
-    return [size if target == 1 else target if size == 1 else size for target, size in pairs]
+    return [_broadcast(target, size) for target, size in pairs]
+
+
+def _broadcast(one: Dim, other: Dim) -> Dim:
+    """The size that two broadcast to, None where the run decides."""
+    if one == 1 or other == 1:
+        return other if one == 1 else one
+    known = [size for size in (one, other) if isinstance(size, int)]
+    return known[0] if known else one if one == other else None
 
 
 def _wide(sizes: Dims, rank: int) -> Dims:
