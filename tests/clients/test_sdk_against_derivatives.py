@@ -5,14 +5,21 @@ Both examples leave the three hidden units of the net active, so that it is Outp
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import portgrad_client as sdk
+from portgrad.api.app import create_app
+from portgrad.compute.threads import ThreadCompute
+from portgrad.settings import Settings
+from portgrad.store import LocalStore
 from portgrad_client import Client, Net
 from support.engine import net_bytes
+from support.http import serving
+from support.sdk import ADDRESS, layers, pool
 
 X = np.array([[1.0, 1.0], [-1.0, 2.0]])
 W1 = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
@@ -174,3 +181,14 @@ def test_diagnostics(net: Net) -> None:
     assert (told["zero"], told["examples"]["zero"]) == (False, [1])
     assert found.diagnostics["forward"] == {"nan": None, "infinite": None}
     assert net.gradient(X).diagnostics is None
+
+
+def test_what_would_be_too_large_is_refused_before_it_is_computed(tmp_path: Path) -> None:
+    compute = ThreadCompute(1, answer_bytes=60)
+    with serving(create_app(LocalStore(tmp_path), compute, Settings())) as app:
+        net = Client(ADDRESS, http_client=pool(app)).upload(layers())
+        assert net.jacobian(X)["Output"]["Input"].nbytes < 60
+        with pytest.raises(sdk.TooLargeError) as caught:
+            net.jacobian(X, wrt="parameters")
+    assert caught.value.status == 413
+    assert "60" in str(caught.value)
