@@ -83,7 +83,7 @@ def refused(error: Exception, node: ir.Node, schema: Schema | None) -> Unsupport
         where=str(node.name or node.outputs[0].name),
         expected="an operator that computes in float64, or can be said in others that do",
         found=f"{node.domain or 'ai.onnx'}.{node.op_type}",
-        remedy="Leave `precision` out, and the net runs in the dtypes of its file.",
+        remedy="Leave `precision` out; where the file itself has float64, change the operator.",
     )
 
 
