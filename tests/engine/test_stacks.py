@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import portgrad
-from support.engine import Array, engine_net, random, refusal
+from support.engine import Array, engine_net, net_bytes, random, refusal
 
 W = {"w": random(3, 4, seed=1), "b": random(4, seed=2)}
 LAYER = (
@@ -138,6 +138,22 @@ def test_no_examples_and_no_seeds(lead: str, count: int, batch: str | None) -> N
         "b": (0, 4),
     }
     assert net.jvp(none, tangents={"x": none}, batch=batch)["y"].shape == (0, 4)
+
+
+def test_stacks_are_refused_before_they_are_computed_where_they_are_too_large() -> None:
+    body = "(float[N,1] x) => (float[N,1000] y) { y = Mul(x, w) }"
+    net = portgrad.load(net_bytes(body, {"w": random(1, 1000)}), threads=1, answer_bytes=10**5)
+    x, tangents = random(2, 1), random(50, 2, 1)
+    for call, options in {
+        "jvp": {"tangents": {"x": tangents}},
+        "hvp": {"tangents": {"x": tangents}, "wrt": "w"},
+        "gradient": {"wrt": "w", "output_gradients": {"y": random(50, 2, 1000)}},
+    }.items():
+        error = refusal(lambda c=call, o=options: getattr(net, c)(x, stacked=True, **o))
+        size = "400 kB" if call == "jvp" else "200 kB"
+        assert (error.code, error.found, error.expected) == (
+            "answer_too_large", size, "at most 100 kB",
+        )  # fmt: skip
 
 
 CUBE = "(float[N,2,3] x) => (float[N,2,3] y) { y = Tanh(x) }"

@@ -75,13 +75,18 @@ def gradient(
 
 
 def _check_size(setting: Setting, plan: Plan, data: Values, imposed: Arrays, limit: int) -> None:
-    """Refuse gradients that are too large before they are computed."""
+    """Refuse derivatives that are too large before they are computed."""
     if not plan.stacked and not plan.apart:
         return
     executor = setting.view.executor
     reading = executor.reading(plan, data, setting.batch)
-    known = {name: requests.shape(setting, data, name) for name in plan.wrt}
-    shapes = {name: shape for name, shape in known.items() if shape is not None}
+    known = {
+        name: requests.shape(setting, data, name) or executor.foreseen(name, reading)[0]
+        for name in plan.results
+    }
+    shapes: dict[str, Any] = {
+        name: shape for name, shape in known.items() if shape is not None and None not in shape
+    }
     stacks = {feed: array for feed, array in imposed.items() if plan.stacks(feed)}
     check_size(
         executor,
@@ -96,6 +101,7 @@ def _check_size(setting: Setting, plan: Plan, data: Values, imposed: Arrays, lim
 def jvp(
     setting: Setting,
     data: Data,
+    limit: int,
     *,
     tangents: Any,
     of: Any,
@@ -116,6 +122,7 @@ def jvp(
     )
     arrays = requests.arrays(setting, data)
     imposed = requests.imposed(setting, plan, arrays, {}, directions)
+    _check_size(setting, plan, arrays, imposed, limit)
     done = setting.view.executor.execute(plan, arrays, imposed, setting.batch)
     results = done.results
     return Tangents(
@@ -126,6 +133,7 @@ def jvp(
 def hvp(
     setting: Setting,
     data: Data,
+    limit: int,
     *,
     tangents: Any,
     wrt: Any,
@@ -152,6 +160,7 @@ def hvp(
     )
     arrays = requests.arrays(setting, data)
     imposed = requests.imposed(setting, plan, arrays, given, directions)
+    _check_size(setting, plan, arrays, imposed, limit)
     done = setting.view.executor.execute(plan, arrays, imposed, setting.batch)
     return Products(done.results.derivatives, **_told(setting, targets, done))
 

@@ -53,11 +53,12 @@ class Derivatives:
             The tangent of each output, shaped like it.
 
         Raises:
-            InvalidRequest, Unsupported, RunFailed: as for `gradient`.
+            InvalidRequest, LimitExceeded, Unsupported, RunFailed: as for `gradient`.
         """
         return calls.jvp(
             self._variants.setting(**settings),
             data,
+            self._answer_bytes,
             tangents=tangents,
             of=of,
             outputs=outputs,
@@ -98,11 +99,12 @@ class Derivatives:
             batch.
 
         Raises:
-            InvalidRequest, Unsupported, RunFailed: as for `gradient`.
+            InvalidRequest, LimitExceeded, Unsupported, RunFailed: as for `gradient`.
         """
         return calls.hvp(
             self._variants.setting(**settings),
             data,
+            self._answer_bytes,
             tangents=tangents,
             wrt=wrt,
             of=of,

@@ -181,7 +181,7 @@ class Executor:
 
     def seen(self, name: str, data: Values, reading: Reading) -> tuple[tuple[int, ...], int | None]:
         """The shape of a value as the caller of these data sees it, and its example axis."""
-        dims, axis = self._seen(name, reading)
+        dims, axis = self.foreseen(name, reading)
         if dims is not None and None not in dims:
             return dims, axis  # type: ignore[return-value]
         done = self.execute(Plan(outputs=(name,)), data, {}, reading=reading)
@@ -189,9 +189,10 @@ class Executor:
 
     def axis(self, name: str, reading: Reading) -> int | None:
         """The axis of a value, as its caller sees it, along which examples lie."""
-        return self._seen(name, reading)[1]
+        return self.foreseen(name, reading)[1]
 
-    def _seen(self, name: str, reading: Reading) -> tuple[Dims | None, int | None]:
+    def foreseen(self, name: str, reading: Reading) -> tuple[Dims | None, int | None]:
+        """The same as far as it is known before a run."""
         dims, layout = self.dims(name), self.layout(reading)
         shape, led = seeds.sized(dims, reading.sizes), layout.led(name)
         if not layout.own(name):

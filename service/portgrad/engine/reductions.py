@@ -47,13 +47,13 @@ def check_size(
     height: int,
     limit: int,
 ) -> None:
-    """Refuse gradients that a stack or examples make larger than an answer may be.
+    """Refuse derivatives that a stack or examples make larger than an answer may be.
 
     Args:
         executor: what will run the plan.
         plan: what is asked.
         reading: how the arrays are read.
-        shapes: the shapes of the targets that are known.
+        shapes: the shapes of the results that are known.
         height: the number of seeds in a stack, else 1.
         limit: the most bytes.
     """
@@ -63,4 +63,4 @@ def check_size(
         ((height, 1 if own(name) else each, *shape), executor.dtype(name).itemsize)
         for name, shape in shapes.items()
     ]
-    check_answer("The gradients", sizes, limit)
+    check_answer("The derivatives", sizes, limit)
