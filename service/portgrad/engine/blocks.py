@@ -17,7 +17,7 @@ import numpy as np
 from portgrad.autodiff import SEED, TANGENT
 from portgrad.engine import batches
 from portgrad.engine.arrays import Array
-from portgrad.engine.batches import AS_IS, EXAMPLE
+from portgrad.engine.batches import AS_IS, EXAMPLE, Reading
 from portgrad.engine.executor import Arrays, Execution, Executor, Values
 from portgrad.engine.limits import check_answer
 from portgrad.engine.plan import Plan
@@ -57,6 +57,7 @@ class Frame:
         data: an array for each port, and what else the variant of the net reads.
         batch: the reading to force.
         of: what the blocks are of: all must have an entry for each example to be apart.
+        wrt: the targets: what of them is no entry for each example must be the same for all.
         imposed: what is imposed at outputs, by feed, for a Hessian.
         limit: the most bytes of an answer.
 
@@ -72,6 +73,7 @@ class Frame:
         data: Values,
         batch: str | None,
         of: Sequence[str],
+        wrt: Iterable[str],
         *,
         imposed: Arrays,
         limit: int,
@@ -82,7 +84,9 @@ class Frame:
         self._limit = limit
         self._reading = batches.read(executor.ports, data, batch)
         if batch is None and self._reading.kind == AS_IS:
-            self._reading = executor.examples(self._reading, of, data) or self._reading
+            found = executor.examples(self._reading, of, data)
+            if found is not None and all(_placed(executor, name, found) for name in wrt):
+                self._reading = found
         self.apart = bool(self._reading.batched) and self._reading.kind != EXAMPLE
         self.count = self._reading.count if self.apart else 1
         self._done: Execution | None = None
@@ -142,6 +146,11 @@ class Frame:
         if at.axis is None:
             return units
         return np.repeat(np.expand_dims(units, at.axis + 1), self.count, at.axis + 1)
+
+
+def _placed(executor: Executor, name: str, reading: Reading) -> bool:
+    """Whether the examples have an axis of their own in a value, or share it."""
+    return executor.axis(name, reading) is not None or executor.shared(name, reading)
 
 
 def jacobian(

@@ -184,7 +184,13 @@ def jacobian(
     plan = Plan(outputs=tuple(resolve_outputs(names, outputs)), quantized=quantised(quantized))
     arrays = requests.arrays(setting, data)
     frame = blocks.Frame(
-        setting.view.executor, arrays, setting.batch, of_values, imposed={}, limit=limit
+        setting.view.executor,
+        arrays,
+        setting.batch,
+        of_values,
+        targets.values,
+        imposed={},
+        limit=limit,
     )
     spaces = [frame.space(name) for name in targets.values]
     found, way = blocks.jacobian(
@@ -217,7 +223,13 @@ def hessian(
     arrays = requests.arrays(setting, data)
     imposed = requests.imposed(setting, plan, arrays, given)
     frame = blocks.Frame(
-        setting.view.executor, arrays, setting.batch, plan.of, imposed=imposed, limit=limit
+        setting.view.executor,
+        arrays,
+        setting.batch,
+        plan.of,
+        targets.values,
+        imposed=imposed,
+        limit=limit,
     )
     found = blocks.hessian(frame, plan, [frame.space(name) for name in targets.values])
     return Hessian(found, per_example=frame.apart, **_of(setting, targets, frame))

@@ -10,7 +10,7 @@ import numpy as np
 
 from portgrad.autodiff.steps import Place
 from portgrad.engine.arrays import Array
-from portgrad.engine.batches import AS_IS
+from portgrad.engine.batches import AS_IS, EXAMPLE
 from portgrad.engine.executor import Execution, Executor
 from portgrad.engine.tracing import First, Tracer, flags
 
@@ -66,9 +66,9 @@ def _example_axis(executor: Executor, call: Execution, name: str) -> int | None:
     reading, lead = call.reading, int(call.plan.stacked)
     if reading.kind == AS_IS and not reading.batched:
         reading = executor.examples(reading, call.plan.of, call.data) or reading
-    if not reading.batched:
+    if not reading.batched or reading.kind == EXAMPLE:
         return None
-    if not executor.layout(reading).own(name):
+    if executor.shared(name, reading):
         return lead if call.plan.keeps_apart else None
     axis = executor.axis(name, reading)
     return None if axis is None else lead + axis

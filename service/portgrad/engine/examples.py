@@ -11,6 +11,7 @@ from portgrad.engine.batches import Dims, Reading, shown
 from portgrad.engine.plan import Plan, Results
 from portgrad.engine.seeds import of_batch
 from portgrad.errors import NotBuilt, RunFailed
+from portgrad.graph.batching import Axes
 
 
 class Layout:
@@ -30,7 +31,7 @@ class Layout:
         reading: Reading,
         parameters: Collection[str],
         dims: Callable[[str], Dims | None],
-        axes: Mapping[str, int] | None = None,
+        axes: Axes | None = None,
     ) -> None:
         self._ports = ports
         self._batched = reading.batched
@@ -42,6 +43,8 @@ class Layout:
 
     def own(self, name: str) -> bool:
         """Whether a value is each example's own: no parameter and no port that all share."""
+        if self._axes is not None:
+            return self._axes.has(name)
         return name in self._batched or (name not in self._parameters and name not in self._ports)
 
     def led(self, name: str) -> bool:
@@ -109,10 +112,14 @@ class Layout:
                 for name, parts in found.items()
             },
             {
-                name: self._together(name, [run.outputs[name] for run in runs], count, 0)
+                name: self._output(name, [run.outputs[name] for run in runs], count)
                 for name in runs[0].outputs
             },
         )
+
+    def _output(self, name: str, parts: Sequence[Array], count: int) -> Array:
+        same = self._axes is not None and not self.own(name)
+        return parts[0] if same else self._together(name, parts, count, 0)
 
     def _derivative(
         self, name: str, parts: Sequence[Array], count: int, lead: int, apart: bool
@@ -130,6 +137,8 @@ class Layout:
         if len(shapes) > 1:
             raise _uneven(name, list(shapes))
         if self._axes is not None:
+            if name in self._axes.packed:
+                raise _no_batch_of_packed(name)
             return np.concatenate(parts, lead + self._axes[name])
         join = np.concatenate if self.concatenated(name) else np.stack
         return _first(join(parts, lead), count, lead)
@@ -142,6 +151,16 @@ def _first(array: Array, count: int, axis: int) -> Array:
 
 def _total(parts: Sequence[Array]) -> Array:
     return np.asarray(np.sum(parts, axis=0, dtype=parts[0].dtype))
+
+
+def _no_batch_of_packed(name: str) -> NotBuilt:
+    return NotBuilt(
+        f"The examples run one by one here, and in {name!r} they lie on one axis with other "
+        "elements, which cannot be joined again yet.",
+        where=name,
+        expected="values in which the examples have an axis of their own",
+        remedy="Leave it out, or ask for the value before the axes are joined.",
+    )
 
 
 def _no_batch_of_sequences(name: str) -> NotBuilt:

@@ -21,7 +21,7 @@ from portgrad.engine.examples import Layout
 from portgrad.engine.plan import Compiled, Plan, Results
 from portgrad.engine.sessions import Weights
 from portgrad.errors import InvalidRequest, RunFailed
-from portgrad.graph.batching import Batched, apart
+from portgrad.graph.batching import Axes, Batched, apart
 from portgrad.graph.cutting import cut
 from portgrad.graph.names import Names
 from portgrad.graph.types import shape_of, type_name
@@ -173,7 +173,12 @@ class Executor:
         for found in candidates.values():
             if all(self._proven_axis(name, found.batched) is not None for name in of):
                 return found
-        return batches.attempt(EACH, self.ports, data)
+        # A leading 1 beside an open size may be anything: there it takes a proof.
+        each = batches.attempt(EACH, self.ports, data)
+        if each is None or not candidates:
+            return each
+        proven = all(self._proven_axis(name, each.batched) is not None for name in of)
+        return each if proven else None
 
     def _proven_axis(self, name: str, over: Ports) -> int | None:
         variant = self.variant(Plan(of=(name,)), over)
@@ -191,6 +196,16 @@ class Executor:
         """The axis of a value, as its caller sees it, along which examples lie."""
         return self.foreseen(name, reading)[1]
 
+    def shared(self, name: str, reading: Reading) -> bool:
+        """Whether all examples of a reading share a value, so that its gradient is their total."""
+        layout = self.layout(reading)
+        if not layout.own(name):
+            return True
+        if reading.kind != AS_IS or not reading.batched or layout.axis(name) is not None:
+            return False
+        variant = self.variant(Plan(of=(name,)), reading.batched)
+        return variant is not None and not variant.axis.has(name)
+
     def foreseen(self, name: str, reading: Reading) -> tuple[Dims | None, int | None]:
         """The same as far as it is known before a run."""
         dims, layout = self.dims(name), self.layout(reading)
@@ -199,7 +214,7 @@ class Executor:
             return shape, None
         if reading.kind == EACH:
             alone = not layout.concatenated(name)
-            return shape and seeds.of_batch(shape, reading.count, alone), 0
+            return None if shape is None else seeds.of_batch(shape, reading.count, alone), 0
         if reading.kind == EXAMPLE:
             return (shape[1:] if shape and led else shape), None
         if not reading.batched:
@@ -219,7 +234,7 @@ class Executor:
         """Shapes with the sizes of a call in place of symbols."""
         return {name: seeds.sized(self.dims(name), call.reading.sizes) for name in names}
 
-    def layout(self, reading: Reading, axes: Mapping[str, int] | None = None) -> Layout:
+    def layout(self, reading: Reading, axes: Axes | None = None) -> Layout:
         """Where the examples of a reading are."""
         parameters = self._names.parameters.keys()
         return Layout(self.ports, reading, parameters, self._names.shape, axes)

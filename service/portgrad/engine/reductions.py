@@ -31,9 +31,9 @@ def means(
         if found is None:
             raise no_examples(plan.of)
         reading = found
-    own = executor.layout(reading).own
+    count = max(1, reading.count)
     return {
-        name: total if own(name) else np.asarray(total / max(1, reading.count), total.dtype)
+        name: np.asarray(total / count, total.dtype) if executor.shared(name, reading) else total
         for name, total in totals.items()
     }
 
@@ -57,10 +57,12 @@ def check_size(
         height: the number of seeds in a stack, else 1.
         limit: the most bytes.
     """
-    own = executor.layout(reading).own
     each = reading.count if plan.keeps_apart else 1
     sizes = [
-        ((height, 1 if own(name) else each, *shape), executor.dtype(name).itemsize)
+        (
+            (height, each if executor.shared(name, reading) else 1, *shape),
+            executor.dtype(name).itemsize,
+        )
         for name, shape in shapes.items()
     ]
     check_answer("The derivatives", sizes, limit)

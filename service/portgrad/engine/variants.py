@@ -100,7 +100,11 @@ class View:
 
     def widened(self, given: ArrayLike) -> ArrayLike:
         """A caller's array; in double precision from any narrower floating dtype."""
-        if self.double and isinstance(given, np.ndarray) and given.dtype.name in _NARROWER:
+        if (
+            self.double
+            and isinstance(given, np.ndarray | np.generic)
+            and given.dtype.name in _NARROWER
+        ):
             return given.astype(np.float64)
         return given
 

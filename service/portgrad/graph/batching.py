@@ -36,6 +36,10 @@ class Axes(dict[str, int]):
         super().__init__({name: at.axis for name, at in places.items() if at.plain})
         self.packed = {name: at for name, at in places.items() if not at.plain}
 
+    def has(self, name: str) -> bool:
+        """Whether each example has a value of its own."""
+        return name in self or name in self.packed
+
 
 @dataclass(frozen=True)
 class Batched:
