@@ -77,6 +77,8 @@ BAD = [
      "invalid_class_seed", "output_gradients.Output"),
     ("gradient", "chain", {"data": TWO, "output_gradients": {"Output": {"index": [0, 1, 0]}}}, 422,
      "invalid_class_seed", "output_gradients.Output"),
+    ("gradient", "chain", {"output_gradients": {"Output": {"class": 1}}}, 422,
+     "invalid_class_seed", "output_gradients.Output"),
     ("gradient", "chain", {"output_gradients": {"Outptu": {"index": 0}}}, 422, "unknown_name",
      "output_gradients.Outptu"),
     # Overrides.

@@ -45,6 +45,8 @@ def test_overrides_go_beside_the_data_in_their_parameters_dtype() -> None:
     ("parameters", "code", "told"),
     [
         ({"wieght": WEIGHT}, "unknown_parameter", "Did you mean 'weight'?"),
+        ({"WEIGHT": WEIGHT}, "unknown_parameter", "Did you mean 'weight'?"),
+        ({"zzz": WEIGHT}, "unknown_parameter", "net.parameters"),
         ({"weight": WEIGHT[:2]}, "wrong_parameter_shape", "Expected: (3, 2). Found: (2, 2)."),
         ({"weight": 1.0}, "wrong_parameter_shape", "Found: ()."),
         ({"scale": [0.5]}, "wrong_parameter_shape", "Found: (1)."),

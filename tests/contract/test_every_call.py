@@ -185,19 +185,19 @@ def test_places_of_ones_come_as_they_are(
 
 
 NO_PLACES: list[Any] = [
-    {"indices": 1},
-    {},
-    {"dtype": "float32"},
+    ({"indices": 1}, 422, "invalid_class_seed"),
+    ({}, 422, "invalid_class_seed"),
+    ({"dtype": "float32"}, 400, "invalid_array"),
 ]
 
 
-@pytest.mark.parametrize("place", NO_PLACES)
+@pytest.mark.parametrize(("place", "status", "code"), NO_PLACES)
 def test_an_object_that_is_neither_array_nor_place(
-    http: AppClient, net: str, place: dict[str, Any]
+    http: AppClient, net: str, place: dict[str, Any], status: int, code: str
 ) -> None:
     fields = {"output_gradients": {"output": place}}
     response = http.post("/nets/echo/gradient", json={"data": [1], **fields})
-    assert (response.status_code, response.json()["code"]) == (400, "invalid_array")
+    assert (response.status_code, response.json()["code"]) == (status, code)
     for field in ("data", "parameters", "tangents"):
         body = {"data": [1], "tangents": {}, field: {"input": {"index": 1}}}
         response = http.post("/nets/echo/jvp", json=body)

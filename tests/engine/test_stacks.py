@@ -208,8 +208,51 @@ def test_indices_at_an_output_of_any_rank_and_of_a_size_known_only_when_it_runs(
         np.testing.assert_allclose(found, expected * (1 - np.tanh(x) ** 2), **SAME)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(float[2,3] x) => (float[2,3] y) { y = Tanh(x) }",
+        """(float[N,3] x) => (float[N,3] y) <int64 trip = {1}> {
+            c = Constant<value = bool {1}>()
+            y = Loop(trip, c, x) <body = b (int64 i, bool d, float[N,3] s) =>
+                (bool e, float[N,3] t) { e = Identity(d) t = Tanh(s) }>
+        }""",
+    ],
+    ids=["fixed", "loop"],
+)
+def test_a_class_of_each_row_where_nothing_says_that_rows_are_examples(text: str) -> None:
+    net, x = engine_net(text), random(2, 3)
+    for seed, places in (({"index": 1}, [1, 1]), ({"index": [2, 0]}, [2, 0])):
+        found = net.gradient(x, output_gradients={"y": seed})["x"]
+        imposed = np.eye(3, dtype=np.float32)[places]
+        np.testing.assert_array_equal(found, net.gradient(x, output_gradients={"y": imposed})["x"])
+
+
 def stack(*shape: int, **others: Array) -> dict[str, Any]:
     return {"output_gradients": {"y": random(*shape), **others}, "stacked": True}
+
+
+@pytest.mark.parametrize(
+    ("seed", "stacked", "expected", "found"),
+    [
+        ({"index": [0, 1, 2]}, False, "an index, or a list of 2, one for each example",
+         "shape (3)"),
+        ({"index": 0}, True, "a list of K indices, or K times a list of 2, one for each example",
+         "shape ()"),
+        ({"at": [0, 0]}, False, "a list of 1 index", "shape (2)"),
+        ({"at": [[0]] * 3}, False,
+         "a list of 1 index, or 2 such lists, one for each example", "shape (3, 1)"),
+        (np.ones((2, 4), np.float32), True, "(K, 2, 4)", "(2, 4)"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("lead", ["1", "N"])
+def test_a_refusal_speaks_of_what_was_sent(
+    lead: str, seed: Any, stacked: bool, expected: str, found: str
+) -> None:
+    imposed = {"y": seed}
+    net, x = made("proven", lead), random(2, 3)
+    error = refusal(lambda: net.gradient(x, output_gradients=imposed, stacked=stacked))
+    assert (error.expected, error.found) == (expected, found)
 
 
 @pytest.mark.parametrize(

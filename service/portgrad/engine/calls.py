@@ -179,7 +179,8 @@ def jacobian(
     """Every output differentiated by every target; see `Net.jacobian`."""
     names = setting.view.names
     if direction is not None:
-        word("direction", direction, (blocks.FORWARD, blocks.REVERSE))
+        words = (blocks.FORWARD, blocks.REVERSE)
+        word("direction", direction, words, "the one that takes fewer products")
     targets, of_values = resolve_targets(names, wrt), tuple(resolve_of(names, of))
     plan = Plan(outputs=tuple(resolve_outputs(names, outputs)), quantized=quantised(quantized))
     arrays = requests.arrays(setting, data)

@@ -50,13 +50,15 @@ def one_hot(
         InvalidRequest: `invalid_class_seed`, `index_out_of_range`.
     """
     sizes = shape if axis is None else shape[:axis] + shape[axis + 1 :]
-    places = _places(value, sizes, where)
+    key, places = _places(value, sizes, where)
     count = 1 if axis is None else shape[axis]
     wanted = (*places.shape[:1], count) if stacked else (count,)
     lead = places.shape[:-1]
     for_all = lead == wanted[:-1]
     if not for_all and (axis is None or lead != wanted):
-        raise _invalid(where, _expected(len(sizes), count, axis, stacked), shown(places.shape))
+        each = None if axis is None else count
+        found = places.shape[:-1] if key == "index" else places.shape
+        raise _invalid(where, _expected(key, len(sizes), each, stacked), f"shape {shown(found)}")
     _check_range(places, sizes, where)
     places = np.broadcast_to(places[..., None, :] if for_all else places, (*wanted, len(sizes)))
     found = np.zeros((*wanted, *sizes), dtype)
@@ -66,23 +68,25 @@ def one_hot(
     return found.squeeze(batch) if axis is None else np.moveaxis(found, batch, batch + axis)
 
 
-def _places(value: Mapping[str, Any], sizes: tuple[int, ...], where: str) -> Array:
-    """Indices by axis, on the last axis of the array."""
+def _places(value: Mapping[str, Any], sizes: tuple[int, ...], where: str) -> tuple[str, Array]:
+    """The key, and indices by axis, on the last axis of the array."""
     keys = list(value)
     if len(keys) != 1 or keys[0] not in KEYS:
         raise _invalid(where, 'an array, {"index": …} or {"at": …}', f"an object with {keys}"[:80])
-    places = _whole(value[keys[0]], f"{where}.{keys[0]}")
-    if keys[0] == "at":
+    [key] = keys
+    places = _whole(value[key], f"{where}.{key}")
+    if key == "at":
         if places.ndim == 0 or places.shape[-1] != len(sizes):
-            raise _invalid(where, f"{len(sizes)} indices", shown(places.shape))
-        return places
+            expected = _expected(key, len(sizes), None, stacked=False)
+            raise _invalid(where, expected, f"shape {shown(places.shape)}")
+        return key, places
     if len(sizes) != 1:
         raise _invalid(
             where,
             f'"at" with {len(sizes)} indices, since the output is not 2-D',
             '"index", which takes the last axis of a 2-D output',
         )
-    return places[..., None]
+    return key, places[..., None]
 
 
 def _whole(given: Any, where: str) -> Array:
@@ -109,10 +113,18 @@ def _check_range(places: Array, sizes: tuple[int, ...], where: str) -> None:
         )
 
 
-def _expected(rank: int, count: int, axis: int | None, stacked: bool) -> str:
-    each = "" if axis is None else f", or such for each of the {count} examples"
-    indices = "one index" if rank == 1 else f"{rank} indices"
-    return f"{'K times ' if stacked else ''}{indices}{each}"
+def _expected(key: str, rank: int, count: int | None, stacked: bool) -> str:
+    """What a key takes: for all examples, or for each of so many."""
+    indices = "1 index" if rank == 1 else f"{rank} indices"
+    if key == "index":
+        one, many = "an index", "indices"
+        each = f"a list of {count}, one for each example"
+    else:
+        one, many = f"a list of {indices}", f"lists of {indices}"
+        each = f"{count} such lists, one for each example"
+    if stacked:
+        one, each = f"a list of K {many}", f"K times {each}"
+    return one if count is None else f"{one}, or {each}"
 
 
 def _invalid(where: str, expected: str, found: str) -> InvalidRequest:

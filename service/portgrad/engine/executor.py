@@ -314,21 +314,22 @@ class Executor:
             value = outputs.get(seeds.value_of(feed))
             if value is not None:
                 exact = plan.stacks(feed) or feed.startswith(TANGENT)
-                one = array[0] if plan.stacks(feed) else array
-                seeds.checked(one, value.shape, feed, exact=exact)
+                height = len(array) if plan.stacks(feed) else None
+                one = array if height is None else array[0]
+                seeds.checked(one, value.shape, feed, exact=exact, height=height)
 
 
 def no_examples(of: Sequence[str]) -> InvalidRequest:
     """The error for a net whose examples cannot be told."""
     return InvalidRequest(
         "The net has no example axis: no leading dimension that input ports and what is summed "
-        "share.",
+        "are known to share.",
         code="no_example_axis",
         where=", ".join(of),
         expected="a symbol that leads an input port and is in the shape of what is summed, or a "
         "leading 1",
-        remedy="Sum outputs or inner values that have an entry for each example (the loss before "
-        "its mean, say), or leave this option out.",
+        remedy="Name in `of` what has an entry for each example (the loss before its mean, say), "
+        'say `batch: "each"` to run the examples one by one, or leave this option out.',
     )
 
 

@@ -98,10 +98,11 @@ def imposed(
         height(stacks)
     for name in directions or {}:
         feed = TANGENT + name
-        found = feeds[feed].shape[1:] if feed in stacks else feeds[feed].shape
+        count = len(feeds[feed]) if feed in stacks else None
+        found = feeds[feed].shape if count is None else feeds[feed].shape[1:]
         known = shape(setting, data, name)
         if known is not None and found != known:
-            raise wrong_shape(feed, known, found, exact=True)
+            raise wrong_shape(feed, known, found, exact=True, height=count)
     return feeds
 
 
@@ -128,6 +129,8 @@ def _seed(
     if reading.kind == AS_IS:
         reading = executor.examples(reading, (name,), data) or reading
     shape, axis = executor.seen(name, data, reading)
+    if axis is None and reading.kind == AS_IS and "index" in given and len(shape) == 2:
+        axis = 0  # a class of each row, also where nothing proves that these are examples
     dtype = executor.dtype(name)
     return class_seeds.one_hot(given, shape, axis, dtype, field_of(feed), stacked=plan.stacks(feed))
 

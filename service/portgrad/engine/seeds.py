@@ -9,6 +9,8 @@ from portgrad.engine.arrays import Array
 from portgrad.engine.batches import Dims, shown
 from portgrad.errors import InvalidRequest
 
+_STACKED = "Put the arrays of all K on a new first axis, or leave `stacked` out."
+
 
 def sized(dims: Dims | None, sizes: Mapping[str, int]) -> Dims | None:
     """A declared shape with the symbols that the inputs fix in place."""
@@ -28,7 +30,14 @@ def field_of(feed: str) -> str:
     return f"{kind}.{value_of(feed)}"
 
 
-def checked(array: Array, dims: Dims | None, feed: str, *, exact: bool = False) -> Array:
+def checked(
+    array: Array,
+    dims: Dims | None,
+    feed: str,
+    *,
+    exact: bool = False,
+    height: int | None = None,
+) -> Array:
     """The array with the rank of its value, refused where it cannot broadcast to it.
 
     Sizes that only the run can tell are checked by the graph itself.
@@ -38,12 +47,13 @@ def checked(array: Array, dims: Dims | None, feed: str, *, exact: bool = False) 
         dims: the shape of the value as far as it is known.
         feed: `seed/NAME` or `tangent/NAME`.
         exact: whether the shape must be the value's own: of tangents, and of seeds in a stack.
+        height: how many there are in the stack that the array is one of, None outside of stacks.
     """
     if dims is None:
         return array
     if exact:
         if len(array.shape) != len(dims) or not _fits(array.shape, dims, ()):
-            raise wrong_shape(feed, dims, array.shape, exact=True)
+            raise wrong_shape(feed, dims, array.shape, exact=True, height=height)
         return array
     trailing = dims[max(0, len(dims) - array.ndim) :]
     if array.ndim > len(dims) or not _fits(array.shape, trailing, (1,)):
@@ -56,20 +66,30 @@ def _fits(shape: tuple[int, ...], dims: Dims, also: tuple[int, ...]) -> bool:
 
 
 def wrong_shape(
-    feed: str, dims: Dims | tuple[int, ...], shape: tuple[int, ...], *, exact: bool = False
+    feed: str,
+    dims: Dims | tuple[int, ...],
+    shape: tuple[int, ...],
+    *,
+    exact: bool = False,
+    height: int | None = None,
 ) -> InvalidRequest:
-    """The error for an imposed array that does not have the shape of its value."""
+    """The error for an imposed array that does not have the shape of its value; see `checked`."""
     seed = feed.startswith(SEED)
+    expected = shown(dims if height is None else ("K", *dims))
+    if height is not None:
+        remedy = _STACKED
+    elif exact:
+        remedy = "Send one number for each element of it; a tangent does not broadcast."
+    else:
+        remedy = "Impose one number for each element of the output, or one number for all."
     return InvalidRequest(
         f"The {'gradient' if seed else 'tangent'} imposed at {value_of(feed)!r} does not have its "
         "shape.",
         code="wrong_seed_shape" if seed else "wrong_tangent_shape",
         where=field_of(feed),
-        expected=shown(dims) if exact else f"{shown(dims)}, or an array that broadcasts to it",
-        found=shown(shape),
-        remedy="Impose one number for each element of the output, or one number for all."
-        if seed and not exact
-        else "Send one number for each element, in a stack after its leading axis.",
+        expected=expected if exact else f"{expected}, or an array that broadcasts to it",
+        found=shown(shape if height is None else (height, *shape)),
+        remedy=remedy,
     )
 
 
@@ -101,5 +121,5 @@ def height(stacks: Mapping[str, Array]) -> int:
         expected="arrays of shape (K, *shape of the value), with one K",
         found=", ".join(f"{value_of(f)}: {shown(a.shape)}" for f, a in stacks.items())
         or "nothing imposed",
-        remedy="Put the arrays of all K on a new first axis, or leave `stacked` out.",
+        remedy=_STACKED,
     )

@@ -261,7 +261,9 @@ def _check_name(names: Names, sizing: Mapping[str, str], name: str) -> None:
             where=where,
             expected="the name of a parameter",
             found=f"{name!r}",
-            remedy=offer(str(name), names.parameters)
+            remedy=f"`{name}` is an input port: its array belongs into the data."
+            if name in names.inputs
+            else offer(str(name), names.parameters)
             or "The net's description lists its parameters.",
         )
     reason = names.none_reason(names.parameters[name]) or sizing.get(name)

@@ -188,7 +188,7 @@ def _ready(call: Execution, imposed: Arrays, prepare: Prepare) -> dict[str, Arra
     for feed, array in imposed.items():
         stacked = call.plan.stacks(feed)
         exact = stacked or feed.startswith(TANGENT)
-        check = partial(_checked, feed, exact)
+        check = partial(_checked, feed, exact, len(array) if stacked else None)
         if stacked:
             ready[feed] = np.stack([prepare(feed, one, check) for one in array])
         else:
@@ -196,8 +196,8 @@ def _ready(call: Execution, imposed: Arrays, prepare: Prepare) -> dict[str, Arra
     return ready
 
 
-def _checked(feed: str, exact: bool, array: Array, dims: object) -> Array:
-    return seeds.checked(array, dims, feed, exact=exact)  # type: ignore[arg-type]
+def _checked(feed: str, exact: bool, height: int | None, array: Array, dims: object) -> Array:
+    return seeds.checked(array, dims, feed, exact=exact, height=height)  # type: ignore[arg-type]
 
 
 def _examples_may_meet() -> InvalidRequest:

@@ -5,8 +5,14 @@ from __future__ import annotations
 from portgrad.errors import InvalidRequest
 
 
-def word(where: str, given: str | None, words: tuple[str, ...]) -> str:
+def word(where: str, given: str | None, words: tuple[str, ...], default: str | None = None) -> str:
     """One of the words that a field takes, the first by default.
+
+    Args:
+        where: the field.
+        given: what it has, None for the default.
+        words: what it takes.
+        default: what leaving it out comes to, where that is not the first word.
 
     Raises:
         InvalidRequest: `invalid_field`.
@@ -21,5 +27,5 @@ def word(where: str, given: str | None, words: tuple[str, ...]) -> str:
         where=where,
         expected=" or ".join(repr(one) for one in words),
         found=repr(given)[:80],
-        remedy=f"Leave it out for {words[0]!r}.",
+        remedy=f"Leave it out for {default or repr(words[0])}.",
     )

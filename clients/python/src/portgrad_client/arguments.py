@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from operator import index
 from typing import Any, TypeAlias, TypedDict
 
+import numpy as np
+
 from portgrad_client.casting import as_array, nearest
 from portgrad_client.dtypes import ArrayLike
 from portgrad_client.errors import InvalidRequestError
@@ -49,8 +51,20 @@ def check_settings(settings: Mapping[str, Any], call: str) -> None:
 
 
 def given(**options: Any) -> dict[str, Any]:
-    """The options that are not None, which stands for the service's default."""
-    return {name: value for name, value in options.items() if value is not None}
+    """The options that are not None, which stands for the service's default.
+
+    Raises:
+        InvalidRequestError: `invalid_field`, for what JSON cannot hold.
+    """
+    return {name: _plain(value, name) for name, value in options.items() if value is not None}
+
+
+def _plain(value: Any, field: str) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, bool | int | float | str | list | Mapping):
+        return value
+    raise wrong_kind(field, "a word, a number, a list, True or False", value)
 
 
 def names(outputs: Wanted) -> bool | list[str] | None:

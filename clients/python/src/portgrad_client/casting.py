@@ -89,7 +89,8 @@ def as_array(value: ArrayLike, name: str) -> Array:
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """A sentence that offers the nearest of the names, or None where none is near."""
-    close = difflib.get_close_matches(name, list(names), n=3)
+    by_folded = {known.casefold(): known for known in names}
+    close = [by_folded[match] for match in difflib.get_close_matches(name.casefold(), by_folded)]
     return f"Did you mean {' or '.join(repr(match) for match in close)}?" if close else None
 
 

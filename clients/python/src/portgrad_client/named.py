@@ -135,6 +135,9 @@ def _check_exactly(
         where=f"{what}s.{name}",
         expected=f"{'K tangents of the shape ' if stacked else ''}{shown(wanted)}",
         found=shown(found),
+        remedy="Put the arrays of all K on a new first axis, or leave `stacked` out."
+        if stacked
+        else "Send one number for each element of it.",
     )
 
 
@@ -143,5 +146,8 @@ def _unknown_parameter(name: str, known: Mapping[str, Port]) -> InvalidRequestEr
         f"The net has no parameter {name!r}.",
         code="unknown_parameter",
         where=f"parameters.{name}",
-        remedy=nearest(name, known) or "net.parameters lists them.",
+        expected="the name of a parameter",
+        found=repr(name),
+        remedy=nearest(name, known)
+        or "The net's description lists its parameters: net.parameters, or portgrad describe.",
     )

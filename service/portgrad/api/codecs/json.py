@@ -55,11 +55,8 @@ def _by_name(given: Any, field: str) -> dict[str, Seed]:
     if given is None:
         return {}
     if isinstance(given, dict) and not _is_array(given):
-        # Places are no array: the engine holds them against the output.
-        return {
-            name: value if field == SEEDS and seeds.is_class_seed(value) else _array(value, name)
-            for name, value in given.items()
-        }
+        read = _seed if field == SEEDS else _array
+        return {name: read(value, name) for name, value in given.items()}
     raise InvalidRequest(
         f"The field `{field}` is not an object.",
         code="invalid_field",
@@ -68,6 +65,21 @@ def _by_name(given: Any, field: str) -> dict[str, Seed]:
         found=type(given).__name__,
         remedy=f'Name what each array is for, such as {{"{field}": {{"name": [0, 1]}}}}.',
     )
+
+
+def _seed(value: Any, where: str) -> Seed:
+    if seeds.is_class_seed(value):
+        return value  # type: ignore[no-any-return]  # the engine holds it against the output
+    if isinstance(value, dict) and _KEYS.isdisjoint(value):
+        raise InvalidRequest(
+            "A gradient to impose is neither an array nor a place in its output.",
+            code="invalid_class_seed",
+            where=f"{SEEDS}.{where}",
+            expected='an array, {"index": 3} or {"at": [0, 2]}',
+            found=shown(value),
+            remedy='Impose an array, or say "index" or "at".',
+        )
+    return _array(value, where)
 
 
 def _missing(field: str) -> InvalidRequest:
