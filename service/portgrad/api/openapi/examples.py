@@ -111,6 +111,7 @@ ANSWERS: Mapping[Kind, Schema] = {
             "Input": {
                 "verdict": "ok",
                 "error": 3.909862243817656e-11,
+                "rounding": 1.0291986285587167e-07,
                 "place": None,
                 "directions": [
                     {
