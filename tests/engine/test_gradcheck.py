@@ -161,6 +161,12 @@ WRONG = {
         "Sin", "{ h = Floor(x) g = Neg(x) a = Sin(g) y = Add(a, h) }", "a", data=ZEROS
     ),
     "written out": Case("LayerNormalization", NORM, "z", held=NORM_HELD),
+    "among ties": Case(
+        "Max",
+        "{ r = Relu(x) z = Mul(x, zero) n = Relu(z) y = Max(r, n) }",
+        "y",
+        held={"zero": np.float64(0)},
+    ),
     "in a loop": Case("Tanh", LOOP, "s", "Loop", data=ROW / 4),
     "in a branch": Case("Tanh", BRANCH, "y", "If", data=ROW / 10),
 }

@@ -12,6 +12,7 @@ from portgrad.engine.gradcheck import slopes
 from portgrad.engine.gradcheck.slopes import Claim, Line, Sides, Values
 
 Random = np.random.Generator
+_ENDLESS = 1e30
 
 
 @dataclass
@@ -43,15 +44,17 @@ def direction(point: Array, random: Random) -> Array:
 
     Each element moves by the geometric mean of its own size and the point's, so that small
     positive numbers stay positive at small steps, and still count; a zero moves by the point's.
+    What stands for infinity, as in masks, stays.
     """
     sizes = np.abs(point.astype(np.float64))
-    sizes = np.where(np.isfinite(sizes), sizes, 0.0)
+    fixed = ~(sizes < _ENDLESS)
+    sizes = np.where(fixed, 0.0, sizes)
     largest = sizes.max(initial=0.0)
     if largest == 0.0:
-        return np.asarray(random.standard_normal(point.shape))
+        return np.asarray(np.where(fixed, 0.0, random.standard_normal(point.shape)))
     typical = largest * np.sqrt(np.mean(np.square(sizes / largest)))
     moved = np.where(sizes > 0, np.sqrt(sizes) * np.sqrt(typical), typical)
-    return np.asarray(moved * random.standard_normal(point.shape))
+    return np.asarray(np.where(fixed, 0.0, moved) * random.standard_normal(point.shape))
 
 
 def walk(subject: Subject, along: Array, tolerance: float) -> Line:

@@ -17,7 +17,7 @@ from portgrad.autodiff import MOVE
 from portgrad.autodiff.steps import Place, Step
 from portgrad.engine.arrays import Array, Value
 from portgrad.engine.gradcheck.lines import Random, Subject, direction, flat, walk
-from portgrad.engine.gradcheck.slopes import Line, worst
+from portgrad.engine.gradcheck.slopes import STEPS, Line, ladder, worst
 from portgrad.engine.tracing import Alone, Tracer, stretches
 from portgrad.errors import RunFailed, Unsupported
 
@@ -71,40 +71,69 @@ class Scale:
 def _lines(
     net: Alone, operand: str, values: Mapping[str, Value], random: Random, scale: Scale
 ) -> list[Line]:
-    point = np.asarray(values[operand])
     try:
+        moved = _Moved(net, operand, values, scale)
         with np.errstate(all="ignore"):
-            return [
-                walk(
-                    _subject(net, operand, values, random, scale.eps),
-                    direction(point, random),
-                    scale.tolerance,
-                )
-                for _ in range(_DIRECTIONS)
-            ]
+            return [moved.judged(random) for _ in range(_DIRECTIONS)]
     except (RunFailed, Unsupported):
         return []
 
 
-def _subject(
-    net: Alone, operand: str, values: Mapping[str, Value], random: Random, eps: float
-) -> Subject:
-    """The step's outputs as a function of one operand, with random cotangents."""
-    points = {name: np.asarray(values[name]) for name in net.step.moving}
-    still = {MOVE + name: np.zeros([1] * p.ndim, p.dtype) for name, p in points.items()}
+class _Moved:
+    """A step as a function of one of its operands."""
 
-    def outputs(move: Array) -> list[Array]:
-        moves = {**still, MOVE + operand: np.asarray(move, points[operand].dtype)}
-        return [flat(array) for array in net.outputs(values, moves).values()]
+    def __init__(self, net: Alone, operand: str, values: Mapping[str, Value], scale: Scale) -> None:
+        self._net, self._operand, self._values, self._scale = net, operand, values, scale
+        points = {name: np.asarray(values[name]) for name in net.step.moving}
+        self._point = points[operand]
+        self._still = {MOVE + n: np.zeros([1] * p.ndim, p.dtype) for n, p in points.items()}
+        self._middle = net.outputs(values, self._still)
 
-    middle = net.outputs(values, still)
-    seeds = {n: np.asarray(random.standard_normal(array.shape)) for n, array in middle.items()}
-    gradient = np.zeros(points[operand].shape)
-    if net.step.active:
-        cast = {name: np.asarray(seeds[name], middle[name].dtype) for name in net.step.active}
-        gradient = net.gradients(values, cast)[operand]
-    weights = [flat(seeds[name]) for name in middle]
-    return Subject(gradient, weights, outputs, [flat(a) for a in middle.values()], eps)
+    def judged(self, random: Random) -> Line:
+        """What a random direction shows, with random cotangents.
+
+        Where it shows a kink or jump, the elements of the outputs that have none are judged alone:
+        beside the others, what is wrong with them might be between the slopes.
+        """
+        seeds = {n: np.asarray(random.standard_normal(a.shape)) for n, a in self._middle.items()}
+        along = direction(self._point, random)
+        line = walk(self._subject(seeds), along, self._scale.tolerance)
+        if line.verdict not in ("kink", "jump"):
+            return line
+        smooth = self._smooth(along, ladder(self._scale.eps)[STEPS // 2])
+        kept = {name: np.where(smooth[name], seed, 0.0) for name, seed in seeds.items()}
+        alone = walk(self._subject(kept), along, self._scale.tolerance)
+        return alone if alone.verdict == "disagrees" else line
+
+    def _smooth(self, along: Array, step: float) -> dict[str, Array]:
+        """Where the slopes to either side are alike."""
+        ends = [self._outputs(sign * step * along) for sign in (-1, 1)]
+        found = {}
+        for name, middle in self._middle.items():
+            if any(end[name].shape != middle.shape for end in ends):
+                found[name] = np.zeros(middle.shape, np.bool_)
+                continue
+            left, right = (abs(1.0 * end[name] - middle) for end in ends)
+            apart = abs(1.0 * ends[0][name] + ends[1][name] - 2.0 * middle)
+            found[name] = apart <= max(1e-3, 10 * step) * (left + right)
+        return found
+
+    def _subject(self, seeds: Mapping[str, Array]) -> Subject:
+        step, gradient = self._net.step, np.zeros(self._point.shape)
+        if step.active:
+            cast = {name: np.asarray(seeds[name], self._middle[name].dtype) for name in step.active}
+            gradient = self._net.gradients(self._values, cast)[self._operand]
+        return Subject(
+            gradient,
+            [flat(seeds[name]) for name in self._middle],
+            lambda move: [flat(array) for array in self._outputs(move).values()],
+            [flat(array) for array in self._middle.values()],
+            self._scale.eps,
+        )
+
+    def _outputs(self, move: Array) -> Mapping[str, Array]:
+        moves = {**self._still, MOVE + self._operand: np.asarray(move, self._point.dtype)}
+        return self._net.outputs(self._values, moves)
 
 
 def _typical(lines: Sequence[Line]) -> Line:
