@@ -308,6 +308,18 @@ def test_what_only_double_can_say_is_no_gradient() -> None:
     assert (found.place and found.place.value) == "k"
 
 
+def test_what_rounding_swallows_is_no_fault_of_a_rule() -> None:
+    """Each entry is masked: the sums are the mask, whatever the scores."""
+    held = {"lowest": np.float32(np.finfo(np.float32).min)}
+    net = engine_net(
+        "(float[N,3] x) => (float[N] y) "
+        "{ m = Add(x, lowest) s = Softmax(m) v = Mul(s, x) y = ReduceSum <keepdims = 0> (v, a) }",
+        {**held, "a": np.array([1])},
+    )
+    found = net.gradcheck(ROW.astype(np.float32)).targets["x"]
+    assert (found.verdict, found.place and found.place.value) == ("unclear", "m")
+
+
 def test_coarse_nets_are_held_to_less() -> None:
     report = portgrad.load(chain()).gradcheck(random(4, 5), wrt="all", precision="native")
     assert report.ok

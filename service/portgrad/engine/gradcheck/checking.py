@@ -43,11 +43,12 @@ def gradcheck(
     word("precision", settings.get("precision"), ("native", "float64"))
     random_seed = settings.get("random_seed") or 0
 
+    targets = resolve_targets(variants.plain.names, wrt)
+    check_count(len(targets.values) * directions)
+
     def asked(precision: str) -> Asked:
         fixed: Settings = {**settings, "precision": precision, "random_seed": random_seed}
         setting = variants.setting(**fixed)
-        targets = resolve_targets(setting.view.names, wrt)
-        check_count(len(targets.values) * directions)
         given = requests.seeds(setting, output_gradients)
         plan = Plan(
             wrt=tuple(targets.values),
@@ -76,7 +77,7 @@ def gradcheck(
         disagreement=wrong,
         evaluations=at.evaluations,
         random_seed=random_seed,
-        none=resolve_targets(at.setting.view.names, wrt).none,
+        none=targets.none,
         warnings=at.warnings,
         timings=at.timings,
     )
