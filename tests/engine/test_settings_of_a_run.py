@@ -165,6 +165,33 @@ def test_one_seed_gives_the_same_numbers_in_every_call(lead: str, mode: str) -> 
     assert (other != values["y"]).any()
 
 
+def test_what_is_asked_for_does_not_change_the_draws() -> None:
+    """Examples meet in `z` alone: `h` could be had in one run."""
+    net = engine_net(
+        """(float[1,3] x) => (float[1,3] h, float[1,3] z) {
+        e = RandomNormalLike(x) h = Add(x, e) axis = Constant<value = int64 {0}>()
+        z = CumSum(h, axis) }"""
+    )
+    x = random(4, 3)
+    whole = net.evaluate(x, random_seed=7)["h"]
+    np.testing.assert_array_equal(net.evaluate(x, outputs=["h"], random_seed=7)["h"], whole)
+    found = net.gradient(x, of="h", outputs=["h"], random_seed=7)
+    np.testing.assert_array_equal(found.outputs["h"], whole)
+
+
+@pytest.mark.parametrize("lead", ["N", "1"])
+def test_gradients_by_example_of_other_draws_are_refused(lead: str) -> None:
+    net = engine_net(
+        f"(float[{lead},3] x) => (float[{lead},3] y) "
+        "{ e = RandomNormalLike(x) h = Add(x, e) y = Mul(h, w) }",
+        {"w": random(3)},
+    )
+    asked = {"wrt": "w", "reduction": "per_example", "quantized": "straight_through"}
+    error = refusal(lambda: net.gradient(random(4, 3), **asked))  # type: ignore[arg-type]
+    assert (error.code, error.where) == ("not_built", "reduction")
+    assert net.gradient(random(4, 3), **{**asked, "quantized": "exact"})["w"].shape == (4, 3)  # type: ignore[arg-type]
+
+
 def test_without_a_seed_a_fresh_one_is_drawn_and_told() -> None:
     net, x = engine_net(DRAWING.format(lead="N")), np.ones((8, 3), np.float32)
     first, second = net.evaluate(x), net.evaluate(x)

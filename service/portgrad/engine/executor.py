@@ -20,7 +20,7 @@ from portgrad.engine.cache import Cache
 from portgrad.engine.examples import Layout
 from portgrad.engine.plan import Compiled, Plan, Results
 from portgrad.engine.sessions import Weights
-from portgrad.errors import InvalidRequest, RunFailed
+from portgrad.errors import InvalidRequest, NotBuilt, RunFailed
 from portgrad.graph.batching import Axes, Batched, apart
 from portgrad.graph.cutting import cut
 from portgrad.graph.names import Names
@@ -254,14 +254,25 @@ class Executor:
         return one
 
     def compiled(self, plan: Plan, over: Ports = frozenset()) -> Compiled:
-        """A plan's session; `over` names the ports that carry examples, proven to keep apart."""
+        """A plan's session; `over` names the ports that carry examples, proven to keep apart.
+
+        Raises:
+            NotApart: a rule cannot keep the gradients of the examples apart.
+        """
         variant = self.variant(plan, over) if over else None
         model = self._model if variant is None else variant.model
         axes = variant.axis if variant is not None and plan.keeps_apart else None
-        return self._kept(
-            ("session", over, plan),
-            lambda: plan.compile(model, self._weights, self._threads, axes),
-        )
+
+        def made() -> Compiled | str:
+            try:
+                return plan.compile(model, self._weights, self._threads, axes)
+            except NotApart as reason:  # to be known, not to be found again
+                return str(reason)
+
+        found = self._kept(("session", over, plan), made)
+        if isinstance(found, str):
+            raise NotApart(found)
+        return found
 
     def once(self, plan: Plan) -> Compiled:
         """A plan's session, which is not kept."""
@@ -272,11 +283,21 @@ class Executor:
 
         Where they meet somewhere, what the plan asks for may come before that.
         """
-        whole = self._kept(("apart", over), lambda: apart(self._model, over))
+        whole = self._whole(over)
         if whole is not None:
             return whole
         ends = frozenset((*plan.of, *plan.outputs, *plan.wrt, *plan.tangents))
         return self._kept(("apart", over, ends), lambda: apart(cut(self._model, ends), over))
+
+    def draws_by_example(self, over: Ports) -> bool:
+        """Whether each example draws by a seed of its own.
+
+        It does in every call or in none, whatever is asked for: the same seed draws the same.
+        """
+        return self._seed is not None and self._whole(over) is None
+
+    def _whole(self, over: Ports) -> Batched | None:
+        return self._kept(("apart", over), lambda: apart(self._model, over))
 
     def compile(self, call: Execution, over: Ports = frozenset()) -> Compiled:
         """The session of a call's plan."""
@@ -285,10 +306,16 @@ class Executor:
         return compiled
 
     def compile_apart(self, call: Execution, over: Ports) -> Compiled | None:
-        """The same over examples, None where a rule cannot keep their gradients apart."""
+        """The same over examples, None where a rule cannot keep their gradients apart.
+
+        Raises:
+            NotBuilt: then the examples would run one by one, and draw otherwise than together.
+        """
         try:
             return self.compile(call, over)
-        except NotApart:
+        except NotApart as error:
+            if self._seed is not None:
+                raise _draws_together(error) from error
             return None
 
     def run(self, call: Execution, compiled: Compiled, data: Values, ready: Arrays) -> Results:
@@ -330,6 +357,16 @@ def no_examples(of: Sequence[str]) -> InvalidRequest:
         "leading 1",
         remedy="Name in `of` what has an entry for each example (the loss before its mean, say), "
         'say `batch: "each"` to run the examples one by one, or leave this option out.',
+    )
+
+
+def _draws_together(error: NotApart) -> NotBuilt:
+    return NotBuilt(
+        "The examples would have to run one by one, and draw other numbers than together, as they "
+        f"do in all other calls: {error}.",
+        where="reduction",
+        expected="a net that draws nothing, or gradients that are kept apart in one run",
+        remedy="Ask for the sum or the mean, or for one example in each call.",
     )
 
 

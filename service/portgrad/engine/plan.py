@@ -136,6 +136,14 @@ class Plan:
         )
 
 
+def entrywise(stack: Array, change: Callable[[Array], Array]) -> Array:
+    """A stack with each entry changed; the stack itself where none is, as copies are large."""
+    entries = list(stack)
+    changed = [change(entry) for entry in entries]
+    same = all(new is old for new, old in zip(changed, entries, strict=True))
+    return stack if same else np.stack(changed)
+
+
 @dataclass(frozen=True)
 class Results:
     """Arrays of one run: derivatives and outputs by name."""
@@ -147,7 +155,7 @@ class Results:
         """Each array changed, given its name; derivatives in a stack one by one."""
 
         def each(name: str, array: Array) -> Array:
-            return np.stack([change(name, one) for one in array])
+            return entrywise(array, lambda one: change(name, one))
 
         changed = each if stacked else change
         return Results(

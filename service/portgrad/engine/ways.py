@@ -18,7 +18,7 @@ from portgrad.engine import empties, seeds
 from portgrad.engine.arrays import Array, Value
 from portgrad.engine.batches import AS_IS, EACH, EXAMPLE
 from portgrad.engine.examples import Layout
-from portgrad.engine.plan import Compiled, Results
+from portgrad.engine.plan import Compiled, Plan, Results, entrywise
 from portgrad.errors import InvalidRequest
 from portgrad.graph.batching import examples, together
 
@@ -109,7 +109,8 @@ def as_one_batch(executor: Executor, call: Execution) -> bool:
     plan = call.plan
     carried = [name for name in (*plan.wrt, *plan.tangents) if layout.own(name)]
     carried += [*plan.of, *plan.outputs]
-    if variant is None or not all(name in variant.axis for name in carried):
+    apart = variant is not None and all(name in variant.axis for name in carried)
+    if variant is None or not apart or executor.draws_by_example(over):
         return False
     compiled = executor.compile_apart(call, over)
     if compiled is None:
@@ -184,16 +185,18 @@ def _single(executor: Executor, call: Execution) -> Compiled:
 
 def _ready(call: Execution, imposed: Arrays, prepare: Prepare) -> dict[str, Array]:
     """What is imposed, as the graph takes it."""
-    ready = {}
-    for feed, array in imposed.items():
-        stacked = call.plan.stacks(feed)
-        exact = stacked or feed.startswith(TANGENT)
-        check = partial(_checked, feed, exact, len(array) if stacked else None)
-        if stacked:
-            ready[feed] = np.stack([prepare(feed, one, check) for one in array])
-        else:
-            ready[feed] = prepare(feed, array, check)
-    return ready
+    return {feed: _one_ready(call.plan, feed, array, prepare) for feed, array in imposed.items()}
+
+
+def _one_ready(plan: Plan, feed: str, array: Array, prepare: Prepare) -> Array:
+    stacked = plan.stacks(feed)
+    exact = stacked or feed.startswith(TANGENT)
+    check = partial(_checked, feed, exact, len(array) if stacked else None)
+
+    def ready(one: Array) -> Array:
+        return prepare(feed, one, check)
+
+    return entrywise(array, ready) if stacked else ready(array)
 
 
 def _checked(feed: str, exact: bool, height: int | None, array: Array, dims: object) -> Array:
