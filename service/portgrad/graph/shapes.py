@@ -37,7 +37,9 @@ def free_negative_dimensions(model: onnx.ModelProto) -> None:
 def name_unknown_sizes(graph: onnx.GraphProto) -> None:
     """Give each unknown size of an input port a symbol, `PORT_AXIS`, in place.
 
-    Inference carries symbols along, so that sizes that are the same are known to be the same.
+    Inference carries symbols along, so that sizes that are the same are known to be the same. A
+    symbol `unk__N` says nothing, either: onnx writes it for what it does not know, and converters
+    keep it.
     """
     taken = {
         dim.dim_param
@@ -46,12 +48,16 @@ def name_unknown_sizes(graph: onnx.GraphProto) -> None:
     }
     for port in graph.input:
         for axis, dim in enumerate(_dims(port.type)):
-            if not (dim.dim_param or dim.HasField("dim_value")):
+            if dim.dim_param[:5] == "unk__" or not _is_sized(dim):
                 symbol = f"{port.name}_{axis}"
                 while symbol in taken:
                     symbol += "_"
                 dim.dim_param = symbol
                 taken.add(symbol)
+
+
+def _is_sized(dim: onnx.TensorShapeProto.Dimension) -> bool:
+    return bool(dim.dim_param) or dim.HasField("dim_value")
 
 
 def _dims(kind: onnx.TypeProto) -> Iterable[onnx.TensorShapeProto.Dimension]:
