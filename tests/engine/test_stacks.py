@@ -179,22 +179,6 @@ def test_a_class_seed_is_a_one_at_its_index(lead: str, seed: Any, places: list[i
         np.testing.assert_array_equal(found[name], expected[name])
 
 
-def test_a_class_seed_where_no_example_axis_is_known() -> None:
-    """What the Loop gives has no known sizes, and its examples are not proven apart."""
-    net = engine_net(
-        """(float[N,4] x) => (float[A,B] y) { y = Loop(trips, yes, x)
-            <body = b (int64 i, bool go, float[C,D] a) => (bool on, float[E,F] next)
-            { next = Tanh(a) on = Identity(go) }> }""",
-        {"trips": np.asarray(2), "yes": np.asarray(True)},
-    )
-    x = random(3, 4)
-    for seed, places in (({"index": 2}, [2] * 3), ({"at": [[0], [1], [3]]}, [0, 1, 3])):
-        found = net.gradient(x, output_gradients={"y": seed})["x"]
-        imposed = np.eye(4, dtype=np.float32)[places]
-        expected = net.gradient(x, output_gradients={"y": imposed})["x"]
-        np.testing.assert_array_equal(found, expected)
-
-
 @pytest.mark.parametrize(
     ("seed", "places"),
     [
