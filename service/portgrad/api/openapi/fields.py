@@ -49,7 +49,8 @@ _FIELDS: Schema = {
     ),
     "random_seed": nullable(
         {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
-        "Fixes every random draw; without it each call draws afresh and tells its seed.",
+        "Fixes every random draw; without it each call draws afresh and tells its seed "
+        "(a gradcheck has 0).",
     ),
     "precision": nullable(
         _one_of("native", "float64"), "`float64`: the net in double precision, the answer too."
