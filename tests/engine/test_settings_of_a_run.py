@@ -52,6 +52,13 @@ def test_other_values_take_no_other_session() -> None:
     assert len(sessions) == kept
 
 
+def test_an_array_in_double_is_told_of_both_ways_on() -> None:
+    error = refusal(lambda: uploaded().gradient(random(2, 3).astype(np.float64)))
+    assert error.code == "wrong_dtype"
+    assert "as float32" in str(error.remedy)
+    assert '`precision: "float64"`' in str(error.remedy)
+
+
 def test_lists_are_cast_as_data_are() -> None:
     found = uploaded().evaluate(random(2, 3), parameters={"b": [0, 1, 2, 3.5]})["y"]
     expected = uploaded(b=np.asarray([0, 1, 2, 3.5], np.float32)).evaluate(random(2, 3))["y"]

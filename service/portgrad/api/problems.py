@@ -149,7 +149,7 @@ def field_error(
         where=name,
         expected=takes.get(name) or first["msg"],
         found=shown(first.get("input")),
-        remedy="Send what is expected, or look it up in the API's reference.",
+        remedy="Correct the field; the API's reference lists what each one takes.",
     )
 
 

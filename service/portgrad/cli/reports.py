@@ -17,7 +17,8 @@ _FLAGS = {"zero": "all zero", "nan": "NaN", "infinite": "infinite"}
 
 
 def diagnostics(console: Console, found: Mapping[str, Any]) -> None:
-    """What is the matter with gradients, and where it began; nothing where all is well."""
+    """What is the matter with gradients, and where it began, or that all is well."""
+    well = not any(place for way in ("forward", "backward") for place in found[way].values())
     for name, told in found["targets"].items():
         examples = told.get("examples", {})
         ills = [
@@ -28,11 +29,14 @@ def diagnostics(console: Console, found: Mapping[str, Any]) -> None:
         vanished = told.get("vanished")
         ills += [f"vanished at {escape(_where(**vanished))}"] if vanished else []
         if ills:
+            well = False
             console.print(f"{escape(name)}: {', '.join(ills)}")
     for way, what in (("forward", "value"), ("backward", "cotangent")):
         for flag in ("nan", "infinite"):
             if place := found[way][flag]:
                 console.print(f"first {what} that is {_FLAGS[flag]}: {escape(_where(**place))}")
+    if well:
+        console.print("every gradient is finite, and none is all zero")
 
 
 def _of_examples(numbers: Sequence[int]) -> str:

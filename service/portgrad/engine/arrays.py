@@ -147,13 +147,15 @@ def _in_range(natural: Array, wanted: np.dtype[Any], where: str) -> Array:
 
 def _wrong_dtype(where: str, wanted: np.dtype[Any], found: str) -> InvalidRequest:
     name = "string" if wanted is STRING else wanted.name
+    double = found == "float64" and name in ("float16", "bfloat16", "float32")
+    otherwise = ', or run the net in double with `precision: "float64"`' if double else ""
     return InvalidRequest(
         f"{where!r} takes {name}.",
         code="wrong_dtype",
         where=where,
         expected=name,
         found=found,
-        remedy=f"Send the array as {name}; nothing is cast without being asked.",
+        remedy=f"Send the array as {name}{otherwise}; nothing is cast without being asked.",
     )
 
 
