@@ -41,6 +41,18 @@ def test_an_inner_value_of_parameters_alone_is_shared(quantized: str) -> None:
         np.testing.assert_allclose(found.outputs["v"], W["w"] ** 2, **CLOSE)
 
 
+def test_of_no_examples_a_shared_value_has_none_either() -> None:
+    net, none, seeds = engine_net(INNER, W), random(0, 3), {"y": random(2, 0, 3)}
+    outputs = ["v"]
+    found = net.gradient(none, wrt=["v", "w", "h"], reduction="per_example", outputs=outputs)
+    assert [found[name].shape for name in ("v", "w", "h")] == [(0, 3)] * 3
+    assert found.outputs["v"].shape == (3,)
+    stack = net.gradient(
+        none, wrt=["v", "w"], output_gradients=seeds, stacked=True, reduction="per_example"
+    )
+    assert [stack[name].shape for name in ("v", "w")] == [(2, 0, 3)] * 2
+
+
 def test_diagnostics_have_examples_where_gradients_have_an_axis_for_them() -> None:
     net, x = engine_net(INNER, W), random(4, 3)
     x[2] = 0

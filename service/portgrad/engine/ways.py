@@ -63,17 +63,21 @@ def _of_none(executor: Executor, call: Execution, ready: dict[str, Array], symbo
     led = {name for name, dims in executor.ports.items() if symbol in (dims or ())}
     data = empties.one_of_zeros(call.data, led)
     zeros = {feed: empties.as_one(array) for feed, array in ready.items()}
-    layout = executor.layout(call.reading)
-    apart, like_outputs = call.plan.keeps_apart, call.plan.kind == "jvp"
 
     def cut(name: str, array: Array) -> Array:
-        if apart and not layout.own(name):
-            return np.zeros((0, *array.shape), array.dtype)
         return empties.cut(array, executor.dims(name), symbol)
 
+    def of_none(name: str, array: Array) -> Array:
+        if call.plan.kind == "jvp":
+            return array
+        apart = call.plan.keeps_apart and executor.shared(name, call.reading)
+        lead, rest = array.shape[:stacks], array.shape[stacks:]
+        return np.zeros((*lead, *((0,) if apart else ()), *rest), array.dtype)
+
+    stacks = int(call.plan.stacked)
     found = executor.run(call, _single(executor, call), data, zeros)
     found = found.mapped(cut, stacked=call.plan.stacked)
-    totals = {n: a if like_outputs else np.zeros_like(a) for n, a in found.derivatives.items()}
+    totals = {name: of_none(name, array) for name, array in found.derivatives.items()}
     call.results = Results(totals, found.outputs)
 
 
