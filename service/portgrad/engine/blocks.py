@@ -18,7 +18,8 @@ from portgrad.autodiff import SEED, TANGENT
 from portgrad.engine import batches
 from portgrad.engine.arrays import Array
 from portgrad.engine.batches import AS_IS, EXAMPLE, Reading
-from portgrad.engine.executor import Arrays, Execution, Executor, Values
+from portgrad.engine.execution import Arrays, Execution, Values
+from portgrad.engine.executor import Executor
 from portgrad.engine.limits import check_answer
 from portgrad.engine.plan import Plan
 

@@ -8,7 +8,7 @@ from typing import Any
 from portgrad.autodiff import EXACT, STRAIGHT_THROUGH, Quantized
 from portgrad.engine import blocks, requests
 from portgrad.engine.diagnostics import diagnose
-from portgrad.engine.executor import Arrays, Execution, Values
+from portgrad.engine.execution import Arrays, Execution, Values
 from portgrad.engine.plan import Plan
 from portgrad.engine.reductions import MEAN, PER_EXAMPLE, REDUCTIONS, check_size, means
 from portgrad.engine.requests import Data

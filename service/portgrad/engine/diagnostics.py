@@ -11,7 +11,8 @@ import numpy as np
 from portgrad.autodiff.steps import Place
 from portgrad.engine.arrays import Array
 from portgrad.engine.batches import AS_IS, EXAMPLE
-from portgrad.engine.executor import Execution, Executor
+from portgrad.engine.execution import Execution
+from portgrad.engine.executor import Executor
 from portgrad.engine.tracing import First, Tracer, flags
 
 _KINDS = ("zero", "nan", "infinite")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
@@ -13,55 +12,22 @@ import onnx_ir as ir
 from portgrad.autodiff import TANGENT
 from portgrad.autodiff.per_example import NotApart
 from portgrad.autodiff.randomness import seed_of_example
-from portgrad.engine import batches, seeds, ways
-from portgrad.engine.arrays import Array, Value, dtype_named
+from portgrad.engine import batches, inseparable, seeds, ways
+from portgrad.engine.arrays import Value, dtype_named
 from portgrad.engine.batches import AS_IS, EACH, EXAMPLE, Dims, Reading
 from portgrad.engine.cache import Cache
 from portgrad.engine.examples import Layout
+from portgrad.engine.execution import Arrays, Execution, Made, Values
 from portgrad.engine.plan import Compiled, Plan, Results
 from portgrad.engine.sessions import Weights
-from portgrad.errors import InvalidRequest, NotBuilt, RunFailed
+from portgrad.errors import RunFailed
 from portgrad.graph.batching import Axes, Batched, apart
 from portgrad.graph.cutting import cut
 from portgrad.graph.names import Names
 from portgrad.graph.types import shape_of, type_name
 
-Arrays: TypeAlias = Mapping[str, Array]
-Values: TypeAlias = Mapping[str, Value]
 Sessions: TypeAlias = Cache[tuple[Any, ...], Any]
 Ports: TypeAlias = frozenset[str]
-Made = TypeVar("Made")
-
-
-@dataclass
-class Execution:
-    """One call: what it needs on the way in, what it found on the way out.
-
-    Attributes:
-        plan: what is computed.
-        data: an array for each input port, and what else the variant of the net reads.
-        imposed: arrays by `seed/NAME` and `tangent/NAME`.
-        reading: how the arrays are read.
-        results: what came out.
-        warnings: what the user should know.
-        timings: seconds by stage.
-    """
-
-    plan: Plan
-    data: Values
-    imposed: Arrays
-    reading: Reading
-    results: Results = field(default_factory=lambda: Results({}, {}))
-    warnings: tuple[str, ...] = ()
-    timings: dict[str, float] = field(default_factory=lambda: {"compile": 0.0, "run": 0.0})
-
-    def timed(self, stage: str, work: Callable[[], Made]) -> Made:
-        """Do some work and add its seconds to a stage."""
-        start = time.perf_counter()
-        try:
-            return work()
-        finally:
-            self.timings[stage] += time.perf_counter() - start
 
 
 class Executor:
@@ -157,7 +123,7 @@ class Executor:
             return reading
         examples = self.examples(reading, plan.of, data)
         if examples is None:
-            raise no_examples(plan.of)
+            raise inseparable.no_examples(plan.of)
         return examples
 
     def examples(self, reading: Reading, of: Sequence[str], data: Values) -> Reading | None:
@@ -246,7 +212,7 @@ class Executor:
             InvalidRequest: `statistics_of_one`: alone, it would be its own batch.
         """
         if self._meet:
-            raise _statistics_of_one()
+            raise inseparable.statistics_of_one()
         one = layout.example(data, index)
         if self._seed is not None:
             seed = seed_of_example(int(np.asarray(data[self._seed])), index)
@@ -315,7 +281,7 @@ class Executor:
             return self.compile(call, over)
         except NotApart as error:
             if self._seed is not None:
-                raise _draws_together(error) from error
+                raise inseparable.draws_together(error) from error
             return None
 
     def run(self, call: Execution, compiled: Compiled, data: Values, ready: Arrays) -> Results:
@@ -344,38 +310,3 @@ class Executor:
                 height = len(array) if plan.stacks(feed) else None
                 one = array if height is None else array[0]
                 seeds.checked(one, value.shape, feed, exact=exact, height=height)
-
-
-def no_examples(of: Sequence[str]) -> InvalidRequest:
-    """The error for a net whose examples cannot be told."""
-    return InvalidRequest(
-        "The net has no example axis: no leading dimension that input ports and what is summed "
-        "are known to share.",
-        code="no_example_axis",
-        where=", ".join(of),
-        expected="a symbol that leads an input port and is in the shape of what is summed, or a "
-        "leading 1",
-        remedy="Name in `of` what has an entry for each example (the loss before its mean, say), "
-        'say `batch: "each"` to run the examples one by one, or leave this option out.',
-    )
-
-
-def _draws_together(error: NotApart) -> NotBuilt:
-    return NotBuilt(
-        "The examples would have to run one by one, and draw other numbers than together, as they "
-        f"do in all other calls: {error}.",
-        where="reduction",
-        expected="a net that draws nothing, or gradients that are kept apart in one run",
-        remedy="Ask for the sum or the mean, or for one example in each call.",
-    )
-
-
-def _statistics_of_one() -> InvalidRequest:
-    return InvalidRequest(
-        "In train mode the net computes statistics over its batch, and here each example would run "
-        "alone, as a batch of its own.",
-        code="statistics_of_one",
-        where="mode",
-        expected="a net whose batch size is open, run as it is",
-        remedy='Export the net with an open batch size, or use `mode: "test"`.',
-    )

@@ -9,7 +9,9 @@ import numpy as np
 from portgrad.engine import batches
 from portgrad.engine.arrays import Array
 from portgrad.engine.batches import AS_IS, Reading
-from portgrad.engine.executor import Arrays, Executor, Values, no_examples
+from portgrad.engine.execution import Arrays, Values
+from portgrad.engine.executor import Executor
+from portgrad.engine.inseparable import no_examples
 from portgrad.engine.limits import check_answer
 from portgrad.engine.plan import Plan
 

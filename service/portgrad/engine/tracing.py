@@ -17,7 +17,8 @@ from portgrad.autodiff import SEED
 from portgrad.autodiff.steps import Place, Step, alone, course
 from portgrad.engine import ways
 from portgrad.engine.arrays import Array, Value
-from portgrad.engine.executor import Execution, Executor
+from portgrad.engine.execution import Execution
+from portgrad.engine.executor import Executor
 from portgrad.engine.plan import Compiled, Plan
 from portgrad.engine.sessions import Weights
 from portgrad.engine.ways import Feeds

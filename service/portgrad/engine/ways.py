@@ -6,7 +6,7 @@ see on the way out, in a stack one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,20 +14,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portgrad.autodiff import TANGENT
-from portgrad.engine import empties, seeds
-from portgrad.engine.arrays import Array, Value
+from portgrad.engine import empties, inseparable, seeds
+from portgrad.engine.arrays import Array
 from portgrad.engine.batches import AS_IS, EACH, EXAMPLE
 from portgrad.engine.examples import Layout
+from portgrad.engine.execution import Arrays, Execution, Values
 from portgrad.engine.plan import Compiled, Plan, Results, entrywise
-from portgrad.errors import InvalidRequest
 from portgrad.graph.batching import examples, together
 
 if TYPE_CHECKING:
-    from portgrad.engine.executor import Execution, Executor
+    from portgrad.engine.executor import Executor
 
-Arrays = Mapping[str, Array]
 # What a graph is fed: the data, and what is imposed.
-Feeds = tuple[Mapping[str, Value], Arrays]
+Feeds = tuple[Values, Arrays]
 # Makes an imposed array ready, given its feed and a check against a shape.
 Check = Callable[..., Array]
 Prepare = Callable[[str, Array, Check], Array]
@@ -44,7 +43,7 @@ def as_is(executor: Executor, call: Execution) -> None:
     elif not over:
         call.results = executor.run(call, executor.compile(call), call.data, ready)
     elif call.timed("compile", lambda: executor.variant(call.plan, over)) is None:
-        raise _examples_may_meet()
+        raise inseparable.examples_may_meet()
     elif (compiled := executor.compile_apart(call, over)) is not None:
         call.results = executor.run(call, compiled, call.data, ready)
     else:
@@ -64,6 +63,8 @@ def _of_none(executor: Executor, call: Execution, ready: dict[str, Array], symbo
     data = empties.one_of_zeros(call.data, led)
     zeros = {feed: empties.as_one(array) for feed, array in ready.items()}
 
+    stacks = int(call.plan.stacked)
+
     def cut(name: str, array: Array) -> Array:
         return empties.cut(array, executor.dims(name), symbol)
 
@@ -74,7 +75,6 @@ def _of_none(executor: Executor, call: Execution, ready: dict[str, Array], symbo
         lead, rest = array.shape[:stacks], array.shape[stacks:]
         return np.zeros((*lead, *((0,) if apart else ()), *rest), array.dtype)
 
-    stacks = int(call.plan.stacked)
     found = executor.run(call, _single(executor, call), data, zeros)
     found = found.mapped(cut, stacked=call.plan.stacked)
     totals = {name: of_none(name, array) for name, array in found.derivatives.items()}
@@ -205,15 +205,3 @@ def _one_ready(plan: Plan, feed: str, array: Array, prepare: Prepare) -> Array:
 
 def _checked(feed: str, exact: bool, height: int | None, array: Array, dims: object) -> Array:
     return seeds.checked(array, dims, feed, exact=exact, height=height)  # type: ignore[arg-type]
-
-
-def _examples_may_meet() -> InvalidRequest:
-    return InvalidRequest(
-        "The structure of the net does not prove that its examples are kept apart, so there may "
-        "be no derivative for each.",
-        code="examples_may_meet",
-        where="batch",
-        expected="operators that keep the entries of the leading axis apart",
-        remedy='Say `batch: "each"` to run the examples one by one, or `batch: "as_is"` (for '
-        "Jacobians and Hessians) for derivatives across the whole arrays.",
-    )

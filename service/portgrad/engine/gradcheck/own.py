@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from portgrad.engine.arrays import Array
-from portgrad.engine.executor import Execution, Executor
+from portgrad.engine.execution import Execution
+from portgrad.engine.executor import Executor
 from portgrad.engine.gradcheck.report import Checked
 from portgrad.engine.gradcheck.verdicts import not_finite
 from portgrad.engine.tracing import Tracer

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from portgrad.autodiff import MOVE, SEED
 from portgrad.engine.arrays import Array, Value
-from portgrad.engine.executor import Execution
+from portgrad.engine.execution import Execution
 from portgrad.engine.gradcheck.lines import Subject, flat
 from portgrad.engine.gradcheck.slopes import Values
 from portgrad.engine.plan import Plan
