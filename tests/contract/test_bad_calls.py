@@ -118,6 +118,7 @@ BODIES = [
     (JSON, data({}), 400, "invalid_array"),
     (JSON, data({"dtype": "float32", "data": ""}), 400, "invalid_array"),
     (JSON, data(BASE64 | {"order": "C"}), 400, "invalid_array"),
+    (JSON, data({"dtype": "float32", "shape": [2**40, 0], "data": ""}), 400, "invalid_array"),
     (JSON, data(BASE64 | {"dtype": 1}), 400, "invalid_array"),
     (JSON, data(BASE64 | {"data": [1]}), 400, "invalid_array"),
     (JSON, data(BASE64 | {"data": "AACAPw"}), 400, "invalid_array"),

@@ -199,6 +199,20 @@ def test_gradients_by_example_of_other_draws_are_refused(lead: str) -> None:
     assert net.gradient(random(4, 3), **{**asked, "quantized": "exact"})["w"].shape == (4, 3)  # type: ignore[arg-type]
 
 
+def test_one_example_draws_the_same_in_every_call() -> None:
+    """Also where what is drawn has a shape of its own, so that examples run one by one."""
+    net = engine_net(
+        "(float[1,3] x) => (float[1,3] y) { r = RandomUniform<shape = [3]> () y = Mul(x, r) }"
+    )
+    x = np.ones((1, 3), np.float32)
+    values = net.evaluate(x, random_seed=5)["y"]
+    each = net.gradient(x, reduction="per_example", random_seed=5)
+    np.testing.assert_array_equal(each["x"], values)
+    blocks = net.jacobian(x, outputs=True, random_seed=5)
+    np.testing.assert_array_equal(blocks.outputs["y"], values)
+    np.testing.assert_array_equal(np.diagonal(blocks["y"]["x"][0]), values[0])
+
+
 def test_without_a_seed_a_fresh_one_is_drawn_and_told() -> None:
     net, x = engine_net(DRAWING.format(lead="N")), np.ones((8, 3), np.float32)
     first, second = net.evaluate(x), net.evaluate(x)

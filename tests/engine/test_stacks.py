@@ -329,3 +329,17 @@ def test_of_a_mean_over_the_batch_there_is_no_gradient_by_example() -> None:
     assert "before its mean" in str(error.remedy)
     of_each = net.gradient(random(2, 3), wrt="w", of="y", reduction="per_example")["w"]
     assert of_each.shape == (2, 3, 4)
+
+
+def test_a_stack_of_nothing_may_not_be_endless() -> None:
+    net, none = made("proven", "N"), np.zeros((0, 3), np.float32)
+    seeds = {"y": np.zeros((2**40, 0, 4), np.float32)}
+    error = refusal(lambda: net.gradient(none, output_gradients=seeds, stacked=True))
+    assert (error.code, error.where) == ("wrong_stack", "output_gradients.y")
+
+
+def test_class_seeds_that_stand_for_too_much_are_refused() -> None:
+    net = made("proven", "N")
+    x, seeds = np.zeros((10000, 3), np.float32), {"y": {"index": [0] * 10000}}
+    error = refusal(lambda: net.gradient(x, output_gradients=seeds, wrt="b", stacked=True))
+    assert (error.code, error.where) == ("answer_too_large", "output_gradients.y")

@@ -14,6 +14,7 @@ import numpy as np
 
 from portgrad.engine.arrays import Array
 from portgrad.engine.batches import shown
+from portgrad.engine.limits import ANSWER_BYTES, check_answer
 from portgrad.errors import InvalidRequest
 
 KEYS = ("index", "at")
@@ -48,6 +49,7 @@ def one_hot(
 
     Raises:
         InvalidRequest: `invalid_class_seed`, `index_out_of_range`.
+        LimitExceeded: `answer_too_large`.
     """
     sizes = shape if axis is None else shape[:axis] + shape[axis + 1 :]
     key, places = _places(value, sizes, where)
@@ -60,6 +62,10 @@ def one_hot(
         found = places.shape[:-1] if key == "index" else places.shape
         raise _invalid(where, _expected(key, len(sizes), each, stacked), f"shape {shown(found)}")
     _check_range(places, sizes, where)
+    # A few numbers of a request stand for arrays of any size.
+    check_answer(
+        "The imposed gradients", [((*wanted, *sizes), dtype.itemsize)], ANSWER_BYTES, where
+    )
     places = np.broadcast_to(places[..., None, :] if for_all else places, (*wanted, len(sizes)))
     found = np.zeros((*wanted, *sizes), dtype)
     grid = np.indices(wanted, sparse=True)

@@ -10,13 +10,16 @@ from portgrad.errors import LimitExceeded
 ANSWER_BYTES = 2**30
 
 
-def check_answer(what: str, arrays: Iterable[tuple[Iterable[int], int]], limit: int) -> None:
-    """Refuse an answer that would be larger than the limit.
+def check_answer(
+    what: str, arrays: Iterable[tuple[Iterable[int], int]], limit: int, where: str = "wrt"
+) -> None:
+    """Refuse an answer, or what is made of a request, that would be larger than the limit.
 
     Args:
         what: what is asked for, such as `The Jacobian`.
         arrays: the shape and the bytes of one element of each array.
         limit: the most bytes.
+        where: the field that is to blame.
 
     Raises:
         LimitExceeded: `answer_too_large`, with the size.
@@ -26,7 +29,7 @@ def check_answer(what: str, arrays: Iterable[tuple[Iterable[int], int]], limit: 
         raise LimitExceeded(
             f"{what} would have {_shown(size)}, more than an answer may have.",
             code="answer_too_large",
-            where="wrt",
+            where=where,
             expected=f"at most {_shown(limit)}",
             found=_shown(size),
             remedy="Ask for fewer targets or outputs, or for products with vectors (jvp, hvp, or "

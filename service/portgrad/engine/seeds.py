@@ -10,6 +10,7 @@ from portgrad.engine.batches import Dims, shown
 from portgrad.errors import InvalidRequest
 
 _STACKED = "Put the arrays of all K on a new first axis, or leave `stacked` out."
+MOST_IN_A_STACK = 2**20  # each is a step of the run, however few elements it has
 
 
 def sized(dims: Dims | None, sizes: Mapping[str, int]) -> Dims | None:
@@ -113,9 +114,11 @@ def height(stacks: Mapping[str, Array]) -> int:
     """
     sizes = {feed: array.shape[0] if array.ndim else None for feed, array in stacks.items()}
     if len(set(sizes.values())) == 1 and None not in sizes.values():
-        return int(next(size for size in sizes.values() if size is not None))
+        found = int(next(size for size in sizes.values() if size is not None))
+        if found <= MOST_IN_A_STACK:
+            return found
     raise InvalidRequest(
-        "The arrays of a stack do not have one leading axis of the same size.",
+        f"The arrays of a stack do not have one leading axis of at most {MOST_IN_A_STACK}.",
         code="wrong_stack",
         where=field_of(next(iter(stacks))) if stacks else "stacked",
         expected="arrays of shape (K, *shape of the value), with one K",

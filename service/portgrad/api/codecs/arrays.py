@@ -47,6 +47,10 @@ def little_endian(name: str, where: str) -> np.dtype[Any]:
     )
 
 
+# No bytes of a body pay for what is done for each entry of an empty array.
+MOST_EMPTY = 2**24
+
+
 def from_bytes(
     raw: bytes | bytearray | memoryview, dtype: np.dtype[Any], shape: Sequence[int], where: str
 ) -> Array:
@@ -60,6 +64,15 @@ def from_bytes(
             expected=f"{needed} bytes for {dtype.name} of shape {list(shape)}",
             found=f"{len(raw)} bytes",
             remedy="Send every element once.",
+        )
+    if not needed and math.prod(size for size in shape if size) > MOST_EMPTY:
+        raise Malformed(
+            "An array without elements has too large a shape.",
+            code="invalid_array",
+            where=where,
+            expected=f"sizes that, but for 0, multiply to at most {MOST_EMPTY}",
+            found=str(list(shape))[:80],
+            remedy="Send no more empty examples than can be looked at one by one.",
         )
     if dtype == np.bool_ and needed and np.max(np.frombuffer(raw, np.uint8)) > 1:
         raise Malformed(

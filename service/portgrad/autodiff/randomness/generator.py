@@ -44,11 +44,13 @@ def split(key: int, word: int) -> int:
 def seed_of_example(seed: int, index: int) -> int:
     """The seed for one example of a batch whose examples are run one by one.
 
+    The first has that of the call, so that a batch of one draws what the same array draws as it is.
+
     Args:
         seed: the seed of the whole call.
         index: the example's place in the batch.
     """
-    return split(split(seed, index), 0) % _SEEDS
+    return split(split(seed, index), 0) % _SEEDS if index else seed
 
 
 # -- in operators ----------------------------------------------------------------------------------
