@@ -139,7 +139,8 @@ class Derivatives:
         Returns:
             Blocks of shape (*of, *wrt) by output and target. Where the net keeps the examples of
             a batch apart, there is one for each example, on a leading axis, and no zeros between
-            examples; `batch="as_is"` gives the Jacobian of the whole arrays instead.
+            examples; `batch="as_is"` gives the Jacobian of the whole arrays instead, as does an
+            inner value in which they share an axis with other elements.
 
         Raises:
             InvalidRequest: as for `gradient`; `examples_may_meet`.

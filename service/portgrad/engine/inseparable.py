@@ -27,9 +27,9 @@ def draws_together(error: NotApart) -> NotBuilt:
     return NotBuilt(
         "The examples would have to run one by one, and draw other numbers than together, as they "
         f"do in all other calls: {error}.",
-        where="reduction",
         expected="a net that draws nothing, or gradients that are kept apart in one run",
-        remedy="Ask for the sum or the mean, or for one example in each call.",
+        remedy="Ask for totals over the examples (a Jacobian of the whole arrays is had with "
+        '`batch: "as_is"`), or for one example in each call.',
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import onnx_ir as ir
@@ -58,8 +58,7 @@ class Settings(TypedDict, total=False):
     batch: str | None
 
 
-@dataclass(frozen=True)
-class Variant:
+class Variant(NamedTuple):
     """What is different from the net as it was uploaded; equal variants share what is compiled.
 
     Attributes:
