@@ -65,7 +65,9 @@ def resolve_tangents(names: Names, given: Iterable[str]) -> dict[str, tuple[str,
             code="missing_tangents",
             where="tangents",
             expected="an array by the name of at least one input port, parameter or inner value",
-            remedy=f"The input ports are {listed(names.inputs)}." if names.inputs else None,
+            remedy="Send an array, shaped like what it is at (in a binary body it is called "
+            "tangent/NAME)."
+            + (f" The input ports are {listed(names.inputs)}." if names.inputs else ""),
         )
     return found
 
