@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from portgrad.engine.batches import EACH, read
-from support.engine import Array, counted, engine_net, refusal
+from support.engine import Array, counted, engine_net, random, refusal
 
 Ports = Mapping[str, tuple[int | str | None, ...] | None]
 
@@ -155,3 +155,20 @@ def test_examples_on_a_leading_symbol_are_taken_one_by_one_where_that_is_forced(
     reading = _read({"x": ("N", 3), "s": (3,)}, {"x": (5, 3), "s": (3,)}, EACH)
     assert (reading.kind, reading.count, reading.batched) == (EACH, 5, {"x"})
     assert reading.sizes == {"N": 1}
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_what_is_imposed_at_a_value_of_no_known_rank_is_for_all_or_for_each(count: int) -> None:
+    """By its rank, whatever sizes happen to be equal."""
+    net = engine_net(
+        """(float[1,4] x, int64[k] s) => (float[] y) {
+        q = Reshape(x, s) t = Mul(q, q) y = ReduceSumSquare<keepdims = 0>(t) }"""
+    )
+    x = random(count, 4)
+    data = {"x": x, "s": np.asarray([4])}
+    for_all, for_each = random(4, seed=1), random(count, 4, seed=2)
+    for seed in (for_all, for_each, for_each[:, :1]):
+        found = net.gradient(data, of="t", output_gradients={"t": seed})
+        np.testing.assert_allclose(found["x"], 2 * x * seed, rtol=1e-5)
+    found = net.gradient(data, of="t", output_gradients={"t": for_each[None]}, stacked=True)
+    np.testing.assert_allclose(found["x"][0], 2 * x * for_each, rtol=1e-5)

@@ -157,6 +157,11 @@ def one_by_one(executor: Executor, call: Execution) -> None:
 
 def _of_each(executor: Executor, call: Execution, layout: Layout) -> Iterator[Feeds]:
     shapes = executor.shapes(call, map(seeds.value_of, call.imposed))
+    unknown = tuple(name for name, dims in shapes.items() if dims is None and layout.own(name))
+    if unknown:  # whether an array is for all or has a part for each, its rank tells
+        first = executor.example(layout, call.data, 0)
+        found = executor.compiled(Plan(outputs=unknown)).run(first, {}).outputs
+        shapes |= {name: found[name].shape for name in unknown}
 
     def ready(index: int) -> dict[str, Array]:
         def prepare(feed: str, array: Array, check: Check) -> Array:
