@@ -214,6 +214,19 @@ def test_one_example_draws_the_same_in_every_call() -> None:
     np.testing.assert_array_equal(np.diagonal(blocks["y"]["x"][0]), values[0])
 
 
+def test_over_a_fixed_one_what_would_see_other_draws_is_refused() -> None:
+    net = engine_net(
+        "(float[1,3] x) => (float[1,3] y) "
+        "{ e = RandomNormalLike(x) v = Mul(w, w) h = Mul(e, v) y = Add(h, x) }",
+        {"w": random(3)},
+    )
+    error = refusal(lambda: net.gradient(random(2, 3), wrt="v"))
+    assert (error.code, "draw other numbers" in error.detail) == ("not_built", True)
+    error = refusal(lambda: net.gradient(random(2, 3), diagnostics=True))
+    assert (error.code, error.where) == ("not_built", "diagnostics")
+    assert net.gradient(random(1, 3), wrt="v", diagnostics=True)["v"].any()
+
+
 def test_without_a_seed_a_fresh_one_is_drawn_and_told() -> None:
     net, x = engine_net(DRAWING.format(lead="N")), np.ones((8, 3), np.float32)
     first, second = net.evaluate(x), net.evaluate(x)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from portgrad.autodiff.steps import Place
+from portgrad.engine import inseparable
 from portgrad.engine.arrays import Array
-from portgrad.engine.batches import AS_IS, EXAMPLE
+from portgrad.engine.batches import AS_IS, EACH, EXAMPLE
 from portgrad.engine.execution import Execution
 from portgrad.engine.executor import Executor
 from portgrad.engine.tracing import First, Tracer, flags
@@ -28,7 +29,13 @@ def diagnose(executor: Executor, call: Execution, gradients: Mapping[str, Array]
         executor: what ran the call.
         call: the call, whose outputs have what is summed.
         gradients: its gradients as the caller sees them.
+
+    Raises:
+        NotBuilt: the examples of a batch drew together, and would be looked at one by one.
     """
+    each = call.reading.kind == EACH and call.reading.count > 1
+    if each and executor.draws and not executor.draws_by_example(call.reading.batched):
+        raise inseparable.drawn_together()
     targets = {name: _of_target(executor, call, name, array) for name, array in gradients.items()}
     summed = [flags(call.results.outputs[name]) for name in call.plan.of]
     ill = any(one["nan"] or one["infinite"] for one in targets.values())

@@ -75,6 +75,11 @@ class Executor:
         return self._names
 
     @property
+    def draws(self) -> bool:
+        """Whether it draws at random."""
+        return self._seed is not None
+
+    @property
     def model(self) -> ir.Model:
         """The normalised net; it is not to be changed."""
         return self._model
@@ -260,7 +265,7 @@ class Executor:
 
         It does in every call or in none, whatever is asked for: the same seed draws the same.
         """
-        return self._seed is not None and self._whole(over) is None
+        return self.draws and self._whole(over) is None
 
     def _whole(self, over: Ports) -> Batched | None:
         return self._kept(("apart", over), lambda: apart(self._model, over))
@@ -280,8 +285,8 @@ class Executor:
         try:
             return self.compile(call, over)
         except NotApart as error:
-            if self._seed is not None:
-                raise inseparable.draws_together(error) from error
+            if self.draws:
+                raise inseparable.draws_together(str(error)) from error
             return None
 
     def run(self, call: Execution, compiled: Compiled, data: Values, ready: Arrays) -> Results:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from portgrad.autodiff.per_example import NotApart
 from portgrad.errors import InvalidRequest, NotBuilt
 
 
@@ -22,11 +21,11 @@ def no_examples(of: Sequence[str]) -> InvalidRequest:
     )
 
 
-def draws_together(error: NotApart) -> NotBuilt:
+def draws_together(reason: str) -> NotBuilt:
     """The error where the examples would draw otherwise, one by one, than together."""
     return NotBuilt(
         "The examples would have to run one by one, and draw other numbers than together, as they "
-        f"do in all other calls: {error}.",
+        f"do in all other calls: {reason}.",
         expected="a net that draws nothing, or gradients that are kept apart in one run",
         remedy="Ask for totals over the examples (a Jacobian of the whole arrays is had with "
         '`batch: "as_is"`), or for one example in each call.',
@@ -55,4 +54,15 @@ def examples_may_meet() -> InvalidRequest:
         expected="operators that keep the entries of the leading axis apart",
         remedy='Say `batch: "each"` to run the examples one by one, or `batch: "as_is"` (for '
         "Jacobians and Hessians) for derivatives across the whole arrays.",
+    )
+
+
+def drawn_together() -> NotBuilt:
+    """The error for diagnostics, which look at one example after the other, of joint draws."""
+    return NotBuilt(
+        "Diagnostics look at the examples one by one here, and would draw other numbers than the "
+        "gradients have seen.",
+        where="diagnostics",
+        expected="one example, or a net whose batch size is open",
+        remedy="Leave `diagnostics` out, or send one example in each call.",
     )

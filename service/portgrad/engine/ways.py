@@ -113,8 +113,11 @@ def as_one_batch(executor: Executor, call: Execution) -> bool:
     plan = call.plan
     carried = [name for name in (*plan.wrt, *plan.tangents) if layout.own(name)]
     carried += [*plan.of, *plan.outputs]
-    apart = variant is not None and all(name in variant.axis for name in carried)
-    if variant is None or not apart or executor.draws_by_example(over):
+    if executor.draws_by_example(over):
+        return False
+    if variant is None or not all(name in variant.axis for name in carried):
+        if executor.draws:
+            raise inseparable.draws_together("what is asked for has no axis for the examples")
         return False
     compiled = executor.compile_apart(call, over)
     if compiled is None:
