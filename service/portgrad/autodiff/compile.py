@@ -125,6 +125,7 @@ def swept(
     quantized: Quantized,
     apart: Axes | None = None,
     whole: bool = False,
+    places: bool = False,
 ) -> GradientGraph:
     """The graph of gradients with ports of any name.
 
@@ -133,6 +134,7 @@ def swept(
         gradients: what the gradient of each target is called.
         given: the imposed cotangents by the output's name; the others are ones.
         whole: whether to keep what tells shapes, too.
+        places: whether the graph's own cotangents are only places for numbers.
     """
     twin = model.clone()
     graph = twin.graph
@@ -141,6 +143,7 @@ def swept(
     opsets = dict(graph.opset_imports)
     codes = Codes(opsets) if quantized == STRAIGHT_THROUGH else None
     op = Vocabulary(graph, opsets[""])
+    op.places = places
     way = prepared(twin, op, list(gradients), of=of, asked=outputs, codes=codes)
     values = way.values
     sweep = Sweep(op, opsets, codes) if apart is None else _each(op, opsets, codes, apart, known)

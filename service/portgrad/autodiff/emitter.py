@@ -47,6 +47,8 @@ class Emitter:
 
     Attributes:
         alike: for some of the values that are made, one that is known to have the same shape.
+        places: whether cotangents that the graph has already are only places for numbers, as those
+            that a JVP is the derivative by.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Emitter:
         self.opset = opset
         self.fresh = fresh or _fresh_names(graph)
         self.alike: dict[ir.Value, ir.Value] = {}
+        self.places = False
         self._constants: dict[tuple[Any, ...], Tensor] = {}
         self._nodes: dict[tuple[Any, ...], tuple[Tensor, ...]] = {}
 

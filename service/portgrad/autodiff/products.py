@@ -83,6 +83,7 @@ def jvp_graph(
         given={firsts[name]: Imposed(moves[name], like=name, fit="exact") for name in tangents},
         outputs=list(dict.fromkeys([*kept, *_present(once)])),
         quantized=quantized,
+        places=True,
     )
     _forget(twice.model, seeds, once.alike, outputs, results)
     if stacked:

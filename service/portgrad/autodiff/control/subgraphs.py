@@ -31,6 +31,7 @@ class Subgraph:
     def __init__(self, outer: Sweep, name: str) -> None:
         self.graph = ir.Graph((), (), nodes=(), name=name)
         self.op = Vocabulary(self.graph, outer.op.opset, outer.op.fresh)
+        self.op.places = outer.op.places
         self._outer = outer
 
     def input(self, stem: str, kind: ir.TypeProtocol, shape: Dims | None) -> Tensor:

@@ -21,15 +21,13 @@ def sub(op: Op, ct: Tensor, a: Tensor, b: Tensor) -> Pair:
 
 @broadcasting("Mul")
 def mul(op: Op, ct: Tensor, a: Tensor, b: Tensor, *, chosen: bool) -> Pair:
-    slope = op.slope_of(a, b)
-    if slope is not None:  # where it was not looked at, it may be looked at now
-        return op.times_slope(ct, slope), ct * a
     # x log x at 0, which a Where leaves out of an entropy, has an infinite factor.
     ct_a, ct_b = (
         op.times_slope(ct, factor) if chosen and op.fixed(factor) is None else ct * factor
         for factor in (b, a)
     )
-    return ct_a, ct_b
+    slope = op.slope_of(a, b) if op.places else None  # it was looked at with no number
+    return ct_a if slope is None else op.times_slope(ct, slope), ct_b
 
 
 @broadcasting("Div", kink="infinite where the divisor is 0; NaN by a divisor of 0 under 0")
