@@ -131,7 +131,7 @@ def _check_external(query: GradientQuery) -> None:
             code="invalid_field",
             where="external",
             expected="the name of a file, without folders",
-            found=repr(name),
+            found=repr(name) if name is not None else "no name",
             remedy="Give one, such as `external=weights.data`, with and without `location`.",
         )
 
