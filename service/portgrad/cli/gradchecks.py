@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import orjson
 import typer
 from rich.console import Console
 
-import portgrad_client as client
-from portgrad import engine
 from portgrad.cli import arrays, options, reports
-from portgrad.graph.files import NetFiles
+from portgrad.cli.opened import opened
 
 
 def gradcheck(
@@ -54,14 +51,8 @@ def gradcheck(
         precision=precision,
     )
     given = arrays.read(data)
-    found: engine.Report | client.Report
-    if Path(net).is_file():
-        found = engine.load(NetFiles(Path(net), options.located(external))).gradcheck(
-            given, **request
-        )
-    else:
-        with client.Client(url) as service:
-            found = service.net(net).gradcheck(given, **request)
+    with opened(net, external, url) as asked:
+        found = asked.gradcheck(given, **request)
     if json:
         typer.echo(orjson.dumps(found.plain(), option=orjson.OPT_INDENT_2))
     else:

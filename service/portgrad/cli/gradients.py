@@ -8,10 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-import portgrad_client as client
-from portgrad import engine
 from portgrad.cli import arrays, options, reports, tables
-from portgrad.graph.files import NetFiles
+from portgrad.cli.opened import opened
 
 
 def gradient(
@@ -53,14 +51,8 @@ def gradient(
         precision=precision,
     )
     given = arrays.read(data)
-    found: engine.Gradients | client.Gradients
-    if Path(net).is_file():
-        found = engine.load(NetFiles(Path(net), options.located(external))).gradient(
-            given, **request
-        )
-    else:
-        with client.Client(url) as service:
-            found = service.net(net).gradient(given, **request)
+    with opened(net, external, url) as asked:
+        found = asked.gradient(given, **request)
     console = Console(highlight=False)
     tables.gradients(console, found, found.warnings)
     if found.diagnostics is not None:

@@ -117,20 +117,21 @@ def _each(
     ports: Mapping[str, Dims | None], shapes: Mapping[str, tuple[int, ...]]
 ) -> Reading | None:
     ones = {name for name, dims in ports.items() if dims and dims[0] == 1 and shapes[name]}
-    batched = {name for name in ones if shapes[name][0] != 1} or ones
-    counts = {shapes[name][0] for name in batched}
-    if len(counts) != 1:
-        return None
-    single = {n: (1, *shape[1:]) if n in batched else shape for n, shape in shapes.items()}
-    sizes = fit(ports, single)
-    return None if sizes is None else Reading(EACH, sizes, frozenset(batched), counts.pop())
+    return _over(ports, shapes, {name for name in ones if shapes[name][0] != 1} or ones)
 
 
 def _symbolic(
     ports: Mapping[str, Dims | None], shapes: Mapping[str, tuple[int, ...]]
 ) -> Reading | None:
     """Examples on a leading symbol, for who forces them to be run one by one."""
-    batched = {n for n, dims in ports.items() if dims and isinstance(dims[0], str) and shapes[n]}
+    led = {n for n, dims in ports.items() if dims and isinstance(dims[0], str) and shapes[n]}
+    return _over(ports, shapes, led)
+
+
+def _over(
+    ports: Mapping[str, Dims | None], shapes: Mapping[str, tuple[int, ...]], batched: set[str]
+) -> Reading | None:
+    """Examples on the first axis of some ports, where one example fits the declared shapes."""
     counts = {shapes[name][0] for name in batched}
     if len(counts) != 1:
         return None
