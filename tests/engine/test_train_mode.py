@@ -111,4 +111,5 @@ def test_a_net_that_is_never_trained_says_so(body: str, warned: bool) -> None:
     net = _net(f"(float[n, 3] x) => (float[n, 3] y) {{ {body} }}")
     told = [w for w in net.gradient(X, mode="train").warnings if "changes nothing" in w]
     assert len(told) == warned
-    assert net.gradient(X).warnings == ()
+    assert list(net.evaluate(X, mode="train").warnings) == told
+    assert net.gradient(X).warnings == net.evaluate(X).warnings == ()

@@ -15,7 +15,8 @@ Found = Outputs | Tangents | Gradients | Jacobian
 
 def _evaluate(net: Net, job: Job) -> Answer:
     found = net.evaluate(job.data, parameters=job.parameters, **job.options)
-    return Answer(found.outputs, {}, {"warnings": [], **_seed(found)}, found.timings)
+    about = {"warnings": list(found.warnings), **_seed(found)}
+    return Answer(found.outputs, {}, about, found.timings)
 
 
 def _gradient(net: Net, job: Job) -> Answer:

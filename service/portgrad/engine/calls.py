@@ -27,7 +27,7 @@ def evaluate(setting: Setting, data: Data, outputs: Any) -> Outputs:
         raise _nothing_asked()
     plan = Plan(outputs=tuple(wanted))
     done = setting.view.executor.execute(plan, requests.arrays(setting, data), {}, setting.batch)
-    return Outputs(done.results.outputs, done.timings, setting.random_seed)
+    return Outputs(done.results.outputs, done.timings, setting.random_seed, done.warnings)
 
 
 def gradient(

@@ -201,7 +201,8 @@ class Net(Derivatives):
         Arguments are those of `gradient`.
         """
         found = self.gradient(data, outputs=outputs, **options)
-        return Outputs(found.outputs, found.timings, found.random_seed), found
+        values = Outputs(found.outputs, found.timings, found.random_seed, found.warnings)
+        return values, found
 
     def export_gradient(
         self,

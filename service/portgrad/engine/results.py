@@ -35,12 +35,14 @@ class Outputs(_ByName[Array]):
         outputs: one array for each output.
         timings: seconds spent in `compile` and `run`.
         random_seed: the seed of what was drawn; None where nothing draws.
+        warnings: what might surprise, as train mode where it changes nothing.
     """
 
     _field = "outputs"
     outputs: Mapping[str, Array]
     timings: Mapping[str, float] = field(default_factory=dict)
     random_seed: int | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
