@@ -9,6 +9,13 @@ PortgradError
 ├── Conflict             a name is taken by other bytes
 ├── LimitExceeded        larger or longer than this service allows
 ├── RunFailed            the runtime failed on these data
+├── DeadlineExceeded     it took longer than it may
+├── Quarantined          the net has crashed too many workers
+├── Unauthenticated      nobody knows who asks
+├── Forbidden            who asks may not
+├── Wait                 not now: `retry_after` says when
+│   ├── TooManyRequests  this caller asks too often, or too much at once
+│   └── Busy             the service has all that it can take, or is about to stop
 └── StoreFailed          the nets' disk is full, out of reach or damaged
 
 `code` is stable and machine-readable; the other fields are sentences for people.
@@ -118,6 +125,56 @@ class RunFailed(PortgradError):
     """The runtime failed on these data."""
 
     default_code = "run_failed"
+
+
+class DeadlineExceeded(PortgradError):
+    """It took longer than it may."""
+
+    default_code = "deadline_exceeded"
+
+
+class Quarantined(PortgradError):
+    """The net has crashed too many workers to be run again."""
+
+    default_code = "net_quarantined"
+
+
+class Unauthenticated(PortgradError):
+    """Nobody knows who asks."""
+
+    default_code = "not_authenticated"
+
+
+class Forbidden(PortgradError):
+    """Who asks may not do this."""
+
+    default_code = "missing_scope"
+
+
+class Wait(PortgradError):
+    """Not now. The same request may well succeed later.
+
+    Args:
+        detail: what is wrong, in one sentence.
+        retry_after: seconds after which it is worth another try.
+        fields: as for every error.
+    """
+
+    def __init__(self, detail: str, *, retry_after: int = 1, **fields: str | None) -> None:
+        super().__init__(detail, **fields)
+        self.retry_after = retry_after
+
+
+class TooManyRequests(Wait):
+    """This caller asks too often, or for too much at once."""
+
+    default_code = "rate_limited"
+
+
+class Busy(Wait):
+    """The service has all that it can take, or is about to stop."""
+
+    default_code = "busy"
 
 
 class StoreFailed(PortgradError):

@@ -16,16 +16,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portgrad.errors import (
+    Busy,
     Conflict,
+    DeadlineExceeded,
+    Forbidden,
     InvalidNet,
     InvalidRequest,
     LimitExceeded,
     NotBuilt,
     NotFound,
     PortgradError,
+    Quarantined,
     RunFailed,
     StoreFailed,
+    TooManyRequests,
+    Unauthenticated,
     Unsupported,
+    Wait,
 )
 from portgrad.graph.nearest import offer
 
@@ -70,6 +77,8 @@ _SHOWN.maxstring = _SHOWN.maxother = _SHOWN.maxlong = 80
 # The nearest class on an error's line of ancestors decides.
 STATUS: dict[type[PortgradError], tuple[int, str]] = {
     Malformed: (400, "The body cannot be read"),
+    Unauthenticated: (401, "The service does not know who asks"),
+    Forbidden: (403, "Not allowed"),
     NotFound: (404, "There is no such thing here"),
     MethodNotAllowed: (405, "This path does not take that method"),
     NotAcceptable: (406, "No acceptable format for the answer"),
@@ -81,6 +90,10 @@ STATUS: dict[type[PortgradError], tuple[int, str]] = {
     InvalidRequest: (422, "The request does not fit"),
     Unsupported: (422, "An operator is not supported here"),
     RunFailed: (422, "The net failed on these data"),
+    Quarantined: (422, "The net is quarantined"),
+    TooManyRequests: (429, "Too many requests"),
+    Busy: (503, "The service is busy"),
+    DeadlineExceeded: (504, "It took longer than it may"),
     StoreFailed: (503, "The store cannot be used"),
     PortgradError: (500, "The service failed"),
 }
@@ -101,8 +114,16 @@ class Problem(Response):
             **{key: _cut(text) for key, text in error.fields().items()},
             "request_id": request_id,
         }
-        headers = {"allow": error.allow} if isinstance(error, MethodNotAllowed) else None
-        super().__init__(orjson.dumps(body), status_code=status, headers=headers)
+        super().__init__(orjson.dumps(body), status_code=status, headers=_headers(error))
+
+
+def _headers(error: PortgradError) -> dict[str, str]:
+    """What HTTP wants to be told beside a status."""
+    if isinstance(error, MethodNotAllowed):
+        return {"allow": error.allow}
+    if isinstance(error, Unauthenticated):
+        return {"www-authenticate": "Bearer"}
+    return {"retry-after": str(error.retry_after)} if isinstance(error, Wait) else {}
 
 
 def _cut(text: str) -> str:
