@@ -12,6 +12,7 @@ from portgrad.api.app import create_app
 from portgrad.api.openapi import examples
 from portgrad.compute.jobs import Kind
 from portgrad.compute.threads import ThreadCompute
+from portgrad.engine.limits import Limits
 from portgrad.samples import samples
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
@@ -28,7 +29,9 @@ WEIGHTS = {"weight": random(3, 2)}
 @pytest.fixture(scope="module")
 def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppClient]:
     store = LocalStore(tmp_path_factory.mktemp("data"))
-    with serving(create_app(store, ThreadCompute(1, answer_bytes=LIMIT), Settings())) as client:
+    with serving(
+        create_app(store, ThreadCompute(1, limits=Limits(answer_bytes=LIMIT)), Settings())
+    ) as client:
         vector = net_bytes("(float[2] x) => (float[3] y) { y = MatMul(weight, x) }", WEIGHTS)
         for name, model in {**samples(), "vector": vector}.items():
             client.post("/nets", params={"name": name}, content=model)

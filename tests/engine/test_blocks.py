@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import portgrad
+from portgrad.engine.limits import Limits
 from support.engine import Array, engine_net, net_bytes, refusal
 
 W = {
@@ -156,7 +157,7 @@ def test_examples_that_may_meet_are_refused_and_both_remedies_work() -> None:
 @pytest.mark.parametrize("kind", ["jacobian", "hessian"])
 def test_what_is_larger_than_an_answer_is_refused_with_its_size(kind: str) -> None:
     body = "(double[N,1000] x) => (double[N,1000] y) { y = Mul(x, x) }"
-    small = portgrad.load(net_bytes(body), threads=1, answer_bytes=10**6)
+    small = portgrad.load(net_bytes(body), threads=1, limits=Limits(answer_bytes=10**6))
     error = refusal(lambda: getattr(small, kind)(np.ones((3, 1000))))
     assert (error.code, error.found, error.expected) == (
         "answer_too_large",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import portgrad
+from portgrad.engine.limits import Limits
 from support.engine import Array, engine_net, net_bytes, random, refusal
 
 W = {"w": random(3, 4, seed=1), "b": random(4, seed=2)}
@@ -142,7 +143,9 @@ def test_no_examples_and_no_seeds(lead: str, count: int, batch: str | None) -> N
 
 def test_stacks_are_refused_before_they_are_computed_where_they_are_too_large() -> None:
     body = "(float[N,1] x) => (float[N,1000] y) { y = Mul(x, w) }"
-    net = portgrad.load(net_bytes(body, {"w": random(1, 1000)}), threads=1, answer_bytes=10**5)
+    net = portgrad.load(
+        net_bytes(body, {"w": random(1, 1000)}), threads=1, limits=Limits(answer_bytes=10**5)
+    )
     x, tangents = random(2, 1), random(50, 2, 1)
     for call, options in {
         "jvp": {"tangents": {"x": tangents}},

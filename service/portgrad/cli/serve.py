@@ -13,6 +13,7 @@ from rich.console import Console
 
 from portgrad.api.app import Application, create_app
 from portgrad.compute.threads import ThreadCompute
+from portgrad.engine.limits import Limits
 from portgrad.samples import samples
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
@@ -55,7 +56,13 @@ def serve(
 
 def service(settings: Settings) -> Application:
     """The application over its own store and compute."""
-    compute = ThreadCompute(settings.threads, answer_bytes=settings.max_answer_bytes)
+    limits = Limits(
+        answer_bytes=settings.max_answer_bytes,
+        nodes=settings.max_nodes,
+        subgraph_depth=settings.max_subgraph_depth,
+        memory_bytes=settings.worker_memory_bytes,
+    )
+    compute = ThreadCompute(settings.threads, limits=limits)
     return create_app(LocalStore(settings.data), compute, settings)
 
 

@@ -20,7 +20,7 @@ from portgrad.compute.calls import CALLS
 from portgrad.compute.jobs import Answer, Description, Export, Job
 from portgrad.engine import Net, load
 from portgrad.engine.cache import Cache
-from portgrad.engine.limits import ANSWER_BYTES
+from portgrad.engine.limits import LIMITS, Limits
 from portgrad.errors import NotFound
 from portgrad.graph.files import NetFiles
 
@@ -34,7 +34,7 @@ class ThreadCompute:
         threads: how many jobs run at once, and threads for each run; None for one per core.
         nets: how many loaded nets are kept.
         sessions: how many compiled graphs are kept, over all nets.
-        answer_bytes: the most bytes of an answer whose size is known beforehand.
+        limits: how large nets, and what is computed with them, may be.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class ThreadCompute:
         *,
         nets: int = 32,
         sessions: int = 128,
-        answer_bytes: int = ANSWER_BYTES,
+        limits: Limits = LIMITS,
     ) -> None:
         self._threads = threads or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="portgrad-compute")
-        self._answer_bytes = answer_bytes
+        self._limits = limits
         self._nets: Cache[str, Net] = Cache(nets)
         self._sessions: Cache[tuple[Any, ...], Any] = Cache(sessions)
 
@@ -109,7 +109,7 @@ class ThreadCompute:
             files,
             sessions=self._sessions,
             threads=self._threads,
-            answer_bytes=self._answer_bytes,
+            limits=self._limits,
         )
 
     def _inspect(self, files: NetFiles) -> Description:

@@ -14,7 +14,7 @@ import numpy as np
 
 from portgrad.engine.arrays import Array
 from portgrad.engine.batches import shown
-from portgrad.engine.limits import ANSWER_BYTES, check_answer
+from portgrad.engine.limits import LIMITS, check_answer
 from portgrad.errors import InvalidRequest
 
 KEYS = ("index", "at")
@@ -64,7 +64,7 @@ def one_hot(
     _check_range(places, sizes, where)
     # A few numbers of a request stand for arrays of any size.
     check_answer(
-        "The imposed gradients", [((*wanted, *sizes), dtype.itemsize)], ANSWER_BYTES, where
+        "The imposed gradients", [((*wanted, *sizes), dtype.itemsize)], LIMITS.answer_bytes, where
     )
     places = np.broadcast_to(places[..., None, :] if for_all else places, (*wanted, len(sizes)))
     found = np.zeros((*wanted, *sizes), dtype)

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 from portgrad.engine import calls
 from portgrad.engine.arrays import ArrayLike
 from portgrad.engine.gradcheck import Report, gradcheck
+from portgrad.engine.limits import Limits
 from portgrad.engine.requests import Data
 from portgrad.engine.results import Hessian, Jacobian, Products, Tangents
 from portgrad.engine.variants import Settings, Variants
@@ -23,7 +24,7 @@ class Derivatives:
     """What a net can be asked for beside its outputs and its gradient; see `Net`."""
 
     _variants: Variants
-    _answer_bytes: int
+    _limits: Limits
 
     def jvp(
         self,
@@ -58,7 +59,7 @@ class Derivatives:
         return calls.jvp(
             self._variants.setting(**settings),
             data,
-            self._answer_bytes,
+            self._limits.answer_bytes,
             tangents=tangents,
             of=of,
             outputs=outputs,
@@ -104,7 +105,7 @@ class Derivatives:
         return calls.hvp(
             self._variants.setting(**settings),
             data,
-            self._answer_bytes,
+            self._limits.answer_bytes,
             tangents=tangents,
             wrt=wrt,
             of=of,
@@ -150,7 +151,7 @@ class Derivatives:
         return calls.jacobian(
             self._variants.setting(**settings),
             data,
-            self._answer_bytes,
+            self._limits.answer_bytes,
             wrt=wrt,
             of=of,
             outputs=outputs,
@@ -193,7 +194,7 @@ class Derivatives:
         return calls.hessian(
             self._variants.setting(**settings),
             data,
-            self._answer_bytes,
+            self._limits.answer_bytes,
             wrt=wrt,
             of=of,
             output_gradients=output_gradients,

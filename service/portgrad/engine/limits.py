@@ -1,13 +1,35 @@
-"""The size of an answer, known before it is computed."""
+"""How large nets, and what is computed with them, may be: plain numbers, and the refusals."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from portgrad.errors import LimitExceeded
 
-ANSWER_BYTES = 2**30
+
+@dataclass(frozen=True)
+class Limits:
+    """What one net, and one call on it, may take. Plain numbers, so that processes can pass it.
+
+    Attributes:
+        answer_bytes: the most bytes that the answer of a call may have.
+        nodes: the most nodes of a net, with functions written out.
+        subgraph_depth: how deep If, Loop and Scan may be nested.
+        memory_bytes: the most bytes that one value may have whose size is known before it is
+            computed; None where nothing is known of the memory there is.
+        folded_bytes: the most bytes that is computed of constants while a graph is compiled.
+    """
+
+    answer_bytes: int = 2**30
+    nodes: int = 100_000
+    subgraph_depth: int = 16
+    memory_bytes: int | None = None
+    folded_bytes: int = 2**26
+
+
+LIMITS = Limits()
 
 
 def check_answer(

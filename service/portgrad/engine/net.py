@@ -12,7 +12,7 @@ from portgrad.engine.cache import Cache
 from portgrad.engine.derivatives import Derivatives, Imposed, Targets, Wanted
 from portgrad.engine.executor import Sessions
 from portgrad.engine.export import gradient_file
-from portgrad.engine.limits import ANSWER_BYTES
+from portgrad.engine.limits import LIMITS, Limits
 from portgrad.engine.plan import Plan
 from portgrad.engine.requests import Data
 from portgrad.engine.results import Gradients, Outputs
@@ -33,7 +33,7 @@ def load(
     *,
     sessions: Sessions | None = None,
     threads: int = 0,
-    answer_bytes: int = ANSWER_BYTES,
+    limits: Limits = LIMITS,
 ) -> Net:
     """Load a net.
 
@@ -41,7 +41,7 @@ def load(
         source: ONNX bytes, a path, or the files of a net with external data.
         sessions: a cache to share among nets; by default the net has its own.
         threads: threads for each run; 0 for one per core.
-        answer_bytes: the most bytes that the derivatives of one call may have.
+        limits: how large the net, and what is computed with it, may be.
 
     Raises:
         InvalidNet: the bytes are no net that can be served.
@@ -49,7 +49,7 @@ def load(
     if isinstance(source, str):
         source = Path(source)
     files = source if isinstance(source, NetFiles) else NetFiles(source)
-    return Net(files, sessions=sessions, threads=threads, answer_bytes=answer_bytes)
+    return Net(files, sessions=sessions, threads=threads, limits=limits)
 
 
 class Net(Derivatives):
@@ -69,7 +69,7 @@ class Net(Derivatives):
         *,
         sessions: Sessions | None = None,
         threads: int = 0,
-        answer_bytes: int = ANSWER_BYTES,
+        limits: Limits = LIMITS,
     ) -> None:
         self.id = files.net_id()
         self._model = load_model(files)
@@ -78,7 +78,7 @@ class Net(Derivatives):
         lift_parameters(self._model, self.names)
         cache = sessions if sessions is not None else Cache(SESSIONS)
         self._variants = Variants(self.id, self._model, self.names, cache, threads)
-        self._answer_bytes = answer_bytes
+        self._limits = limits
 
     @property
     def description(self) -> Description:
@@ -182,7 +182,7 @@ class Net(Derivatives):
         return calls.gradient(
             self._variants.setting(**settings),
             data,
-            self._answer_bytes,
+            self._limits.answer_bytes,
             wrt=wrt,
             of=of,
             output_gradients=output_gradients,
