@@ -15,6 +15,7 @@ import ml_dtypes
 import numpy as np
 
 from portgrad.compute.jobs import Answer, Description, Export, Job, Kind, Place
+from portgrad.compute.stats import PoolStats, WorkerStats
 from portgrad.errors import InvalidNet
 from portgrad.graph.files import NetFiles
 
@@ -54,6 +55,7 @@ class FakeCompute:
         self.closed = False
         self.error: Exception | None = None
         self.outputs: Mapping[str, Any] | None = None
+        self.pool = PoolStats((WorkerStats("worker-1", 1, "idle"),), wanted=1)
         self._dtypes: dict[str, str] = {}
 
     async def operators(self) -> list[Description]:
@@ -99,6 +101,9 @@ class FakeCompute:
 
     async def forget(self, net_id: str) -> None:
         self.forgotten.append(net_id)
+
+    def stats(self) -> PoolStats:
+        return self.pool
 
     async def close(self) -> None:
         self.closed = True

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from portgrad.compute.stats import PoolStats
 from portgrad.graph.files import NetFiles
 
 # A NumPy array, whose dtype is binding, or nested lists of numbers, booleans, strings and
@@ -107,6 +108,9 @@ class Compute(Protocol):
 
     async def forget(self, net_id: str) -> None:
         """Drop what is cached of a net."""
+
+    def stats(self) -> PoolStats:
+        """How it does. Waits for nothing; called on the event loop."""
 
     async def close(self) -> None:
         """Finish what runs and let go of threads or processes."""

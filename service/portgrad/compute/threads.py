@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from portgrad.autodiff.catalogue import catalogue
 from portgrad.compute.calls import CALLS
 from portgrad.compute.jobs import Answer, Description, Export, Job
+from portgrad.compute.stats import PoolStats, WorkerStats
 from portgrad.engine import Net, load
 from portgrad.engine.cache import Cache
 from portgrad.engine.limits import LIMITS, Limits
@@ -75,6 +76,12 @@ class ThreadCompute:
         """Drop what is cached of a net."""
         self._nets.drop(lambda key: key == net_id)
         self._sessions.drop(lambda key: key[0] == net_id)
+
+    def stats(self) -> PoolStats:
+        """All threads as one worker: nobody counts what they do."""
+        nets, sessions = len(self._nets), len(self._sessions)
+        worker = WorkerStats("threads", os.getpid(), "idle", nets=nets, sessions=sessions)
+        return PoolStats((worker,), wanted=1)
 
     async def close(self) -> None:
         """Finish what runs and let go of the threads."""
