@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from portgrad.api import openapi, problems
+from portgrad.api.auth.guard import Guard
+from portgrad.api.auth.scopes import check_table, within_scope
 from portgrad.api.middleware import Traced
 from portgrad.api.routes import calls, docs, files, health, nets, operators
 from portgrad.api.service import Service
@@ -53,9 +55,12 @@ def create_app(store: NetStore, compute: Compute, settings: Settings) -> Applica
         docs.router,
     ]
     for router in routers:
-        app.include_router(router)
-    routes = [route for router in routers for route in router.routes]
-    problems.install(app, [route for route in routes if isinstance(route, APIRoute)])
-    app.add_middleware(Traced)
+        app.include_router(router, dependencies=[Depends(within_scope)])
+    every = [route for router in routers for route in router.routes]
+    routes = [route for route in every if isinstance(route, APIRoute)]
+    check_table(routes)
+    problems.install(app, routes)
+    app.add_middleware(Guard)
+    app.add_middleware(Traced)  # the last is the first to see a request
     openapi.install(app)
     return app

@@ -1,0 +1,63 @@
+"""The scope that each route wants: one table, which every route must be in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import get_args
+
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+
+from portgrad.api.auth.callers import Scope, caller_of
+from portgrad.compute.jobs import Kind
+from portgrad.errors import Forbidden
+
+# None: open to everybody, known or not.
+TABLE: Mapping[tuple[str, str], Scope | None] = {
+    ("GET", "/nets"): "read",
+    ("GET", "/nets/{net}"): "read",
+    ("GET", "/nets/{net}/model"): "read",
+    ("GET", "/nets/{net}/gradient.onnx"): "read",
+    **{("POST", f"/nets/{{net}}/{kind}"): "compute" for kind in get_args(Kind)},
+    ("POST", "/nets"): "write",
+    ("DELETE", "/nets/{net}"): "write",
+    ("GET", "/operators"): None,
+    ("GET", "/healthz"): None,
+    ("GET", "/readyz"): None,
+    ("GET", "/docs"): None,
+    ("GET", "/docs/{asset}"): None,
+}
+_OPEN = {"/openapi.json", *(path for (_, path), scope in TABLE.items() if scope is None)}
+_OPEN_PATHS = frozenset(path for path in _OPEN if "{" not in path)
+_OPEN_FOLDERS = tuple(path.partition("{")[0] for path in _OPEN if "{" in path)
+
+
+def is_open(path: str) -> bool:
+    """Whether nobody has to prove who they are to ask for this path."""
+    return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDERS)
+
+
+async def within_scope(request: Request) -> None:
+    """Refuse a caller without the scope that the route wants. A dependency of every route.
+
+    Raises:
+        Forbidden: `missing_scope`, whether or not what is asked for exists.
+    """
+    wanted = TABLE[request.method, request.scope["route"].path]
+    if wanted is not None and wanted not in caller_of(request).scopes:
+        raise Forbidden(
+            f"This needs the scope {wanted!r}.",
+            code="missing_scope",
+            where="Authorization",
+            expected=wanted,
+            found=", ".join(sorted(caller_of(request).scopes)) or "no scope",
+            remedy="Ask whoever runs this service for a key or token with that scope.",
+        )
+
+
+def check_table(routes: Iterable[APIRoute]) -> None:
+    """Refuse to serve a route that the table does not have."""
+    missing = {(m, route.path) for route in routes for m in route.methods or ()}
+    missing -= TABLE.keys()
+    if missing:
+        raise AssertionError(f"No scope is told for {sorted(missing)}: add it to {__name__}.TABLE.")

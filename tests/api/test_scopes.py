@@ -1,0 +1,33 @@
+"""The table of scopes is that of the routes, and a route that it lacks is not served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fastapi import APIRouter
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from portgrad.api.app import create_app
+from portgrad.api.auth.scopes import TABLE, check_table
+from portgrad.settings import Settings
+from portgrad.store import LocalStore
+from support.fake_compute import FakeCompute
+
+
+def test_the_table_has_every_route_and_no_other(tmp_path: Path) -> None:
+    app = create_app(LocalStore(tmp_path), FakeCompute(), Settings())
+    served = {
+        (method, found.path)
+        for found in iter_route_contexts(app.routes)
+        for method in found.methods or ()
+    }
+    documents = {("GET", "/openapi.json"), ("HEAD", "/openapi.json")}
+    assert served == TABLE.keys() | documents
+
+
+def test_a_route_without_a_scope_is_not_served() -> None:
+    router = APIRouter()
+    router.get("/new")(lambda: None)
+    with pytest.raises(AssertionError, match="/new"):
+        check_table(route for route in router.routes if isinstance(route, APIRoute))
