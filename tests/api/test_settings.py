@@ -19,6 +19,10 @@ READ = [
     ("PORTGRAD_MAX_UPLOAD_BYTES", "11", "max_upload_bytes", 11),
     ("PORTGRAD_MAX_ANSWER_BYTES", "12", "max_answer_bytes", 12),
     ("PORTGRAD_LOG_LEVEL", "debug", "log_level", "debug"),
+    ("PORTGRAD_LOG_FORMAT", "json", "log_format", "json"),
+    ("PORTGRAD_METRICS_NETS", "0", "metrics_nets", 0),
+    ("PORTGRAD_OTLP_ENDPOINT", "http://c:4318", "otlp_endpoint", "http://c:4318"),
+    ("PORTGRAD_DRAIN_SECONDS", "2.5", "drain_seconds", 2.5),
 ]
 
 

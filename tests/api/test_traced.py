@@ -11,6 +11,7 @@ import pytest
 
 from portgrad.api.app import create_app
 from portgrad.api.middleware import Traced
+from portgrad.api.telling.teller import Teller
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
 from support.fake_compute import Boom, FakeCompute
@@ -68,12 +69,12 @@ def test_an_answer_that_breaks_off_is_left_broken() -> None:
 
     # A second answer would be read as part of the first: the server must close the connection.
     with pytest.raises(Boom):
-        exchange(Traced(app), SCOPE)
+        exchange(Traced(app, Teller(Settings())), SCOPE)
 
 
 def test_other_connections_pass() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "lifespan.startup.complete"})
 
-    sent = exchange(Traced(app), {"type": "lifespan"})
+    sent = exchange(Traced(app, Teller(Settings())), {"type": "lifespan"})
     assert sent == [{"type": "lifespan.startup.complete"}]

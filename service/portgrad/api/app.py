@@ -14,6 +14,7 @@ from portgrad.api.auth.scopes import check_table, within_scope
 from portgrad.api.middleware import Traced
 from portgrad.api.routes import calls, docs, files, health, nets, operators
 from portgrad.api.service import Service
+from portgrad.api.telling.teller import Teller
 from portgrad.compute.jobs import Compute
 from portgrad.settings import Settings
 from portgrad.store import NetStore
@@ -44,7 +45,8 @@ def create_app(store: NetStore, compute: Compute, settings: Settings) -> Applica
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    app.state.service = Service(store, compute, settings)
+    teller = Teller(settings)
+    app.state.service = Service(store, compute, settings, teller)
     # In order of how hot they are: the first router that fits ends the search.
     routers = [
         calls.router,
@@ -61,6 +63,6 @@ def create_app(store: NetStore, compute: Compute, settings: Settings) -> Applica
     check_table(routes)
     problems.install(app, routes)
     app.add_middleware(Guard)
-    app.add_middleware(Traced)  # the last is the first to see a request
+    app.add_middleware(Traced, teller=teller)  # the last is the first to see a request
     openapi.install(app)
     return app

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,72 +12,88 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portgrad.api.problems import Problem, internal_error
+from portgrad.api.telling.metrics import STAGES
+from portgrad.api.telling.record import Record, current
+from portgrad.api.telling.teller import Teller
 
 log = logging.getLogger("portgrad.api")
-
-STAGES = ("decode", "queue", "compile", "run", "encode")
-_SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 def timings(request: Request) -> dict[str, float]:
     """Seconds by stage of this request; what is written here is told in Server-Timing."""
-    stages: dict[str, float] = request.state.timings
-    return stages
+    record: Record = request.state.record
+    return record.stages
 
 
 @contextmanager
 def timed(request: Request, stage: str) -> Iterator[None]:
     """Add the time that the block takes to a stage."""
+    record: Record = request.state.record
     start = time.perf_counter()
+    record.starts.setdefault(stage, start)
     try:
         yield
     finally:
-        stages = timings(request)
+        stages = record.stages
         stages[stage] = stages.get(stage, 0.0) + time.perf_counter() - start
 
 
 class Traced:
-    """Pure ASGI middleware: gives each request an id and stages, and answers what nobody caught."""
+    """Pure ASGI middleware: a record for each request, an answer where nobody gave one."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, teller: Teller) -> None:
         self.app = app
+        self.teller = teller
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        start = time.perf_counter()
-        request_id = _request_id(scope)
-        stages: dict[str, float] = {}
-        scope.setdefault("state", {}).update(request_id=request_id, timings=stages)
-        started = False
+        record = self.teller.begin(scope)
+        scope.setdefault("state", {}).update(request_id=record.request_id, record=record)
+        serving = current.set(record)
+        try:
+            await self._serve(scope, receive, send, record)
+        finally:
+            self.teller.end(record, scope)
+            current.reset(serving)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, record: Record) -> None:
+        async def receive_counted() -> Message:
+            message = await receive()
+            if message["type"] == "http.request":
+                record.bytes_in += len(message.get("body", b""))
+            else:
+                record.left = True
+            return message
 
         async def send_traced(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
-                headers = MutableHeaders(raw=message["headers"])
-                headers["X-Request-Id"] = request_id
-                headers["Server-Timing"] = _server_timing(stages, time.perf_counter() - start)
+                record.status = message["status"]
+                self._complete(MutableHeaders(raw=message["headers"]), record)
+            else:
+                record.bytes_out += len(message.get("body", b""))
             await send(message)
 
         try:
-            await self.app(scope, receive, send_traced)
+            await self.app(scope, receive_counted, send_traced)
         except ClientDisconnect:
-            log.info("The client left during request %s.", request_id)
+            record.left = True
+            log.info("The client left during request %s.", record.request_id)
         except Exception:
-            log.exception("Request %s failed.", request_id)
-            if started:
+            log.exception("Request %s failed.", record.request_id)
+            if record.status:
                 raise
-            await Problem(internal_error(), request_id)(scope, receive, send_traced)
+            problem = Problem(internal_error(), record.request_id)
+            await problem(scope, receive_counted, send_traced)
 
-
-def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
-            return str(value, "ascii")
-    return uuid.uuid4().hex
+    def _complete(self, headers: MutableHeaders, record: Record) -> None:
+        headers["X-Request-Id"] = record.request_id
+        total = time.perf_counter() - record.begun
+        headers["Server-Timing"] = _server_timing(record.stages, total)
+        if self.teller.draining:
+            headers["Connection"] = "close"
 
 
 def _server_timing(stages: dict[str, float], total: float) -> str:

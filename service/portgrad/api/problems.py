@@ -14,7 +14,9 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
+from portgrad.api.telling.record import note_problem
 from portgrad.errors import (
     Busy,
     Conflict,
@@ -115,6 +117,12 @@ class Problem(Response):
             "request_id": request_id,
         }
         super().__init__(orjson.dumps(body), status_code=status, headers=_headers(error))
+        self.code = error.code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, and have the code in the request's record."""
+        note_problem(self.code)
+        await super().__call__(scope, receive, send)
 
 
 def _headers(error: PortgradError) -> dict[str, str]:

@@ -9,6 +9,8 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from portgrad.api.telling.record import note_net
+from portgrad.api.telling.teller import Teller
 from portgrad.compute.jobs import Compute, Description
 from portgrad.graph.files import NetFiles
 from portgrad.settings import Settings
@@ -27,12 +29,15 @@ class Found:
 
 
 class Service:
-    """The store, compute and settings of one application."""
+    """The store, compute and settings of one application, and what it tells operators."""
 
-    def __init__(self, store: NetStore, compute: Compute, settings: Settings) -> None:
+    def __init__(
+        self, store: NetStore, compute: Compute, settings: Settings, teller: Teller
+    ) -> None:
         self.store = store
         self.compute = compute
         self.settings = settings
+        self.teller = teller
         # A net never changes, so neither does what describes it; its names do.
         self._description = lru_cache(_DESCRIPTIONS_KEPT)(store.description)
 
@@ -42,6 +47,7 @@ class Service:
 
     def _find(self, ref: str) -> Found:
         net_id = self.store.resolve(ref)
+        note_net(net_id)
         return Found(net_id, self.store.files(net_id), self._description(net_id))
 
     def described(self, net_id: str) -> dict[str, Any]:

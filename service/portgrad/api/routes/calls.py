@@ -56,7 +56,8 @@ async def _call(request: Request, net: str, kind: Kind) -> Response:
         size = limit if reader.inflates else len(body)
         call = await _near(size, _decode, reader, body, query, kind, found.description, limit)
     job = Job(kind, found.net_id, found.files, call.data, **call.arrays, options=call.options)
-    answer = await service.compute.call(job)
+    with timed(request, "compute"):
+        answer = await service.compute.call(job)
     timings(request).update(answer.timings)
     with timed(request, "encode"):
         content = await _near(_size(answer), writer.encode, answer, kind, call.encoding)

@@ -59,7 +59,11 @@ async def gradient_file(
     job = Export(found.net_id, found.files, _options(query), query.external)
     scratch = await run_in_threadpool(service.store.scratch)
     try:
-        with disk_errors("write the gradient's file"), timed(request, "compile"):
+        with (
+            disk_errors("write the gradient's file"),
+            timed(request, "compute"),
+            timed(request, "compile"),
+        ):
             written = await service.compute.export(job, scratch.folder / GRAPH)
         path = _asked(written, query.location)
         facts = await run_in_threadpool(path.stat)

@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, Response
 from portgrad.api import queries, uploads
 from portgrad.api.openapi import nets as docs
 from portgrad.api.service import Service, service_of
+from portgrad.api.telling.record import note_net
 from portgrad.compute.jobs import Description
 from portgrad.errors import Conflict, NotFound
 from portgrad.graph.files import NetFiles, Source
@@ -69,6 +70,7 @@ async def upload_net(request: Request, query: Annotated[UploadQuery, Query()]) -
     async with contextmanager_in_threadpool(upload):
         await uploads.receive(request, upload, service.settings)
         net_id = upload.net_id
+        note_net(net_id)
         if query.name is not None and not query.replace:
             await run_in_threadpool(_refuse_taken, service, query.name, net_id)
         created = await _keep(service, upload)
@@ -143,6 +145,7 @@ async def delete_net(request: Request, net: str) -> Response:
     service = service_of(request)
     if is_id(net):
         await run_in_threadpool(service.store.delete, net)
+        note_net(net)
         await service.compute.forget(net)
     else:
         await run_in_threadpool(service.store.unbind, net)

@@ -1,0 +1,1 @@
+"""What operators are told: logs, metrics and traces from records of requests; probes."""
