@@ -39,7 +39,7 @@ async def _probe_during_a_call(data: Path) -> tuple[int, int]:
     compute = Waiting()
     app = create_app(LocalStore(data), compute, Settings())
     transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://portgrad.test") as http:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         await http.post("/nets?name=echo", content=fake_net())
         call = asyncio.create_task(http.post("/nets/echo/gradient", json={"data": [1]}))
         await compute.asked.wait()

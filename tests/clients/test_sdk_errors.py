@@ -105,7 +105,7 @@ HTML = "<html>\n<body>Bad gateway</body></html>"
         (httpx.Response(502, html=HTML), sdk.ServerError, "answered 502 Bad Gateway"),
         (httpx.Response(502, html=HTML), sdk.ServerError, "<body>Bad gateway</body>"),
         (httpx.Response(404, text=""), sdk.NotFoundError, "an empty body"),
-        (httpx.Response(418, json=["tea"]), sdk.BadRequestError, "portgrad.test answered 418"),
+        (httpx.Response(418, json=["tea"]), sdk.BadRequestError, "localhost answered 418"),
         (httpx.Response(302), sdk.BadRequestError, "answered 302 Found"),
         (
             httpx.Response(500, content=b"{", headers={"content-type": "application/json"}),

@@ -19,7 +19,7 @@ class AppClient:
         self._runner = runner
         # The middleware answers every exception, so none may come out of the application.
         transport = httpx.ASGITransport(app, raise_app_exceptions=True)
-        self._http = httpx.AsyncClient(transport=transport, base_url="http://portgrad.test")
+        self._http = httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         return self._runner.run(self._http.request(method, path, **options))

@@ -14,7 +14,7 @@ from portgrad_client import safetensors as codec
 from support.formats import SAFETENSORS, to_safetensors
 from support.http import AppClient
 
-ADDRESS = "http://portgrad.test"
+ADDRESS = "http://localhost"
 
 # Input → layer1 → relu → layer2 → Output, small enough to differentiate by hand.
 LAYERS = """

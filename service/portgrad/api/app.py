@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from portgrad.api import openapi, problems
+from portgrad.api.auth.contradictions import refuse_contradictions
 from portgrad.api.auth.guard import Guard
 from portgrad.api.auth.scopes import check_table, within_scope
 from portgrad.api.middleware import Traced
@@ -29,7 +30,12 @@ Application = FastAPI  # for those who may not import FastAPI
 
 
 def create_app(store: NetStore, compute: Compute, settings: Settings) -> Application:
-    """The HTTP face of a store and a compute, which it closes when it shuts down."""
+    """The HTTP face of a store and a compute, which it closes when it shuts down.
+
+    Raises:
+        PortgradError: `invalid_settings`, where settings contradict one another.
+    """
+    refuse_contradictions(settings)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -62,7 +68,7 @@ def create_app(store: NetStore, compute: Compute, settings: Settings) -> Applica
     routes = [route for route in every if isinstance(route, APIRoute)]
     check_table(routes)
     problems.install(app, routes)
-    app.add_middleware(Guard)
+    app.add_middleware(Guard, settings=settings)
     app.add_middleware(Traced, teller=teller)  # the last is the first to see a request
     openapi.install(app)
     return app

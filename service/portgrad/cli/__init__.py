@@ -1,10 +1,11 @@
-"""The command line: `portgrad serve | upload | describe | check | gradient | gradcheck |
+"""The command line: `portgrad serve | keys | upload | describe | check | gradient | gradcheck |
 differentiate`."""
 
 from __future__ import annotations
 
 import typer
 
+from portgrad.cli import keys
 from portgrad.cli.differentiate import differentiate
 from portgrad.cli.gradchecks import gradcheck
 from portgrad.cli.gradients import gradient
@@ -19,5 +20,6 @@ app = typer.Typer(
 )
 for command in (serve, upload, describe, check, gradient, gradcheck, differentiate):
     app.command()(command)
+app.add_typer(keys.app, name="keys")
 
 __all__ = ["app"]

@@ -12,6 +12,8 @@ import uvicorn
 from rich.console import Console
 
 from portgrad.api.app import Application, create_app
+from portgrad.api.auth.guard import trusted
+from portgrad.api.auth.nearby import refuse_to_listen
 from portgrad.compute.threads import ThreadCompute
 from portgrad.engine.limits import Limits
 from portgrad.samples import samples
@@ -40,6 +42,7 @@ def serve(
     """Start the service. Options left out come from PORTGRAD_* variables, or have defaults."""
     given: dict[str, Any] = {"host": host, "port": port, "data": data}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    refuse_to_listen(settings)
     app = service(settings)
     if with_samples:
         asyncio.run(_upload_samples(app))
@@ -84,7 +87,7 @@ class _Server(uvicorn.Server):
 
 async def _upload_samples(app: Application) -> None:
     """Through the front door, as a user would."""
-    transport = httpx.ASGITransport(app)
+    transport = httpx.ASGITransport(trusted(app))
     async with httpx.AsyncClient(transport=transport, base_url="http://portgrad") as client:
         for name, model in samples().items():
             answer = await client.post("/nets", params={"name": name}, content=model)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from starlette.requests import Request
 
@@ -51,5 +52,10 @@ NOBODY = Caller("", frozenset())
 
 def caller_of(request: Request) -> Caller:
     """Who sent this request."""
-    caller: Caller = request.scope["state"]["caller"]
+    return caller_in(request.scope)
+
+
+def caller_in(scope: Mapping[str, Any]) -> Caller:
+    """Who sent the request of this connection."""
+    caller: Caller = scope["state"]["caller"]
     return caller

@@ -8,7 +8,7 @@ from typing import get_args
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 
-from portgrad.api.auth.callers import Scope, caller_of
+from portgrad.api.auth.callers import Caller, Scope, caller_of
 from portgrad.compute.jobs import Kind
 from portgrad.errors import Forbidden
 
@@ -45,14 +45,18 @@ async def within_scope(request: Request) -> None:
     """
     wanted = TABLE[request.method, request.scope["route"].path]
     if wanted is not None and wanted not in caller_of(request).scopes:
-        raise Forbidden(
-            f"This needs the scope {wanted!r}.",
-            code="missing_scope",
-            where="Authorization",
-            expected=wanted,
-            found=", ".join(sorted(caller_of(request).scopes)) or "no scope",
-            remedy="Ask whoever runs this service for a key or token with that scope.",
-        )
+        raise request.state.refusals.count(request.scope, _missing(wanted, caller_of(request)))
+
+
+def _missing(wanted: Scope, caller: Caller) -> Forbidden:
+    return Forbidden(
+        f"This needs the scope {wanted!r}.",
+        code="missing_scope",
+        where="Authorization",
+        expected=wanted,
+        found=", ".join(sorted(caller.scopes)) or "no scope",
+        remedy="Ask whoever runs this service for a key or token with that scope.",
+    )
 
 
 def check_table(routes: Iterable[APIRoute]) -> None:
