@@ -37,7 +37,6 @@ def told() -> None:
     """API keys of a service, in its data folder."""
     # A line for the audit log of whoever keeps one, beside what the command prints.
     logging.basicConfig(stream=sys.stderr, format="%(name)s %(message)s")
-    audit.log.setLevel(logging.INFO)
 
 
 @app.command()

@@ -17,6 +17,8 @@ from starlette.requests import Request
 from portgrad.api.auth.callers import caller_of
 
 log = logging.getLogger("portgrad.audit")
+# Whatever else is logged: who wants none of these lines gives them another handler.
+log.setLevel(logging.INFO)
 _PLAIN = re.compile(r"[\w.:/#@+,-]+", re.ASCII)
 
 

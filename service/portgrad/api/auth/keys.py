@@ -27,11 +27,11 @@ class KeyHolders:
         form = KEY.fullmatch(credential)
         key = self._keys.get(form[1]) if form else None
         if form is None or key is None or not key.fits(form[2]):
-            raise _refused("This is no key of this service.", "invalid_key")
+            raise _refused("This is no key of this service.", code="invalid_key")
         if key.revoked is not None:
-            raise _refused("This key was revoked.", "key_revoked")
+            raise _refused("This key was revoked.", code="key_revoked")
         if key.expired:
-            raise _refused("The time of this key is over.", "key_expired")
+            raise _refused("The time of this key is over.", code="key_expired")
         known = self._callers.get(key.id)
         if known is None or known[0] is not key:
             known = key, _caller(key)
@@ -44,7 +44,7 @@ def _caller(key: Key) -> Caller:
     return Caller(key.owner, SCOPES.intersection(key.scopes), key.id, quota)
 
 
-def _refused(detail: str, code: str) -> Unauthenticated:
+def _refused(detail: str, *, code: str) -> Unauthenticated:
     return Unauthenticated(
         detail,
         code=code,
