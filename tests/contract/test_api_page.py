@@ -26,6 +26,7 @@ OPERATIONS = [
     ("/operators", "get", {"200"}),
     ("/healthz", "get", {"200"}),
     ("/readyz", "get", {"200", "503"}),
+    ("/metrics", "get", {"200"}),
 ]
 
 

@@ -10,7 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from portgrad.api.problems import STATUS
-from portgrad.api.routes import calls, docs, files, health, nets, operators
+from portgrad.api.routes import calls, docs, files, health, metrics, nets, operators
 from portgrad.compute.jobs import Kind
 from portgrad.errors import (
     Conflict,
@@ -45,6 +45,7 @@ ROUTES = [
     ("GET", "/operators"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
+    ("GET", "/metrics"),
     ("GET", "/docs"),
     ("GET", "/docs/{asset}"),
 ]
@@ -76,7 +77,7 @@ def check_headers(answer: Any) -> None:
 def test_the_table_has_every_route() -> None:
     found = {
         (method, route.path)
-        for module in (calls, docs, files, health, nets, operators)
+        for module in (calls, docs, files, health, metrics, nets, operators)
         for route in module.router.routes
         if isinstance(route, APIRoute)
         for method in route.methods
@@ -110,6 +111,7 @@ SERVED = [
     ("GET", "/operators", {}),
     ("GET", "/healthz", {}),
     ("GET", "/readyz", {}),
+    ("GET", "/metrics", {}),
     ("GET", "/docs", {}),
     ("GET", "/docs/swagger-ui.css", {}),
     ("GET", "/openapi.json", {}),
@@ -134,6 +136,7 @@ FAILING = [
     ("scratch", "GET", "/nets/echo/gradient.onnx", {}),
     *(("resolve", "POST", path, {"json": body}) for path, body in CALLS),
     ("ready", "GET", "/readyz", {}),
+    ("figures", "GET", "/metrics", {}),
 ]
 
 
@@ -244,4 +247,5 @@ def test_the_times_of_compute_are_told(http: AppClient, net: str) -> None:
 
 def test_probes(http: AppClient) -> None:
     assert http.get("/healthz").json() == {"status": "ok"}
-    assert http.get("/readyz").json() == {"status": "ready"}
+    ready = {"status": "ready", "store": "ok", "workers": "ok", "draining": False}
+    assert http.get("/readyz").json() == ready

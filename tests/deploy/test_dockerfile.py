@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from portgrad.settings import Settings
-from support.balanced import ROOT, replicas
+from support.balanced import ROOT, replicas, wait_until
 
 
 class Instruction(NamedTuple):
@@ -142,7 +142,8 @@ def test_the_health_check_tells_a_ready_replica_from_none(tmp_path: Path) -> Non
     with replicas(tmp_path, ["replica-1"]) as running:
         assert status(running["replica-1"].port) == 0
         (tmp_path / "data" / "nets").rename(tmp_path / "gone")
-        assert status(running["replica-1"].port) == 1
+        # The disk is looked at once a second at most.
+        wait_until(lambda: status(running["replica-1"].port) == 1, "the replica is not ready")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         refused = silent.getsockname()[1]
     assert status(refused) == 1

@@ -13,7 +13,7 @@ from portgrad.api.auth.contradictions import refuse_contradictions
 from portgrad.api.auth.guard import Guard
 from portgrad.api.auth.scopes import check_table, within_scope
 from portgrad.api.middleware import Traced
-from portgrad.api.routes import calls, docs, files, health, nets, operators
+from portgrad.api.routes import calls, docs, files, health, metrics, nets, operators
 from portgrad.api.service import Service
 from portgrad.api.telling.teller import Teller
 from portgrad.compute.jobs import Compute
@@ -60,6 +60,7 @@ def create_app(store: NetStore, compute: Compute, settings: Settings) -> Applica
         nets.router,
         operators.router,
         health.router,
+        metrics.router,
         docs.router,
     ]
     for router in routers:

@@ -9,7 +9,9 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from portgrad.api.telling.readiness import Readiness
 from portgrad.api.telling.record import note_net
+from portgrad.api.telling.scrape import Scrape
 from portgrad.api.telling.teller import Teller
 from portgrad.compute.jobs import Compute, Description
 from portgrad.graph.files import NetFiles
@@ -38,6 +40,8 @@ class Service:
         self.compute = compute
         self.settings = settings
         self.teller = teller
+        self.readiness = Readiness(store, compute, teller)
+        self.scrape = Scrape(teller.metrics, self.readiness, store, compute)
         # A net never changes, so neither does what describes it; its names do.
         self._description = lru_cache(_DESCRIPTIONS_KEPT)(store.description)
 

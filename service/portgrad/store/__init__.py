@@ -2,8 +2,17 @@
 
 from portgrad.store.disk import disk_errors
 from portgrad.store.local import LocalStore
-from portgrad.store.nets import NetStore, check_name, is_id
+from portgrad.store.nets import Figures, NetStore, check_name, is_id
 from portgrad.store.staging import Scratch
 from portgrad.store.upload import Upload
 
-__all__ = ["LocalStore", "NetStore", "Scratch", "Upload", "check_name", "disk_errors", "is_id"]
+__all__ = [
+    "Figures",
+    "LocalStore",
+    "NetStore",
+    "Scratch",
+    "Upload",
+    "check_name",
+    "disk_errors",
+    "is_id",
+]

@@ -24,8 +24,9 @@ from portgrad.graph.files import NetFiles, Source, sha256
 from portgrad.graph.files import net_id as id_of
 from portgrad.graph.nearest import offer
 from portgrad.store.disk import disk_errors, make_folder, names_in, sync
+from portgrad.store.figures import Counted
 from portgrad.store.names import Names
-from portgrad.store.nets import check_name, is_id
+from portgrad.store.nets import Figures, check_name, is_id
 from portgrad.store.staging import Scratch, Staging
 from portgrad.store.upload import DESCRIPTION, MANIFEST, Upload, files_in
 
@@ -46,9 +47,11 @@ class LocalStore:
         self._nets = root / "nets"
         self._staging = Staging(root / "staging")
         names, staging = root / "names", root / "staging"
-        for folder in (self._nets, names, staging):
+        self._folders = (self._nets, names, staging)
+        for folder in self._folders:
             make_folder(folder)
         self._names = Names(names, self._nets)
+        self._counted = Counted(self._nets)
         self._staging.sweep()
 
     @disk_errors("start an upload")
@@ -150,12 +153,22 @@ class LocalStore:
             if not self._names.unbind(name):
                 raise self._not_found(name)
 
-    @disk_errors("be read and written")
+    @disk_errors("be read")
     def ready(self) -> None:
         """See `NetStore`."""
-        with os.scandir(self._nets) as entries:
-            next(entries, None)
+        for folder in self._folders:
+            with os.scandir(folder) as entries:
+                next(entries, None)
+
+    @disk_errors("be written")
+    def writable(self) -> None:
+        """See `NetStore`."""
         self._staging.scratch().release()
+
+    @disk_errors("be counted")
+    def figures(self) -> Figures:
+        """See `NetStore`."""
+        return self._counted.figures()
 
     def _has(self, net_id: str) -> bool:
         return is_id(net_id) and (self._nets / net_id).is_dir()

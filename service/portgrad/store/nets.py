@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from portgrad.errors import InvalidRequest
@@ -15,12 +16,21 @@ from portgrad.graph.files import NetFiles
 from portgrad.store.staging import Scratch
 from portgrad.store.upload import Upload
 
-__all__ = ["NetStore", "Upload", "check_name", "is_id"]
+__all__ = ["Figures", "NetStore", "Upload", "check_name", "is_id"]
 
 _ID = re.compile(r"[0-9a-f]{64}")
 # A name is too short to be read as an id: 63 characters against 64.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _RESERVED_SUFFIX = ".gradient"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a store holds: nets, their bytes, and the bytes that its disk has left."""
+
+    nets: int
+    bytes: int
+    free: int
 
 
 class NetStore(Protocol):
@@ -78,7 +88,13 @@ class NetStore(Protocol):
         """Remove a name; the net stays."""
 
     def ready(self) -> None:
-        """Raise StoreFailed unless nets can be read and written now."""
+        """Raise StoreFailed unless nets can be read now."""
+
+    def writable(self) -> None:
+        """Raise StoreFailed unless nets can be kept now."""
+
+    def figures(self) -> Figures:
+        """How much is here. Takes long where very much is."""
 
 
 def is_id(ref: str) -> bool:

@@ -22,6 +22,7 @@ TABLE: Mapping[tuple[str, str], Scope | None] = {
     ("POST", "/nets"): "write",
     ("DELETE", "/nets/{net}"): "write",
     ("GET", "/operators"): None,
+    ("GET", "/metrics"): "admin",
     ("GET", "/healthz"): None,
     ("GET", "/readyz"): None,
     ("GET", "/docs"): None,

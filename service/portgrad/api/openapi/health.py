@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from portgrad.api.openapi.answers import json_answer, problem_answers
-from portgrad.api.openapi.parts import Schema
+from portgrad.api.openapi.answers import answer, json_answer, problem_answers
+from portgrad.api.openapi.parts import STRING, Schema
 
 HEALTHZ: Schema = {
     "summary": "Whether the process runs",
@@ -11,6 +11,14 @@ HEALTHZ: Schema = {
 }
 
 READYZ: Schema = {
-    "summary": "Whether the store can be used",
-    "responses": {200: json_answer("Ready.", "Status"), **problem_answers(503)},
+    "summary": "Whether calls can be taken",
+    "responses": {200: json_answer("Ready.", "Ready"), **problem_answers(503)},
+}
+
+METRICS: Schema = {
+    "summary": "Metrics for Prometheus",
+    "responses": {
+        200: answer("All of them.", {"text/plain": {"schema": STRING}}),
+        **problem_answers(),
+    },
 }

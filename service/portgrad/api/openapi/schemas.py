@@ -125,6 +125,14 @@ SCHEMAS: Schema = {
         }
     ),
     "Status": obj({"status": STRING}),
+    "Ready": obj(
+        {
+            "status": STRING,
+            "store": {"type": "string", "enum": ["ok", "read_only"]},
+            "workers": {"type": "string", "enum": ["ok"]},
+            "draining": {"type": "boolean", "enum": [False]},
+        }
+    ),
     "Problem": obj(
         {
             "type": {**STRING, "example": "urn:portgrad:problem:unknown_port"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -21,6 +20,6 @@ async def healthz() -> Response:
 
 @router.get("/readyz", **docs.READYZ)
 async def readyz(request: Request) -> Response:
-    """The store can be read and written."""
-    await run_in_threadpool(service_of(request).store.ready)
-    return JSONResponse({"status": "ready"})
+    """Calls can be taken."""
+    parts = await service_of(request).readiness.check()
+    return JSONResponse({"status": "ready", **parts.plain()})

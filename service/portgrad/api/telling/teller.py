@@ -15,6 +15,10 @@ class Teller:
 
     Args:
         settings: how, and how much.
+
+    Attributes:
+        metrics: what has been served so far.
+        draining: whether the service was asked to stop; set by whoever stops it.
     """
 
     def __init__(self, settings: Settings) -> None:
