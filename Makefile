@@ -11,7 +11,7 @@ SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_inf
 
 NETS ?= 2500
 
-.PHONY: run test test-long check format clean
+.PHONY: run test test-long torture check format clean
 
 # The client is named beside the service, so that pip takes it from here and asks no index for it.
 $(BIN)/.installed: pyproject.toml clients/python/pyproject.toml
@@ -37,6 +37,14 @@ test: $(BIN)/.installed ## every test
 test-long: $(BIN)/.installed ## random nets by the thousand, tangents of every row
 	PORTGRAD_RANDOM_NETS=$(NETS) PORTGRAD_ALL_ROWS=1 $(BIN)/pytest -n $(WORKERS) \
 	    tests/property tests/rules/test_tangents.py
+
+$(BIN)/.torture: $(BIN)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    -e '.[dev,torture]' -e clients/python
+	@touch $@
+
+torture: $(BIN)/.torture ## the long proofs that strangers do no harm; PARTS="bombs kills" MINUTES=1
+	PYTHONPATH=tests $(BIN)/python -m torture $(PARTS) $(if $(MINUTES),--minutes $(MINUTES))
 
 check: $(BIN)/.installed ## format, lint, types, layers
 	$(BIN)/ruff format --check .
