@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from portgrad.api.codecs import options
+from portgrad.api.codecs.bounds import bounds
 from portgrad.api.codecs.kinds import FORMS
 from portgrad.api.problems import MEDIA_TYPE
 from portgrad.api.schemas import NOT_BUILT
 from portgrad.compute.jobs import Kind
+from portgrad.settings import Settings
 from support.http import AppClient
 
 CALLED = {"200", "400", "404", "406", "413", "415", "422", "503"}
@@ -80,7 +82,8 @@ def test_parameters_can_be_sent_with_the_example_of_a_body(document: Any, call: 
     assert {p["name"]: p.get("example") for p in parameters} == {"net": "chain", "options": None}
     told = next(p["description"] for p in parameters if p["name"] == "options")
     query = re.findall(r"`(.+)`", told)[0]
-    assert options.from_query(query, "gradient") == ({"outputs": True}, {}, "lists")
+    allowed = bounds(Settings(), lambda size: None)
+    assert options.from_query(query, "gradient", allowed) == ({"outputs": True}, {}, "lists")
 
 
 def test_the_page_needs_no_other_host(http: AppClient) -> None:

@@ -68,7 +68,7 @@ BODIES = [
     (JSON, '{"data": [1, -Infinity]}', 400, "invalid_json"),
     (JSON, '{"data": [1e999]}', 400, "invalid_json"),
     (JSON, '{"data": [1,]}', 400, "invalid_json"),
-    (JSON, '{"data": ' + "[" * 5000 + "]" * 5000 + "}", 400, "invalid_json"),
+    (JSON, '{"data": ' + "[" * 5000 + "]" * 5000 + "}", 413, "json_too_deep"),
     (JSON, '{"data": [1], "data": [2]}', 400, "invalid_json"),
     (JSON, '{"data": {"a:b": [1], "a:b": [2]}}', 400, "invalid_json"),
     (JSON, r'{"data": {"\u0061": [1], "a": [2]}}', 400, "invalid_json"),

@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from portgrad.api import openapi, problems
+from portgrad.api.admission import Admitted
 from portgrad.api.auth.contradictions import refuse_contradictions
 from portgrad.api.auth.guard import Guard
 from portgrad.api.auth.scopes import check_table, within_scope
@@ -52,7 +53,7 @@ def create_app(store: NetStore, compute: Compute, settings: Settings) -> Applica
         redirect_slashes=False,
     )
     teller = Teller(settings)
-    app.state.service = Service(store, compute, settings, teller)
+    service = app.state.service = Service(store, compute, settings, teller)
     # In order of how hot they are: the first router that fits ends the search.
     routers = [
         calls.router,
@@ -70,6 +71,7 @@ def create_app(store: NetStore, compute: Compute, settings: Settings) -> Applica
     check_table(routes)
     problems.install(app, routes)
     app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Admitted, admission=service.admission)
     app.add_middleware(Traced, teller=teller)  # the last is the first to see a request
     openapi.install(app)
     return app

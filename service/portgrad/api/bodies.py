@@ -1,11 +1,22 @@
-"""Bodies as they arrive: counted while they stream, so that no limit is found out too late."""
+"""Bodies as they arrive: counted and timed while they stream, so no limit is found out too late.
+
+A body may take `body_seconds`, and `1 / body_bytes_per_second` more for each byte that came. Only
+waiting counts: how long we take to make use of a chunk is not the sender's.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import io
+import time
 from collections.abc import AsyncIterator
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message
 
+from portgrad.api.admission import Held
+from portgrad.api.problems import SlowBody
+from portgrad.api.service import service_of
 from portgrad.errors import LimitExceeded
 
 
@@ -14,12 +25,20 @@ async def stream(request: Request, limit: int, setting: str) -> AsyncIterator[by
 
     Raises:
         LimitExceeded: as soon as the body is known to be longer than `limit` bytes.
+        SlowBody: as soon as it has taken longer than it may.
     """
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
-        raise _too_large(limit, setting, announced)
-    seen = 0
-    async for chunk in request.stream():
+    announced = _announced(request)
+    if announced is not None and announced > limit:
+        raise _too_large(limit, setting, str(announced))
+    settings = service_of(request).settings
+    grace, rate = settings.body_seconds, settings.body_bytes_per_second
+    seen, waited, more = 0, 0.0, True
+    while more:
+        start = time.monotonic()
+        message = await _next(request, grace + seen / rate - waited)
+        waited += time.monotonic() - start
+        chunk: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
         seen += len(chunk)
         if seen > limit:
             raise _too_large(limit, setting, f"more than {limit}")
@@ -27,9 +46,48 @@ async def stream(request: Request, limit: int, setting: str) -> AsyncIterator[by
             yield chunk
 
 
+async def _next(request: Request, seconds: float) -> Message:
+    try:
+        async with asyncio.timeout(seconds):
+            message = await request.receive()
+    except TimeoutError:
+        raise _too_slow() from None
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message
+
+
 async def read(request: Request, limit: int, setting: str) -> bytes:
-    """The whole body, of at most `limit` bytes."""
-    return b"".join([chunk async for chunk in stream(request, limit, setting)])
+    """The whole body, of at most `limit` bytes, which count as held until the request ends.
+
+    Raises:
+        LimitExceeded, SlowBody: as `stream` does.
+        Busy: other requests hold too much; before anything is read where the length is known.
+    """
+    held: Held = request.state.held
+    announced = _announced(request)
+    if announced is not None and announced <= limit:
+        held.grow(announced)
+    body = io.BytesIO()  # grows in place: joined chunks would be there twice for a moment
+    async for chunk in stream(request, limit, setting):
+        held.reach(body.tell() + len(chunk))
+        body.write(chunk)
+    return body.getvalue()
+
+
+def _announced(request: Request) -> int | None:
+    """How long the body is said to be, if it is said."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() and len(length) < 20 else None
+
+
+def _too_slow() -> SlowBody:
+    return SlowBody(
+        "The body did not arrive in time.",
+        where="body",
+        expected="that it comes without a break, at PORTGRAD_BODY_BYTES_PER_SECOND or faster",
+        remedy="Send the request again, over a faster connection or with less in it.",
+    )
 
 
 def _too_large(limit: int, setting: str, found: str) -> LimitExceeded:

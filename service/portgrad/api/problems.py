@@ -47,6 +47,24 @@ class Malformed(InvalidRequest):
     default_code = "malformed_body"
 
 
+class SlowBody(InvalidRequest):
+    """The body did not arrive as fast as it must."""
+
+    default_code = "body_too_slow"
+
+
+class SlowHead(InvalidRequest):
+    """The request's headers did not arrive in time."""
+
+    default_code = "headers_too_slow"
+
+
+class HeadTooLarge(InvalidRequest):
+    """The request line and headers are larger than they may be."""
+
+    default_code = "head_too_large"
+
+
 class UnsupportedMedia(InvalidRequest):
     """The body's Content-Type or Content-Encoding is not one that is read here."""
 
@@ -84,6 +102,8 @@ STATUS: dict[type[PortgradError], tuple[int, str]] = {
     NotFound: (404, "There is no such thing here"),
     MethodNotAllowed: (405, "This path does not take that method"),
     NotAcceptable: (406, "No acceptable format for the answer"),
+    SlowBody: (408, "The body did not arrive in time"),
+    SlowHead: (408, "The headers did not arrive in time"),
     Conflict: (409, "The name is taken"),
     LimitExceeded: (413, "Larger or longer than this service allows"),
     UnsupportedMedia: (415, "This format is not read here"),
@@ -94,6 +114,7 @@ STATUS: dict[type[PortgradError], tuple[int, str]] = {
     RunFailed: (422, "The net failed on these data"),
     Quarantined: (422, "The net is quarantined"),
     TooManyRequests: (429, "Too many requests"),
+    HeadTooLarge: (431, "The request's head is too large"),
     Busy: (503, "The service is busy"),
     DeadlineExceeded: (504, "It took longer than it may"),
     StoreFailed: (503, "The store cannot be used"),
@@ -131,6 +152,8 @@ def _headers(error: PortgradError) -> dict[str, str]:
         return {"allow": error.allow}
     if isinstance(error, Unauthenticated):
         return {"www-authenticate": "Bearer"}
+    if isinstance(error, SlowBody):
+        return {"connection": "close"}
     return {"retry-after": str(error.retry_after)} if isinstance(error, Wait) else {}
 
 
@@ -165,13 +188,7 @@ def field_error(
     # A union reports the branch it tried last in brackets or as a type's name: of no use here.
     name = place[0] if place else "body"
     if first["type"] == "extra_forbidden":
-        return InvalidRequest(
-            f"There is no field {name!r} here.",
-            code="unknown_field",
-            where=name,
-            expected=", ".join(takes) or None,
-            remedy=offer(name, takes) or "Leave it out, or look it up in the API's reference.",
-        )
+        return unknown_field(name, takes)
     return InvalidRequest(
         f"The field {name!r} does not take this.",
         code="invalid_field",
@@ -179,6 +196,22 @@ def field_error(
         expected=takes.get(name) or first["msg"],
         found=shown(first.get("input")),
         remedy="Correct the field; the API's reference lists what each one takes.",
+    )
+
+
+def unknown_field(name: str, takes: Iterable[str]) -> InvalidRequest:
+    """What is said of a field that does not exist.
+
+    Args:
+        name: the field.
+        takes: the fields that there are.
+    """
+    return InvalidRequest(
+        f"There is no field {name!r} here.",
+        code="unknown_field",
+        where=name,
+        expected=", ".join(takes) or None,
+        remedy=offer(name, takes) or "Leave it out, or look it up in the API's reference.",
     )
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 Name = str
+# Of a wrong list the first wrong item is told: to list all of them may take all memory.
+_FAIL_FAST = Field(fail_fast=True)
 # A list is a path: the words of a name, or a node and one of its operands.
-Target = Name | list[str]
+Target = Name | Annotated[list[str], _FAIL_FAST]
+Targets = Annotated[list[Target], _FAIL_FAST, Field(max_length=65_536)]
 
 # Fields that the design has and this release has not, with the one value that changes nothing.
 NOT_BUILT = {"deadline": None}
@@ -24,7 +27,7 @@ def _field(kind: Any, takes: str, **bounds: Any) -> tuple[Any, Any]:
 
 
 FIELDS: Mapping[str, tuple[Any, Any]] = {
-    "outputs": _field(bool | list[Target], "true, false, or a list of names and paths"),
+    "outputs": _field(bool | Targets, "true, false, or a list of names and paths"),
     "batch": _field(Literal["as_is", "example", "each"], '"as_is", "example" or "each"'),
     "mode": _field(Literal["test", "train"], '"test" or "train"'),
     "random_seed": _field(int, "a whole number from 0 to 2**63 - 1", ge=0, lt=_SEED_END),
@@ -34,12 +37,12 @@ FIELDS: Mapping[str, tuple[Any, Any]] = {
         Field("lists", description='"lists" or "base64"'),
     ),
     "wrt": _field(
-        Name | list[Target],
+        Name | Targets,
         '"inputs", "parameters", "all", a name, or a list of names and paths, where a path is a '
         "list of strings",
     ),
     "of": _field(
-        Name | list[Target],
+        Name | Targets,
         "a name, or a list of names and paths, where a path is a list of strings",
     ),
     "quantized": _field(Literal["exact", "straight_through"], '"exact" or "straight_through"'),

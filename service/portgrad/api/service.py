@@ -9,6 +9,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from portgrad.api.admission import Admission
 from portgrad.api.telling.readiness import Readiness
 from portgrad.api.telling.record import note_net
 from portgrad.api.telling.scrape import Scrape
@@ -42,6 +43,7 @@ class Service:
         self.teller = teller
         self.readiness = Readiness(store, compute, teller)
         self.scrape = Scrape(teller.metrics, self.readiness, store, compute)
+        self.admission = Admission(settings)
         # A net never changes, so neither does what describes it; its names do.
         self._description = lru_cache(_DESCRIPTIONS_KEPT)(store.description)
 

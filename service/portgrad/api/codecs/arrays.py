@@ -47,6 +47,7 @@ def little_endian(name: str, where: str) -> np.dtype[Any]:
     )
 
 
+_MOST_DIMENSIONS = 64  # NumPy's
 # No bytes of a body pay for what is done for each entry of an empty array.
 MOST_EMPTY = 2**24
 
@@ -55,6 +56,8 @@ def from_bytes(
     raw: bytes | bytearray | memoryview, dtype: np.dtype[Any], shape: Sequence[int], where: str
 ) -> Array:
     """The array that these bytes hold in row-major order; `raw` is not copied."""
+    if len(shape) > _MOST_DIMENSIONS:  # of thousands even the product takes its time
+        raise _unshaped(where, f"{len(shape)} dimensions")
     needed = math.prod(shape) * dtype.itemsize
     if needed != len(raw):
         raise Malformed(
@@ -84,14 +87,18 @@ def from_bytes(
     try:
         return np.frombuffer(raw, dtype).reshape(shape)
     except ValueError as error:
-        raise Malformed(
-            "NumPy cannot hold an array of this shape.",
-            code="invalid_array",
-            where=where,
-            expected="at most 64 dimensions, whose sizes, but for 0, multiply to less than 2**63",
-            found=str(error),
-            remedy="Send an array of the port's shape.",
-        ) from error
+        raise _unshaped(where, str(error)) from error
+
+
+def _unshaped(where: str, found: str) -> Malformed:
+    return Malformed(
+        "No array can have this shape.",
+        code="invalid_array",
+        where=where,
+        expected="at most 64 dimensions, whose sizes, but for 0, multiply to less than 2**63",
+        found=found,
+        remedy="Send an array of the port's shape.",
+    )
 
 
 def carried(array: Any, name: str, fmt: str, instead: str) -> Array:

@@ -16,6 +16,7 @@ import orjson
 
 from portgrad.api.codecs import options
 from portgrad.api.codecs.arrays import Array
+from portgrad.api.codecs.bounds import Bounds
 from portgrad.api.codecs.kinds import DATA, FORMS, PARAMETERS, PREFIXES, SEEDS, TANGENTS
 from portgrad.api.codecs.model import Call, Codec, Encoding
 from portgrad.compute.jobs import Answer, Description, Kind
@@ -25,7 +26,7 @@ from portgrad.graph.nearest import offer
 
 def codec(
     media_type: str,
-    read: Callable[[bytes, int], dict[str, Array]],
+    read: Callable[[bytes, Bounds], dict[str, Array]],
     write: Callable[[Mapping[str, Any], bytes], bytes],
     *,
     inflates: bool = False,
@@ -34,16 +35,16 @@ def codec(
 
     Args:
         media_type: what Content-Type and Accept call it.
-        read: the arrays of a body that may unfold to so many bytes.
+        read: the arrays of a body, which may hold so much.
         write: the file of these arrays and of the JSON text beside them.
         inflates: whether bodies may be compressed.
     """
 
     def decode(
-        body: bytes, query: str | None, kind: Kind, description: Description, limit: int
+        body: bytes, query: str | None, kind: Kind, description: Description, bounds: Bounds
     ) -> Call:
-        given, places, encoding = options.from_query(query, kind)
-        arrays = _sorted(read(body, limit), kind, description)
+        given, places, encoding = options.from_query(query, kind, bounds)
+        arrays = _sorted(read(body, bounds), kind, description)
         for name in places.keys() & arrays.get(SEEDS, {}).keys():
             raise _imposed_twice(name)
         data = arrays.pop(DATA)

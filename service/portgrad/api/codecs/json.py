@@ -12,6 +12,7 @@ import orjson
 
 from portgrad.api.codecs import options, seeds, text
 from portgrad.api.codecs.arrays import DTYPES, from_bytes, is_extension, little_endian, not_carried
+from portgrad.api.codecs.bounds import Bounds
 from portgrad.api.codecs.kinds import DATA, FORMS, REQUIRED, SEEDS
 from portgrad.api.codecs.model import Call, Codec, Encoding
 from portgrad.api.problems import Malformed, shown
@@ -23,7 +24,7 @@ _KEYS = {"dtype", "shape", "data"}
 
 
 def decode(
-    body: bytes, query: str | None, kind: Kind, _description: Description, _limit: int
+    body: bytes, query: str | None, kind: Kind, _description: Description, bounds: Bounds
 ) -> Call:
     """Read a call."""
     if query is not None:
@@ -33,13 +34,14 @@ def decode(
             where="options",
             remedy="Put the fields into the JSON body.",
         )
-    fields = text.loads(body, "body")
+    fields = text.loads(body, "body", bounds)
     holding = FORMS[kind].holding
     for field in REQUIRED:
         if field in holding and field not in fields:
             raise _missing(field)
     named = {field: fields.pop(field) for field in holding if field in fields}
     given, encoding = options.read(fields, kind)
+    bounds.check_arrays(sum(len(given) for given in named.values() if isinstance(given, dict)))
     data = _data(named.pop(DATA))
     arrays = {field: _by_name(value, field) for field, value in named.items()}
     return Call(data, arrays, given, encoding)
@@ -198,4 +200,4 @@ def _with_names(array: np.ndarray[Any, Any]) -> Any:
     return named.tolist()
 
 
-CODEC = Codec(MEDIA_TYPE, decode, encode)
+CODEC = Codec(MEDIA_TYPE, decode, encode, setting="max_json_bytes")

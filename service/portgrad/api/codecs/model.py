@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from portgrad.api.codecs.bounds import Bounds
 from portgrad.compute.jobs import Answer, ArrayLike, Description, Kind, Seed
 
 Encoding = Literal["lists", "base64"]
@@ -29,12 +30,13 @@ class Codec:
     """One format, both ways.
 
     `decode` takes the body, the query parameter `options`, the kind of call, the net's
-    description and the most bytes that the body may unfold to. `encode` takes the answer, the
-    kind of call and the encoding of arrays, which only JSON heeds. A body that `inflates` may be
-    much more work than its size tells.
+    description and the most that the call may hold. `encode` takes the answer, the kind of call
+    and the encoding of arrays, which only JSON heeds. A body that `inflates` may be much more work
+    than its size tells. `setting` names the one that bounds its bodies.
     """
 
     media_type: str
-    decode: Callable[[bytes, str | None, Kind, Description, int], Call]
+    decode: Callable[[bytes, str | None, Kind, Description, Bounds], Call]
     encode: Callable[[Answer, Kind, Encoding], bytes]
     inflates: bool = False
+    setting: str = "max_body_bytes"

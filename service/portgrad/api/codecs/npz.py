@@ -17,6 +17,7 @@ from numpy.lib import format as npy
 
 from portgrad.api.codecs import binary
 from portgrad.api.codecs.arrays import DTYPES, Array, carried, from_bytes, is_extension, not_carried
+from portgrad.api.codecs.bounds import Bounds
 from portgrad.api.problems import Malformed
 from portgrad.errors import InvalidRequest, LimitExceeded
 
@@ -25,6 +26,9 @@ META = "__meta__"
 _SAFETENSORS = "application/x-safetensors"
 _JSON = "application/json"
 _SUFFIX = ".npy"
+_LISTED = b"PK\x01\x02"  # what each member's line in the list of members begins with
+_PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+_ENCRYPTED = 1
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 # What zipfile and its decompressors raise on bytes that are no zip, truncated or encrypted.
 _BROKEN = (
@@ -32,17 +36,39 @@ _BROKEN = (
 )  # fmt: skip
 
 
-def read(body: bytes, limit: int) -> dict[str, Array]:
-    """The arrays of a file whose members unfold to at most `limit` bytes."""
+def read(body: bytes, bounds: Bounds) -> dict[str, Array]:
+    """The arrays of a file whose members are not too many and unfold to no more than they may."""
+    bounds.check_arrays(_members(body))
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as file:
             members = file.infolist()
-            _refuse_large(sum(member.file_size for member in members), limit)
-            _refuse_twice([member.filename for member in members])
+            _refuse_foreign(members)
+            unfolded = sum(member.file_size for member in members)
+            _refuse_large(unfolded, bounds.size)
+            bounds.hold(unfolded)
             raw = {member.filename.removesuffix(_SUFFIX): file.read(member) for member in members}
     except _BROKEN as error:
         raise _invalid("The body is not an npz file", "body", str(error)) from error
     return {name: _array(name, member) for name, member in raw.items()}
+
+
+def _members(body: bytes) -> int:
+    """How many members zipfile can find at most: it makes an object of each before we see any."""
+    step = 8 * 1024 * 1024
+    ends = (min(start + step + len(_LISTED) - 1, len(body)) for start in range(0, len(body), step))
+    return sum(body.count(_LISTED, i * step, end) for i, end in enumerate(ends))
+
+
+def _refuse_foreign(members: list[zipfile.ZipInfo]) -> None:
+    """Refuse what numpy.savez writes none of: members twice, and packed in other ways."""
+    names = [member.filename for member in members]
+    if len(set(names)) != len(names):
+        raise _invalid("An npz member stands twice", "body", ", ".join(names)[:80])
+    for member in members:
+        # bz2 and lzma unfold without a bound, and nothing is read of what is encrypted.
+        if member.compress_type not in _PACKED or member.flag_bits & _ENCRYPTED:
+            found = f"method {member.compress_type}, flags {member.flag_bits:#x}"
+            raise _invalid("A member is neither stored nor deflated", member.filename[:80], found)
 
 
 def _array(name: str, member: bytes) -> Array:
@@ -81,11 +107,6 @@ def _refuse_large(size: int, limit: int) -> None:
             found=f"{size} bytes",
             remedy="Send less in one request, or raise PORTGRAD_MAX_BODY_BYTES.",
         )
-
-
-def _refuse_twice(names: list[str]) -> None:
-    if len(set(names)) != len(names):
-        raise _invalid("An npz member stands twice", "body", ", ".join(names)[:80])
 
 
 def _invalid(detail: str, where: str, found: str) -> Malformed:

@@ -7,9 +7,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from portgrad.api.codecs import seeds, text
-from portgrad.api.codecs.kinds import FORMS, SEEDS
+from portgrad.api.codecs.bounds import Bounds
+from portgrad.api.codecs.kinds import FORMS, SEEDS, Form
 from portgrad.api.codecs.model import Encoding
-from portgrad.api.problems import field_error
+from portgrad.api.problems import field_error, unknown_field
 from portgrad.api.schemas import NOT_BUILT
 from portgrad.compute.jobs import Kind
 from portgrad.errors import InvalidRequest, NotBuilt
@@ -20,22 +21,31 @@ def read(fields: dict[str, Any], kind: Kind) -> tuple[dict[str, Any], Encoding]:
     form = FORMS[kind]
     for name in fields.keys() & NOT_BUILT.keys():
         _refuse_unbuilt(name, fields[name])
+    given = {name: value for name, value in fields.items() if name not in NOT_BUILT}
+    unknown = next((name for name in given if name not in form.options.model_fields), None)
+    if unknown is not None:  # pydantic would list every one, of which there may be a million
+        raise unknown_field(unknown, _takes(form))
     try:
-        options = form.options.model_validate(
-            {name: value for name, value in fields.items() if name not in NOT_BUILT}
-        )
+        options = form.options.model_validate(given)
     except ValidationError as error:
-        fields = {name: field.description for name, field in form.options.model_fields.items()}
-        takes = dict.fromkeys(form.holding) | fields
-        raise field_error(error.errors(include_url=False), takes) from error
+        raise field_error(error.errors(include_url=False), _takes(form)) from error
     given = options.model_dump(exclude_none=True)
     encoding: Encoding = given.pop("encoding")
     return given, encoding
 
 
-def from_query(query: str | None, kind: Kind) -> tuple[dict[str, Any], dict[str, Any], Encoding]:
+def _takes(form: Form) -> dict[str, str | None]:
+    """What there is to send, and what each field takes."""
+    fields = form.options.model_fields.items()
+    return dict.fromkeys(form.holding) | {name: field.description for name, field in fields}
+
+
+def from_query(
+    query: str | None, kind: Kind, bounds: Bounds
+) -> tuple[dict[str, Any], dict[str, Any], Encoding]:
     """The options in the query parameter of a binary request, and the class seeds among them."""
-    fields = text.loads(query.encode(), "query parameter `options`") if query is not None else {}
+    name = "query parameter `options`"
+    fields = {} if query is None else text.loads(query.encode(), name, bounds)
     given_seeds = fields.pop(SEEDS, None) if SEEDS in FORMS[kind].arrays else None
     for name in FORMS[kind].holding:
         if name in fields:

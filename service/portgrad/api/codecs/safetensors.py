@@ -9,8 +9,9 @@ from safetensors import SafetensorError, TensorSpec, deserialize, serialize
 
 from portgrad.api.codecs import binary, text
 from portgrad.api.codecs.arrays import Array, carried, from_bytes, little_endian, not_carried
+from portgrad.api.codecs.bounds import Bounds
 from portgrad.api.problems import Malformed
-from portgrad.errors import InvalidRequest
+from portgrad.errors import InvalidRequest, LimitExceeded
 
 MEDIA_TYPE = "application/x-safetensors"
 _JSON = "application/json"
@@ -29,11 +30,15 @@ _CODES = {
     "F8_E5M2FNUZ": "float8_e5m2fnuz",
     "F8_E8M0": "float8_e8m0fnu",
 }
+# Name, dtype, shape and place of an array, generously.
+_HEADER_BYTES = 1024
 _WRITTEN = set(_CODES.values())
 
 
-def read(body: bytes, _limit: int) -> dict[str, Array]:
+def read(body: bytes, bounds: Bounds) -> dict[str, Array]:
     """The arrays of a file. The library holds every size in the header against the body's."""
+    header = body[8 : 8 + int.from_bytes(body[:8], "little")]
+    _refuse_large(header, bounds)
     try:
         entries = deserialize(body)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
@@ -44,9 +49,24 @@ def read(body: bytes, _limit: int) -> dict[str, Array]:
             found=str(error),
             remedy="Send the whole file, or set the Content-Type that the body has.",
         ) from error
-    header = body[8 : 8 + int.from_bytes(body[:8], "little")]
-    text.loads(header, "safetensors header")
+    text.loads(header, "safetensors header", bounds)
+    bounds.check_arrays(len(entries))
     return {name: _array(name, entry) for name, entry in entries}
+
+
+def _refuse_large(header: bytes, bounds: Bounds) -> None:
+    """Refuse a header before it is parsed, which takes the longer the more it says."""
+    bounds.check_arrays(header.count(b'"data_offsets"'))
+    longest = bounds.arrays * _HEADER_BYTES
+    if len(header) > longest:
+        raise LimitExceeded(
+            "The header of the safetensors file is longer than this service reads.",
+            code="header_too_large",
+            where="safetensors header",
+            expected=f"at most {longest} bytes, {_HEADER_BYTES} for each array that there may be",
+            found=f"{len(header)} bytes",
+            remedy="Leave `__metadata__` out: nothing in it is read.",
+        )
 
 
 def _array(name: str, entry: Mapping[str, Any]) -> Array:

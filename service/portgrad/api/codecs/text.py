@@ -1,23 +1,40 @@
-"""JSON read strictly: no bare NaN, no key twice, and errors that say what to send instead."""
+"""JSON read strictly: no bare NaN, no key twice, no abyss; errors say what to send instead.
+
+Nothing here takes more than a few passes over the text, whatever it holds. Lists, which hold the
+numbers, are walked in Python only where the text is ambiguous.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+import re
+from collections import Counter
+from typing import Any
 
 import orjson
 
+from portgrad.api.codecs.bounds import Bounds, too_deep
+from portgrad.api.codecs.marks import COLONS, COMMAS, depth, marks
 from portgrad.api.problems import Malformed
 
 _BARE = 'Send the strings "NaN", "Infinity" and "-Infinity" in place of bare tokens.'
+_BARE_CONSTANT = re.compile(r"NaN|-?Infinity")
+# Up to here a text is read once more, slowly, to name the key that stands twice.
+_NAMED_BYTES = 64 * 1024
 
 
-def loads(body: bytes, where: str) -> dict[str, Any]:
-    """The JSON object in a body or a query parameter."""
+def loads(body: bytes, where: str, bounds: Bounds) -> dict[str, Any]:
+    """The JSON object in a body or a query parameter.
+
+    Raises:
+        Malformed: `invalid_json`.
+        LimitExceeded: `json_too_deep`, `too_many_elements`; nothing was parsed.
+    """
+    _refuse_large(body, where, bounds)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise _invalid(body, where, error) from error
+        raise _invalid(where, error) from error
     if not isinstance(value, dict):
         raise Malformed(
             f"The {where} is not a JSON object.",
@@ -28,40 +45,53 @@ def loads(body: bytes, where: str) -> dict[str, Any]:
             remedy="Put the arrays into the field `data`.",
         )
     try:
-        refuse_twice(body, value, where)
+        _refuse_twice(body, value, where)
     except RecursionError:
-        raise _too_deep(where) from None
+        raise too_deep(where, bounds.depth) from None
     return value
 
 
-def refuse_twice(body: bytes, value: Any, where: str) -> None:
+def _refuse_large(body: bytes, where: str, bounds: Bounds) -> None:
+    """A count or two clears nearly every text; others are looked at more closely."""
+    if body.count(b"[") + body.count(b"{") > bounds.depth:
+        bounds.check_depth(depth(body), where)
+    # A container of n items has n - 1 commas and is an item itself: that leaves one element more
+    # than commas. An empty list counts as one.
+    if len(body) > bounds.elements and body.count(b",") >= bounds.elements:
+        bounds.check_elements(marks(body, COMMAS).size + 1)
+
+
+def _refuse_twice(body: bytes, value: dict[str, Any], where: str) -> None:
     """Refuse an object that has one key twice: which of them was meant is anybody's guess.
 
-    A parser keeps one of the two, so counting colons tells whether any key was lost. Only where
-    colons or escapes inside strings blur the count is the text read again, more slowly.
+    A parser keeps one of the two, so colons tell whether any key was lost: each key has one, and
+    those in strings are counted on both sides. Lists are only walked where that does not add up.
     """
-    if b"\\" not in body and body.count(b":") == _colons(value):
+    if _colons_of_text(body) == _colons(value):
         return
+    if marks(body, COLONS).size == _keys(value):
+        return
+    twice = _twice(body) if len(body) <= _NAMED_BYTES else None
+    raise Malformed(
+        f"The key {twice!r} stands twice in one object." if twice else "A key stands twice.",
+        code="invalid_json",
+        where=where,
+        found=twice,
+        remedy="Send each key once.",
+    )
 
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        seen = dict(pairs)
-        if len(seen) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise Malformed(
-                f"The key {twice!r} stands twice in one object.",
-                code="invalid_json",
-                where=where,
-                found=twice,
-                remedy="Send each key once.",
-            )
-        return seen
 
-    json.loads(body, object_pairs_hook=unique)
+def _colons_of_text(body: bytes) -> int:
+    """The colons of a text, those written as escapes among them."""
+    count = body.count(b":")
+    if b"\\u003" in body:
+        plain = body.replace(b"\\\\", b"")
+        count += plain.count(b"\\u003a") + plain.count(b"\\u003A")
+    return count
 
 
 def _colons(value: Any) -> int:
-    """The colons of the text that dicts came from; lists, which hold the arrays, are not read."""
+    """The colons of the text that dicts came from; lists are not read."""
     if isinstance(value, str):
         return value.count(":")
     if not isinstance(value, dict):
@@ -69,18 +99,30 @@ def _colons(value: Any) -> int:
     return sum(1 + key.count(":") + _colons(inner) for key, inner in value.items())
 
 
-def _too_deep(where: str) -> Malformed:
-    return Malformed(
-        f"The {where} is nested too deep to be read.",
-        code="invalid_json",
-        where=where,
-        expected="arrays of at most 64 dimensions, and little else that nests",
-        remedy="Send each array as nested lists of its own rank.",
-    )
+def _keys(value: Any) -> int:
+    """All keys of a value, those of dicts in lists too."""
+    if isinstance(value, dict):
+        return len(value) + sum(map(_keys, value.values()))
+    if isinstance(value, list):
+        return sum(_keys(item) for item in value if isinstance(item, dict | list))
+    return 0
 
 
-def _invalid(body: bytes, where: str, error: orjson.JSONDecodeError) -> Malformed:
-    bare = _bare_constant(body)
+def _twice(body: bytes) -> str | None:
+    """The first key that stands twice in one object."""
+    found: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        counts = Counter(key for key, _ in pairs)
+        found.extend(key for key, count in counts.items() if count > 1)
+        return dict(pairs)
+
+    json.loads(body, object_pairs_hook=look)
+    return next(iter(found), None)
+
+
+def _invalid(where: str, error: orjson.JSONDecodeError) -> Malformed:
+    bare = _bare_constant(error)
     return Malformed(
         f"The {where} is not JSON: {bare} is not a JSON value."
         if bare
@@ -92,20 +134,8 @@ def _invalid(body: bytes, where: str, error: orjson.JSONDecodeError) -> Malforme
     )
 
 
-class _BareConstantError(Exception):
-    """Carries the token out of Python's parser."""
-
-
-def _bare_constant(body: bytes) -> str | None:
-    """The first bare NaN or Infinity, where that is what is wrong with the text."""
-
-    def stop(token: str) -> NoReturn:
-        raise _BareConstantError(token)
-
-    try:
-        json.loads(body, parse_constant=stop)
-    except _BareConstantError as constant:
-        return str(constant)
-    except (ValueError, RecursionError):
-        return None
-    return None
+def _bare_constant(error: orjson.JSONDecodeError) -> str | None:
+    """The bare NaN or Infinity at which reading ended, if it was one; its sign was read before."""
+    signed = error.doc[max(error.pos - 1, 0) : error.pos] == "-"
+    found = _BARE_CONSTANT.match(error.doc, error.pos - signed)
+    return found[0] if found else None

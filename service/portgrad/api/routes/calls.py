@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portgrad.api import bodies, queries
-from portgrad.api.codecs import json, npz, safetensors
+from portgrad.api.codecs import bounds, json, npz, safetensors
 from portgrad.api.codecs.guess import guess
 from portgrad.api.codecs.model import Call, Codec
 from portgrad.api.media import content_type, negotiate, refuse_encoding
@@ -19,7 +19,7 @@ from portgrad.api.middleware import timed, timings
 from portgrad.api.openapi import calls as docs
 from portgrad.api.problems import Malformed, UnsupportedMedia
 from portgrad.api.service import service_of
-from portgrad.compute.jobs import Answer, Job, Kind
+from portgrad.compute.jobs import Answer, Description, Job, Kind
 from portgrad.errors import InvalidRequest
 from portgrad.graph.nearest import offer
 
@@ -50,18 +50,31 @@ async def _call(request: Request, net: str, kind: Kind) -> Response:
     writer = CODECS[negotiate(request.headers.get("accept"), offers)]
     query = await _options(request)
     found = await service.find(net)
-    limit = service.settings.max_body_bytes
-    body = await bodies.read(request, limit, "max_body_bytes")
-    with timed(request, "decode"):
-        size = limit if reader.inflates else len(body)
-        call = await _near(size, _decode, reader, body, query, kind, found.description, limit)
-    job = Job(kind, found.net_id, found.files, call.data, **call.arrays, options=call.options)
+    call = await _read(request, reader, query, kind, found.description)
+    arrays: dict[str, Any] = dict(call.arrays)
+    job = Job(kind, found.net_id, found.files, call.data, **arrays, options=call.options)
     with timed(request, "compute"):
         answer = await service.compute.call(job)
     timings(request).update(answer.timings)
     with timed(request, "encode"):
         content = await _near(_size(answer), writer.encode, answer, kind, call.encoding)
     return Response(content, media_type=writer.media_type)
+
+
+async def _read(
+    request: Request, reader: Codec, query: str | None, kind: Kind, description: Description
+) -> Call:
+    """The body, read and decoded. What is not in the call is let go of."""
+    settings = service_of(request).settings
+    limits = {setting: getattr(settings, setting) for setting in ("max_body_bytes", reader.setting)}
+    setting = min(limits, key=limits.__getitem__)
+    body = await bodies.read(request, limits[setting], setting)
+    allowed = bounds.bounds(settings, request.state.held.grow)
+    with timed(request, "decode"):
+        size = INLINE_BYTES + 1 if reader.inflates else len(body)
+        call: Call = await _near(size, _decode, reader, body, query, kind, description, allowed)
+        allowed.check_call(call.data, call.arrays.values())
+    return call
 
 
 def _decode(reader: Codec, body: bytes, *more: Any) -> Call:
