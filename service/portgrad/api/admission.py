@@ -33,8 +33,8 @@ class Admission:
         """Whether there are as many requests as there may be."""
         return self.requests >= self._settings.max_requests
 
-    def hold(self, size: int) -> None:
-        """Count bytes that are about to be held.
+    def hold(self, size: int, already: int) -> None:
+        """Count bytes that are about to be held by one that holds some `already`.
 
         Raises:
             Busy: others hold too many for these to fit beside them.
@@ -42,7 +42,7 @@ class Admission:
         most = self._settings.max_held_bytes
         with self._lock:
             # What would fit in no case is held where it is alone: other limits decide about it.
-            if self.held and self.held + size > most:
+            if self.held > already and self.held + size > most:
                 raise Busy(
                     "The service holds as many bytes of requests as it may.",
                     where="body",
@@ -68,7 +68,7 @@ class Held:
 
     def grow(self, size: int) -> None:
         """Hold so many more; raises Busy."""
-        self._admission.hold(size)
+        self._admission.hold(size, self.size)
         self.size += size
 
     def reach(self, size: int) -> None:

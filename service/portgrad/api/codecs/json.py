@@ -34,6 +34,7 @@ def decode(
             where="options",
             remedy="Put the fields into the JSON body.",
         )
+    text.check_elements(body, bounds)
     fields = text.loads(body, "body", bounds)
     holding = FORMS[kind].holding
     for field in REQUIRED:

@@ -28,9 +28,10 @@ def loads(body: bytes, where: str, bounds: Bounds) -> dict[str, Any]:
 
     Raises:
         Malformed: `invalid_json`.
-        LimitExceeded: `json_too_deep`, `too_many_elements`; nothing was parsed.
+        LimitExceeded: `json_too_deep`; nothing was parsed.
     """
-    _refuse_large(body, where, bounds)
+    if body.count(b"[") + body.count(b"{") > bounds.depth:  # a count or two clears nearly every one
+        bounds.check_depth(depth(body), where)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -51,12 +52,12 @@ def loads(body: bytes, where: str, bounds: Bounds) -> dict[str, Any]:
     return value
 
 
-def _refuse_large(body: bytes, where: str, bounds: Bounds) -> None:
-    """A count or two clears nearly every text; others are looked at more closely."""
-    if body.count(b"[") + body.count(b"{") > bounds.depth:
-        bounds.check_depth(depth(body), where)
-    # A container of n items has n - 1 commas and is an item itself: that leaves one element more
-    # than commas. An empty list counts as one.
+def check_elements(body: bytes, bounds: Bounds) -> None:
+    """Refuse a body with more numbers in its lists than there may be, before they are made.
+
+    A container of n items has n - 1 commas and is an item itself: that leaves one element more
+    than commas. An empty list counts as one.
+    """
     if len(body) > bounds.elements and body.count(b",") >= bounds.elements:
         bounds.check_elements(marks(body, COMMAS).size + 1)
 
