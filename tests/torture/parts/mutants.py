@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 import time
 from collections import Counter
@@ -13,7 +14,6 @@ import httpx
 
 from torture.crowd import Window, crowd
 from torture.memory import Usage, settled
-from torture.mutations import mutated
 from torture.plan import Plan
 from torture.plausible import plausible
 from torture.report import Clock, Row
@@ -56,7 +56,7 @@ class Campaign:
                 self._one(http, seed)
 
     def _one(self, http: httpx.Client, seed: int) -> None:
-        model, external, done = mutated(seed)
+        model, external, done = importlib.import_module("torture.mutations").mutated(seed)
         try:
             self._asked(http, seed, model, external, done)
         except httpx.HTTPError as error:
