@@ -15,6 +15,9 @@ _SOURCE = re.compile(r"\S*\.(?:h|cc|cpp|hpp):\d+ *")
 _SIGNATURE = re.compile(r"[\w ]*[\w:*&<>, ]*\bonnxruntime::[^()]*\([^()]*\)(?: const)? ?")
 # A path has two parts at least; in quotes it may be the name of a node, which exporters write so.
 _PATH = re.compile(r"'[^']*'|(?<!\w)/(?:[\w.+-]+/)+[\w.+-]*")
+# Of the runtime's arena, of C++, and of threads that get no stack.
+_NO_MEMORY = re.compile(r"Failed to allocate memory|bad_alloc|Cannot allocate memory")
+_SIZE = re.compile(r"buffer of size (\d+)")
 _EMITTED = re.compile(r"portgrad\d*/")
 
 
@@ -35,9 +38,24 @@ def not_runnable(error: Exception) -> Unsupported:
     )
 
 
+def for_memory(error: Exception) -> bool:
+    """Whether an allocation failed."""
+    return isinstance(error, MemoryError) or bool(_NO_MEMORY.search(str(error)))
+
+
 def run_failed(error: Exception) -> RunFailed:
     """The error for a run that the runtime gave up."""
     at = _AT_NODE.search(str(error))
+    if for_memory(error):
+        size = _SIZE.search(str(error))
+        return RunFailed(
+            "There is not enough memory for this call.",
+            code="out_of_memory",
+            where=named(at[1], at[2]) if at else None,
+            found=f"{size[1]} bytes asked for at once" if size else None,
+            remedy="Send fewer examples at once, ask for fewer targets, or run a service whose "
+            "PORTGRAD_WORKER_MEMORY_BYTES is higher.",
+        )
     text = cleaned(at[3] if at else str(error))
     return RunFailed(
         f"The runtime failed on these data: {text.rstrip('.')}.",

@@ -16,9 +16,9 @@ import onnx_ir as ir
 import onnxruntime as ort
 
 from portgrad.autodiff.randomness import say_batch_statistics
-from portgrad.engine import doubles, kernels
+from portgrad.engine import arena, doubles, kernels
 from portgrad.engine.arrays import Array, Value
-from portgrad.engine.failures import not_runnable, run_failed
+from portgrad.engine.failures import for_memory, not_runnable, run_failed
 from portgrad.errors import RunFailed
 
 # Smaller initializers travel inside the graph: the runtime folds and fuses them anyway.
@@ -100,6 +100,7 @@ class Session:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        arena.share(options)
         # Fused to integer kernels, a quantised net rounds otherwise than it says, and otherwise
         # than in a gradient graph, which reads the numbers in between.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
@@ -133,11 +134,21 @@ class Session:
             raise _refused_empty()
         given = {name: _feed(feeds[name], dtype) for name, dtype in self._inputs.items()}
         try:
-            results = self._session.run(None, given)
+            results = self._results(given)
         except Exception as error:
             raise run_failed(error) from error
         named = zip(self.outputs, results, strict=True)
         return {n: v.astype(self._narrow[n]) if n in self._narrow else v for n, v in named}
+
+    def _results(self, given: Mapping[str, Any]) -> list[Any]:
+        """Run; once more without what earlier runs left in the arena, where memory was short."""
+        try:
+            return list(self._session.run(None, given))
+        except Exception as error:
+            if not for_memory(error):
+                raise
+        arena.give_back()
+        return list(self._session.run(None, given))
 
 
 def _start(
