@@ -15,10 +15,15 @@ from portgrad.api.app import create_app
 from portgrad.api.routes import calls
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
+from portgrad.store.shelf import LocalShelf
 from support.fake_compute import FakeCompute, fake_net
 from support.formats import FORMATS, JSON, NPZ, request
 from support.http import AppClient, serving
 
+SHELF = (
+    "begin", "has", "afford", "commit", "bind", "get", "verified", "verify", "names", "is_shared",
+    "page", "resolve", "share",
+)  # fmt: skip
 Threads = dict[str, threading.Thread]
 
 
@@ -37,8 +42,9 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Threads:
     for fmt, codec in list(calls.CODECS.items()):
         decode, encode = watched("decode", codec.decode), watched("encode", codec.encode)
         monkeypatch.setitem(calls.CODECS, fmt, replace(codec, decode=decode, encode=encode))
-    for name in ("begin", "commit", "has", "resolve", "files", "names", "bind", "page", "ready"):
-        monkeypatch.setattr(LocalStore, name, watched(name, getattr(LocalStore, name)))
+    for name in SHELF:
+        monkeypatch.setattr(LocalShelf, name, watched(name, getattr(LocalShelf, name)))
+    monkeypatch.setattr(LocalStore, "ready", watched("ready", LocalStore.ready))
     return seen
 
 
@@ -69,7 +75,6 @@ def test_the_store_is_never_called_on_the_loop(http: AppClient, threads: Threads
     http.post("/nets/echo/evaluate", json={"data": [1]})
     threads.pop("decode")
     threads.pop("encode")
-    assert threads.keys() == {
-        "begin", "commit", "has", "resolve", "files", "names", "bind", "page", "ready",
-    }  # fmt: skip
+    http.request("PUT", "/nets/echo/shared")
+    assert threads.keys() == {*SHELF, "ready"}
     assert threading.current_thread() not in threads.values()

@@ -27,6 +27,8 @@ READ = [
     ("PORTGRAD_JWT_SCOPE_CLAIM", "scp", "jwt_scope_claim", "scp"),
     ("PORTGRAD_REQUESTS_PER_MINUTE", "60", "requests_per_minute", 60),
     ("PORTGRAD_MAX_CONCURRENT", "4", "max_concurrent", 4),
+    ("PORTGRAD_MAX_NETS_PER_OWNER", "5", "max_nets_per_owner", 5),
+    ("PORTGRAD_MAX_BYTES_PER_OWNER", "13", "max_bytes_per_owner", 13),
     ("PORTGRAD_LOG_LEVEL", "debug", "log_level", "debug"),
     ("PORTGRAD_LOG_FORMAT", "json", "log_format", "json"),
     ("PORTGRAD_METRICS_NETS", "0", "metrics_nets", 0),
@@ -60,7 +62,9 @@ def test_defaults() -> None:
         ("PORTGRAD_DEADLINE", "0"),
         ("PORTGRAD_MAX_BODY_BYTES", "-1"),
         ("PORTGRAD_AUTH", "some"),
-        ("PORTGRAD_LOG_LEVEL", "loud"),
+        ("PORTGRAD_MAX_NETS_PER_OWNER", "5", "max_nets_per_owner", 5),
+    ("PORTGRAD_MAX_BYTES_PER_OWNER", "13", "max_bytes_per_owner", 13),
+    ("PORTGRAD_LOG_LEVEL", "loud"),
     ],
 )
 def test_bad_values(monkeypatch: pytest.MonkeyPatch, variable: str, text: str) -> None:

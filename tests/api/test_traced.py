@@ -58,7 +58,7 @@ def test_a_client_that_leaves_during_its_upload(
         )
     assert sent == []
     assert "left" in caplog.text
-    assert store.page(None, 10) == ([], None)
+    assert store.of("local").page(None, 10) == ([], None)
     assert not list((tmp_path / "staging").iterdir())
 
 

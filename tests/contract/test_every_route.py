@@ -25,6 +25,7 @@ from portgrad.errors import (
     Unsupported,
 )
 from portgrad.store import LocalStore
+from portgrad.store.shelf import LocalShelf
 from support.fake_compute import Boom, FakeCompute, fake_net
 from support.formats import FORMATS, request
 from support.http import AppClient
@@ -39,6 +40,8 @@ ROUTES = [
     ("GET", "/nets"),
     ("GET", "/nets/{net}"),
     ("DELETE", "/nets/{net}"),
+    ("PUT", "/nets/{net}/shared"),
+    ("DELETE", "/nets/{net}/shared"),
     ("GET", "/nets/{net}/model"),
     ("GET", "/nets/{net}/gradient.onnx"),
     *(("POST", f"/nets/{{net}}/{kind}") for kind in KINDS),
@@ -104,6 +107,8 @@ SERVED = [
     ("POST", "/nets", {"content": fake_net("x")}),
     ("GET", "/nets", {}),
     ("GET", "/nets/echo", {}),
+    ("PUT", "/nets/echo/shared", {}),
+    ("DELETE", "/nets/echo/shared", {}),
     ("GET", "/nets/echo/model", {}),
     ("GET", "/nets/echo/gradient.onnx", {}),
     *(("POST", path, {"json": body}) for path, body in CALLS),
@@ -130,11 +135,14 @@ def test_headers_of_good_answers(
 FAILING = [
     ("begin", "POST", "/nets", {"content": b"{}"}),
     ("page", "GET", "/nets", {}),
-    ("resolve", "GET", "/nets/echo", {}),
+    ("get", "GET", "/nets/echo", {}),
     ("unbind", "DELETE", "/nets/echo", {}),
-    ("files", "GET", "/nets/echo/model", {}),
+    ("share", "PUT", "/nets/echo/shared", {}),
+    ("share", "DELETE", "/nets/echo/shared", {}),
+    ("verified", "GET", "/nets/echo/model", {}),
+    ("verify", "GET", "/nets/echo/model", {}),
     ("scratch", "GET", "/nets/echo/gradient.onnx", {}),
-    *(("resolve", "POST", path, {"json": body}) for path, body in CALLS),
+    *(("get", "POST", path, {"json": body}) for path, body in CALLS),
     ("ready", "GET", "/readyz", {}),
     ("figures", "GET", "/metrics", {}),
 ]
@@ -145,7 +153,6 @@ def test_what_nobody_foresaw(
     *,
     http: AppClient,
     net: str,
-    store: LocalStore,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     call: str,
@@ -156,7 +163,7 @@ def test_what_nobody_foresaw(
     def fail(*_: Any) -> None:
         raise Boom("/srv/secret/path")
 
-    monkeypatch.setattr(store, call, fail)
+    monkeypatch.setattr(LocalStore if call == "ready" else LocalShelf, call, fail)
     answer = http.request(method, path, **options)
     check_problem(answer, 500)
     assert answer.json()["code"] == "internal_error"

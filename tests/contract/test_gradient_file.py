@@ -55,7 +55,7 @@ def test_weights_in_a_file_of_their_own(
     missing = _get(http, external, ("location", "other"))
     assert (missing.status_code, missing.json()["code"]) == (404, "unknown_file")
     assert "größe 1.data" in missing.json()["expected"]
-    staging = store.files(net).model.parents[2] / "staging"
+    staging = store.of("local").get(net).files.model.parents[2] / "staging"
     assert list(staging.iterdir()) == []  # nothing is left behind
 
 
@@ -106,7 +106,7 @@ def test_what_fails_leaves_nothing_behind(
     compute.error = error
     answer = _get(http)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
-    staging = store.files(net).model.parents[2] / "staging"
+    staging = store.of("local").get(net).files.model.parents[2] / "staging"
     assert list(staging.iterdir()) == []
 
 

@@ -28,7 +28,7 @@ def net_id(model: bytes, **external: bytes) -> str:
 def kept(store: LocalStore, data: Path) -> list[str]:
     """The ids of all nets, once it is sure that no upload was left lying about."""
     assert not list((data / "staging").iterdir())
-    return store.page(None, 100)[0]
+    return store.of("local").page(None, 100)[0]
 
 
 def names_of(http: AppClient, net: str) -> list[str]:
@@ -50,6 +50,7 @@ def test_upload_bytes(http: AppClient, kind: str | None) -> None:
         **json.loads(ONE),
         "id": net_id(ONE),
         "names": [],
+        "shared": False,
         "bytes": len(ONE),
         "external": [],
     }
@@ -188,7 +189,7 @@ def test_pages(http: AppClient) -> None:
         seen += [net["id"] for net in page["nets"]]
         after = page["next"]
     assert (seen, after) == (ids, None)
-    assert page["nets"][0].keys() == {"id", "names", "bytes", "inputs", "outputs"}
+    assert page["nets"][0].keys() == {"id", "names", "shared", "bytes", "inputs", "outputs"}
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "first=1"])

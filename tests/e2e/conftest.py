@@ -10,7 +10,7 @@ import pytest
 from portgrad.api.app import create_app
 from portgrad.compute.threads import ThreadCompute
 from portgrad.settings import Settings
-from portgrad.store import LocalStore
+from portgrad.store import LOCAL, LocalStore, Shelf
 from support.http import AppClient, serving
 
 MIB = 1024 * 1024
@@ -27,12 +27,13 @@ def compute() -> ThreadCompute:
 
 
 @pytest.fixture(scope="module")
-def store(folder: Path) -> LocalStore:
-    return LocalStore(folder)
+def store(folder: Path) -> Shelf:
+    """The store as the caller of these tests sees it."""
+    return LocalStore(folder).of(LOCAL)
 
 
 @pytest.fixture(scope="module")
-def http(folder: Path, store: LocalStore, compute: ThreadCompute) -> Iterator[AppClient]:
+def http(folder: Path, compute: ThreadCompute) -> Iterator[AppClient]:
     settings = Settings(data=folder, max_body_bytes=MIB, max_upload_bytes=MIB)
-    with serving(create_app(store, compute, settings)) as served:
+    with serving(create_app(LocalStore(folder), compute, settings)) as served:
         yield served

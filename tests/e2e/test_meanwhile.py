@@ -12,7 +12,8 @@ import onnx
 import pytest
 
 from portgrad.compute.threads import ThreadCompute
-from portgrad.store import LocalStore, nets
+from portgrad.store import Shelf
+from portgrad.store.shelf import LocalShelf
 from support.http import AppClient
 
 
@@ -34,7 +35,7 @@ def body(before_the_end: Callable[[], Any]) -> AsyncIterator[bytes]:
 
 
 def test_a_net_that_is_removed_while_the_body_arrives(
-    http: AppClient, store: LocalStore, compute: ThreadCompute
+    http: AppClient, store: Shelf, compute: ThreadCompute
 ) -> None:
     net_id = http.post("/nets?name=leaving", content=times(3)).json()["id"]
     http.run(compute.forget(net_id))  # as in a replica that never opened it
@@ -52,23 +53,22 @@ def test_a_net_that_is_removed_while_the_body_arrives(
 
 
 def test_a_net_that_is_removed_before_its_download_opens_it(
-    http: AppClient, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+    http: AppClient, store: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net_id = http.post("/nets", content=times(4)).json()["id"]
-    files = store.files
+    verify = LocalShelf.verify
 
-    def removed(ref: str) -> nets.NetFiles:
-        found = files(ref)
+    def removed(shelf: LocalShelf, ref: str) -> None:
+        verify(shelf, ref)
         store.delete(ref)
-        return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(store, "files", removed)
+        patched.setattr(LocalShelf, "verify", removed)
         answer = http.get(f"/nets/{net_id}/model")
     assert (answer.status_code, answer.json()["code"]) == (404, "net_not_found")
 
 
-def test_a_name_that_moves_while_the_body_arrives(http: AppClient, store: LocalStore) -> None:
+def test_a_name_that_moves_while_the_body_arrives(http: AppClient, store: Shelf) -> None:
     other = http.post("/nets?name=other", content=times(6)).json()["id"]
     http.post("/nets?name=moving", content=times(5))
     answer = http.post(

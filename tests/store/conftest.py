@@ -9,3 +9,4 @@ import pytest
 def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only loss of power needs syncs, and they are slow; test_durability records them instead."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr(os, "sync", lambda: None)

@@ -7,41 +7,64 @@ from pathlib import Path
 
 from portgrad.errors import NotFound
 from portgrad.graph.files import NetFiles
-from portgrad.store import LocalStore
-from support.store_replicas import run
-from support.stored_nets import every_id, leftovers, put
+from portgrad.store import LocalStore, Shelf
+from support.store_replicas import EXTERNAL, OTHER, run
+from support.stored_nets import every_id, leftovers, opened, put
 
-ONE = NetFiles(b"one", {"weights.bin": b"w" * 100, "sub/more.bin": b"m"}).net_id()
+ONE = NetFiles(b"one", EXTERNAL).net_id()
 TWO = NetFiles(b"two").net_id()
 
-# What can be seen of a store along `replicas.one_life`. Removing a net is the one call with a
-# state in between: its names go first, so that whoever asks again removes the rest.
-STATES = [
-    ({}, []),
-    ({}, [ONE]),
-    ({"moves": ONE}, [ONE]),
-    ({"moves": ONE, "stays": ONE}, [ONE]),
-    ({"moves": ONE, "stays": ONE}, [ONE, TWO]),
-    ({"moves": TWO, "stays": ONE}, [ONE, TWO]),
-    ({"moves": TWO}, [ONE, TWO]),
-    ({"moves": TWO}, [TWO]),
-    ({}, [TWO]),
+Seen = tuple[dict[str, str], list[str], list[str], list[str]]
+# What can be seen of a store along `replicas.one_life`: names, nets, nets of another owner, and
+# what a third one sees. Removing a net is the one call with states in between: its names go first,
+# then it is shared no longer, so that whoever asks again removes the rest.
+STATES: list[Seen] = [
+    ({}, [], [], []),
+    ({}, [ONE], [], []),
+    ({"moves": ONE}, [ONE], [], []),
+    ({"moves": ONE, "stays": ONE}, [ONE], [], []),
+    ({"moves": ONE, "stays": ONE}, [ONE], [], [ONE]),
+    ({"moves": ONE, "stays": ONE}, [ONE], [ONE], [ONE]),
+    ({"moves": ONE, "stays": ONE}, [ONE, TWO], [ONE], [ONE]),
+    ({"moves": TWO, "stays": ONE}, [ONE, TWO], [ONE], [ONE]),
+    ({"moves": TWO}, [ONE, TWO], [ONE], [ONE]),
+    ({"moves": TWO}, [ONE, TWO], [ONE], []),
+    ({"moves": TWO}, [TWO], [ONE], []),
+    ({}, [TWO], [ONE], []),
+    ({}, [ONE, TWO], [ONE], []),
+    ({}, [TWO], [ONE], []),
+    ({}, [TWO], [ONE], [ONE]),
+    ({}, [TWO], [ONE], []),
+    ({}, [TWO], [], []),
 ]
+# The call with states in between ends here; and while this was acknowledged last, ONE is damaged.
+REMOVING = {7: 10}
+DAMAGED = 11
 
 
-def seen(store: LocalStore) -> tuple[dict[str, str], list[str]]:
-    ids = every_id(store)
-    for net_id in ids:
-        store.verify(net_id)
-        assert isinstance(store.description(net_id), dict)
+def seen(root: Path, damaged: bool) -> Seen:
+    store, other, stranger = (opened(root, owner) for owner in ("local", OTHER, "stranger"))
+    ids, others = every_id(store), every_id(other)
+    for shelf, net_id in (*((store, one) for one in ids), *((other, one) for one in others)):
+        if not damaged:
+            shelf.verify(net_id)
+            assert isinstance(shelf.get(net_id).description, dict)
+    visible = [net_id for net_id in (ONE, TWO) if resolved(stranger, net_id)]
+    return names_of(store, ids), ids, others, visible
+
+
+def resolved(shelf: Shelf, ref: str) -> str | None:
+    try:
+        return shelf.resolve(ref)
+    except NotFound:
+        return None
+
+
+def names_of(store: Shelf, ids: list[str]) -> dict[str, str]:
     names = {name: net_id for net_id in ids for name in store.names(net_id)}
     for name in ("moves", "stays"):
-        try:
-            resolved = store.resolve(name)
-        except NotFound:
-            resolved = None
-        assert names.get(name) == resolved
-    return names, sorted(ids)
+        assert names.get(name) == resolved(store, name)
+    return names
 
 
 def test_killed_at_each_step_a_store_is_as_before_or_after_the_call(tmp_path):
@@ -52,34 +75,70 @@ def test_killed_at_each_step_a_store_is_as_before_or_after_the_call(tmp_path):
         assert acknowledged >= last
         last = acknowledged
         root = note.with_suffix("")
-        state = seen(LocalStore(root))
-        following = STATES[acknowledged : acknowledged + (3 if acknowledged == 5 else 2)]
-        expected = [(names, sorted(ids)) for names, ids in following]
+        state = seen(root, damaged=acknowledged == DAMAGED)
+        following = STATES[acknowledged : REMOVING.get(acknowledged, acknowledged + 1) + 1]
+        expected = [(names, *map(sorted, nets)) for names, *nets in following]
         assert state in expected, f"killed at step {root.name}, {acknowledged} acknowledged"
         assert leftovers(root) == [], f"killed at step {root.name}"
         # No name is left that would come back to life with its net.
-        assert {path.name for path in (root / "names").glob("[!.]*")} == set(state[0])
+        names = root / "owners" / "local" / "names"
+        assert {path.name for path in names.glob("[!.]*")} == set(state[0])
+        check_that_life_goes_on(root)
     assert last == len(STATES) - 1
+
+
+def check_that_life_goes_on(root: Path) -> None:
+    """Who asks again gets what a death left half done; what it left over is in nobody's way."""
+    store, other = opened(root), opened(root, OTHER)
+    for model, external in ((b"one", EXTERNAL), (b"two", {})):
+        net_id = put(store, model, external)
+        store.delete(net_id)  # the one that may be damaged
+        put(store, model, external)
+        put(other, model, external)
+        other.share(net_id, False)
+        store.verify(net_id)
+        store.delete(net_id)
+        assert resolved(store, net_id) is None
+        other.verify(net_id)
+        assert other.delete(net_id) is True
+    assert every_id(store) == every_id(other) == []
+    assert [*(root / "nets").glob("[!.]*"), *(root / "shared").iterdir()] == []
+
+
+def test_killed_at_each_step_an_old_folder_is_taken_over_by_who_opens_it_next(tmp_path):
+    run("crash_taking_over", tmp_path)
+    roots = sorted(tmp_path.iterdir())
+    assert len(roots) > 10
+    one, two = NetFiles(b"one").net_id(), NetFiles(b"two").net_id()
+    for root in roots:
+        store = opened(root)
+        assert every_id(store) == sorted([one, two])
+        assert store.names(one) == ["first", "second"]
+        assert store.resolve("second") == one
+        assert store.get(two).description == {"opset": 21}
+        store.verify(two)
+        assert not (root / "names").exists()
+        assert store.delete(one) is True
 
 
 def test_killed_at_random_every_net_listed_is_whole(tmp_path):
     run("crash_at_random", tmp_path)
-    store = LocalStore(tmp_path)
+    store = opened(tmp_path)
     ids = every_id(store)
     assert ids
     for net_id in ids:
         store.verify(net_id)
-        assert store.description(net_id) == {"n": 1}
-        assert len(store.files(net_id).model.read_bytes()) == 200_000
+        assert store.get(net_id).description == {"n": 1}
+        assert len(store.get(net_id).files.model.read_bytes()) == 200_000
     assert store.resolve("latest") in ids
     assert leftovers(tmp_path) == []
 
 
 def test_a_store_that_starts_leaves_living_uploads_alone(tmp_path):
-    store = LocalStore(tmp_path)
+    store = opened(tmp_path)
     with store.begin() as upload:
         upload.write(None, b"mod")
-        other = LocalStore(tmp_path)
+        other = opened(tmp_path)
         put(other, b"another")
         upload.write(None, b"el")
         upload.close()
@@ -101,7 +160,7 @@ def test_a_leftover_that_could_not_be_removed_is_tried_again(tmp_path, monkeypat
 
 
 def test_a_scratch_folder_whose_lock_file_was_swept_is_given_up(tmp_path, monkeypatch):
-    store = LocalStore(tmp_path)
+    store = opened(tmp_path)
     tokens = iter(["swept", "kept"])
     monkeypatch.setattr("secrets.token_hex", lambda _: next(tokens))
     exists = Path.exists

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from portgrad.errors import StoreFailed
-from portgrad.store import LocalStore
-from support.stored_nets import every_id, fill, leftovers, put
+from portgrad.store import LocalStore, Shelf
+from support.stored_nets import every_id, fill, leftovers, opened, put
 
 CODES = {
     errno.ENOSPC: "store_full",
@@ -23,8 +23,8 @@ CODES = {
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    return LocalStore(tmp_path)
+def store(tmp_path: Path) -> Shelf:
+    return opened(tmp_path)
 
 
 def failing(number: int):
@@ -101,14 +101,16 @@ def test_a_root_that_is_no_folder(tmp_path):
         check_told(caught.value, "store_unavailable", tmp_path)
 
 
-def test_a_store_that_works_is_ready_and_stays_clean(store, tmp_path):
+def test_a_store_that_works_is_ready_and_stays_clean(tmp_path):
+    store = LocalStore(tmp_path)
     store.ready()
     store.writable()
     assert leftovers(tmp_path) == []
 
 
-@pytest.mark.parametrize("folder", ["nets", "staging", ""])
-def test_a_store_whose_folder_went_away_is_not_ready(store, tmp_path, folder):
+@pytest.mark.parametrize("folder", ["nets", "owners", "staging", ""])
+def test_a_store_whose_folder_went_away_is_not_ready(tmp_path, folder):
+    store = LocalStore(tmp_path)
     shutil.rmtree(tmp_path / folder)
     with pytest.raises(StoreFailed) as caught:
         store.ready()
@@ -116,7 +118,8 @@ def test_a_store_whose_folder_went_away_is_not_ready(store, tmp_path, folder):
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC])
-def test_a_store_that_cannot_be_written_can_still_be_read(store, monkeypatch, number):
+def test_a_store_that_cannot_be_written_can_still_be_read(tmp_path, monkeypatch, number):
+    store = LocalStore(tmp_path)
     monkeypatch.setattr(os, "mkdir", failing(number))
     store.ready()
     with pytest.raises(StoreFailed):
@@ -146,8 +149,8 @@ def test_the_store_lists_what_it_has_after_any_failure(store, monkeypatch):
 )
 def test_every_call_tells_of_folders_that_went_away(store, tmp_path, monkeypatch, call):
     net_id = put(store, b"model")
-    monkeypatch.setattr(store, "_has", lambda _: True)
-    for folder in ("nets", "names", "staging"):
+    monkeypatch.setattr(store, "_owns", lambda _: True)
+    for folder in ("nets", "owners", "staging"):
         shutil.rmtree(tmp_path / folder)
     with pytest.raises(StoreFailed) as caught:
         call(store, net_id)

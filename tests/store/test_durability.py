@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from portgrad.store import LocalStore
-from support.stored_nets import fill, put
+from portgrad.store import LocalStore, Shelf
+from support.stored_nets import fill, opened, put
+
+LOCAL = "owners/local"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    return LocalStore(tmp_path)
+def store(tmp_path: Path) -> Shelf:
+    return opened(tmp_path)
 
 
 @pytest.fixture
@@ -50,9 +52,44 @@ def test_a_net_is_synced_before_it_is_visible_and_its_entry_before_it_is_acknowl
         visible = log.index("rename")
         folder = tmp_path / "nets" / net_id
         content = {inode(folder), *(inode(path) for path in folder.rglob("*"))}
-        assert len(content) == len({"", "model", "external", "0", "1", "manifest", "description"})
-        assert set(log[:visible]) == content
+        files = {"model", "external", "0", "1", "manifest", "description"}
+        assert len(content) == len({"", *files, "owners", "local"})
+        # The list of the owner's nets, and on the way there the folders of a new owner.
+        owner = {inode(tmp_path / place) for place in ("owners", LOCAL, f"{LOCAL}/nets")}
+        assert set(log[:visible]) == content | owner
         assert log[visible + 1 :] == [inode(tmp_path / "nets")]
+
+
+def test_another_owner_is_synced_before_it_is_acknowledged(store, log, tmp_path):
+    net_id = put(store, b"model")
+    other = opened(tmp_path, "other")
+    with other.begin() as upload:
+        fill(upload, b"model")
+        log.clear()
+        other.commit(upload, {})
+        assert inode(tmp_path / "owners" / "other" / "nets") in log
+        assert log[-2:] == [inode(tmp_path / "nets" / net_id / "owners"), inode(tmp_path / "nets")]
+
+
+def test_sharing_is_synced_before_it_is_acknowledged(store, log, tmp_path):
+    net_id = put(store, b"model")
+    for shared in (True, False):
+        log.clear()
+        folder = inode(tmp_path / "shared" / net_id) if not shared else None
+        store.share(net_id, shared)
+        assert log[-1] == (folder or inode(tmp_path / "shared" / net_id))
+
+
+def test_a_repaired_net_is_synced_before_it_is_acknowledged(store, log, tmp_path):
+    net_id = put(store, b"model", {"a": b"1"})
+    folder = tmp_path / "nets" / net_id
+    (folder / "model.onnx").write_bytes(b"modeL")
+    log.clear()
+    put(opened(tmp_path, "other"), b"model", {"a": b"1"})
+    last = len(log) - log[::-1].index("replace")
+    content = {inode(path) for path in (folder, folder / "external")}
+    assert content <= set(log[last:])
+    assert {inode(path) for path in folder.rglob("*") if path.is_file()} <= set(log)
 
 
 def test_a_net_that_another_replica_just_moved_in_is_synced_before_it_is_acknowledged(
@@ -61,7 +98,7 @@ def test_a_net_that_another_replica_just_moved_in_is_synced_before_it_is_acknowl
     net_id = put(store, b"model")
     log.clear()
     assert store.has(net_id)
-    assert log == [inode(tmp_path / "nets")]
+    assert log == [inode(tmp_path / "nets"), inode(tmp_path / "nets" / net_id / "owners")]
 
 
 def test_a_name_is_synced_before_it_is_visible_and_its_entry_before_it_is_acknowledged(
@@ -72,9 +109,10 @@ def test_a_name_is_synced_before_it_is_visible_and_its_entry_before_it_is_acknow
         log.clear()
         store.bind("net", net_id, replace=True)
         visible = log.index("replace")
-        assert inode(tmp_path / "names" / "net") in log[:visible]
-        assert inode(tmp_path / "nets" / net_id / "names") in log[:visible]
-        assert inode(tmp_path / "names") in log[visible:]
+        names = tmp_path / LOCAL / "names"
+        assert inode(names / "net") in log[:visible]
+        assert inode(tmp_path / "nets" / net_id / LOCAL) in log[:visible]
+        assert inode(names) in log[visible:]
 
 
 def test_removals_are_synced_before_they_are_acknowledged(store, log, tmp_path):
@@ -82,7 +120,12 @@ def test_removals_are_synced_before_they_are_acknowledged(store, log, tmp_path):
     store.bind("net", net_id)
     log.clear()
     store.unbind("net")
-    assert inode(tmp_path / "names") in log[log.index("unlink") :]
+    assert inode(tmp_path / LOCAL / "names") in log[log.index("unlink") :]
+    other = opened(tmp_path, "other")
+    put(other, b"model")
+    log.clear()
+    other.delete(net_id)
+    assert inode(tmp_path / "nets" / net_id / "owners") in log[log.index("rename") :]
     log.clear()
     store.delete(net_id)
     assert inode(tmp_path / "nets") in log[log.index("rename") :]

@@ -11,8 +11,8 @@ import pytest
 
 from portgrad.errors import NotFound, StoreFailed
 from portgrad.graph.files import NetFiles
-from portgrad.store import LocalStore
-from support.stored_nets import every_id, fill, leftovers, put
+from portgrad.store import Shelf
+from support.stored_nets import every_id, fill, leftovers, opened, put
 
 EXTERNAL = {"weights.bin": b"w" * 10, "sub/more.bin": b"", "é/ü.bin": b"\0"}
 ABSENT = "0" * 64
@@ -24,34 +24,34 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(root: Path) -> LocalStore:
-    return LocalStore(root)
+def store(root: Path) -> Shelf:
+    return opened(root)
 
 
 def test_a_net_comes_back_as_it_was(store):
     description = {"opset": 21, "inputs": [{"name": "x", "shape": ["N", 3]}], "warnings": []}
     net_id = put(store, b"model", EXTERNAL, description)
-    files = store.files(net_id)
+    files = store.get(net_id).files
     assert net_id == NetFiles(b"model", EXTERNAL).net_id() == files.net_id()
     assert files.model.read_bytes() == b"model"
     assert {name: path.read_bytes() for name, path in files.external.items()} == EXTERNAL
-    assert store.description(net_id) == description
+    assert store.get(net_id).description == description
     assert store.has(net_id)
     store.verify(net_id)
 
 
 def test_a_net_without_external_data(store):
     net_id = put(store, b"model")
-    assert store.files(net_id).external == {}
-    assert store.description(net_id) == {}
+    assert store.get(net_id).files.external == {}
+    assert store.get(net_id).description == {}
 
 
 def test_another_store_on_the_folder_sees_the_same(store, root):
     net_id = put(store, b"model", EXTERNAL)
     store.bind("net", net_id)
-    other = LocalStore(root)
+    other = opened(root)
     assert other.resolve("net") == net_id
-    assert other.files(net_id) == store.files(net_id)
+    assert other.get(net_id).files == store.get(net_id).files
 
 
 def test_the_same_bytes_are_kept_once_and_keep_their_first_description(store):
@@ -61,7 +61,7 @@ def test_the_same_bytes_are_kept_once_and_keep_their_first_description(store):
         assert store.commit(second, {"first": False}) is False
         assert store.commit(first, {}) is False
     assert every_id(store) == [first.net_id]
-    assert store.description(first.net_id) == {"first": True}
+    assert store.get(first.net_id).description == {"first": True}
 
 
 def test_the_same_bytes_cut_into_other_chunks_have_the_same_id(store):
@@ -118,7 +118,8 @@ def test_delete_removes_the_net_and_its_names(store, root):
     store.bind("gone-too", gone)
     store.delete(gone)
     assert every_id(store) == [kept]
-    assert [path.name for path in (root / "names").iterdir() if path.stat().st_size] == ["kept"]
+    names = root / "owners" / "local" / "names"
+    assert [path.name for path in names.iterdir() if path.stat().st_size] == ["kept"]
     assert leftovers(root) == []
     assert put(store, b"gone", EXTERNAL) == gone
     assert store.names(gone) == []
@@ -126,7 +127,7 @@ def test_delete_removes_the_net_and_its_names(store, root):
 
 def test_open_files_outlive_their_net(store):
     net_id = put(store, b"model", {"w": bytes(range(200))})
-    files = store.files(net_id)
+    files = store.get(net_id).files
     mapped = np.memmap(files.external["w"], np.uint8, mode="r")
     with files.model.open("rb") as model:
         store.delete(net_id)
@@ -136,7 +137,7 @@ def test_open_files_outlive_their_net(store):
 
 @pytest.mark.parametrize("ref", [ABSENT, "../nets", "", "a/b", ".lock", "x" * 5000, "A" * 64])
 @pytest.mark.parametrize(
-    "method", ["files", "description", "names", "delete", "verify", "resolve", "unbind"]
+    "method", ["get", "names", "delete", "verify", "resolve", "unbind", "is_shared"]
 )
 def test_what_is_not_here_is_not_found(store, method, ref):
     with pytest.raises(NotFound) as caught:
@@ -147,14 +148,14 @@ def test_what_is_not_here_is_not_found(store, method, ref):
 
 
 DAMAGE = {
-    "description cut short": ("description.json", b'{"opset":', "description"),
-    "description no object": ("description.json", b"[]", "description"),
-    "description not UTF-8": ("description.json", b'{"\xff":1}', "description"),
-    "description gone": ("description.json", None, "description"),
-    "manifest cut short": ("manifest.json", b"{", "files"),
-    "manifest of something else": ("manifest.json", b"{}", "files"),
-    "manifest gone": ("manifest.json", None, "files"),
-    "manifest of another net": ("manifest.json", b'{"model":"0","external":[]}', "verify"),
+    "description cut short": ("description.json", b'{"opset":', "get"),
+    "description no object": ("description.json", b"[]", "get"),
+    "description not UTF-8": ("description.json", b'{"\xff":1}', "get"),
+    "description gone": ("description.json", None, "get"),
+    "manifest cut short": ("manifest.json", b"{", "get"),
+    "manifest of something else": ("manifest.json", b"{}", "get"),
+    "manifest gone": ("manifest.json", None, "get"),
+    "manifest of another net": ("manifest.json", b'{"model":"0","external":[]}', "get"),
     "model changed": ("model.onnx", b"modeL", "verify"),
     "model gone": ("model.onnx", None, "verify"),
     "external data cut short": ("external/0", b"", "verify"),
@@ -180,25 +181,25 @@ def test_damage_is_told_and_can_be_repaired(store, root, file, content, method):
 
 def test_a_net_removed_between_two_looks_is_not_found(store, root, monkeypatch):
     net_id = put(store, b"model")
-    looks = iter([True, False])
-    monkeypatch.setattr(store, "_has", lambda _: next(looks))
+    monkeypatch.setattr(store, "_sees", lambda _: True)
     shutil.rmtree(root / "nets" / net_id)
-    with pytest.raises(NotFound):
-        store.description(net_id)
+    for method in (store.get, store.verify):
+        with pytest.raises(NotFound):
+            method(net_id)
 
 
 def test_a_relative_root_stays_where_it_was(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    store = LocalStore(Path("data"))
+    store = opened(Path("data"))
     net_id = put(store, b"model")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert store.files(net_id).model.read_bytes() == b"model"
+    assert store.get(net_id).files.model.read_bytes() == b"model"
 
 
 def test_the_manifest_is_readable_without_portgrad(store, root):
     net_id = put(store, b"model", {"w": b"1"})
     manifest = json.loads((root / "nets" / net_id / "manifest.json").read_text())
     files = NetFiles(b"model", {"w": b"1"})
-    assert manifest.keys() == {"model", "external"}
+    assert manifest.keys() == {"model", "external", "description"}
     assert [location for location, _ in manifest["external"]] == list(files.external)

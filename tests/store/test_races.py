@@ -10,16 +10,15 @@ import pytest
 
 from portgrad.errors import Conflict, NotFound
 from portgrad.graph.files import NetFiles
-from portgrad.store import LocalStore
 from support.store_replicas import REPLICAS, ROUNDS, run
-from support.stored_nets import every_id, fill, leftovers, put
+from support.stored_nets import every_id, fill, leftovers, opened, put
 
 THREADS = 8
 
 
 def test_replicas_on_one_folder(tmp_path):
     told = json.loads(run("race", tmp_path))
-    store = LocalStore(tmp_path)
+    store = opened(tmp_path)
     by_turn = [[one for one in told["outcomes"] if one["turn"] == turn] for turn in range(ROUNDS)]
     # One replica is told that the net is new, and one that the name is its own.
     assert [sum(one["new"] for one in outcomes) for outcomes in by_turn] == [1] * ROUNDS
@@ -51,7 +50,7 @@ def at_once(work) -> list:
 
 @pytest.fixture
 def store(tmp_path):
-    return LocalStore(tmp_path)
+    return opened(tmp_path)
 
 
 def test_threads_that_commit_the_same_net(store):
@@ -63,7 +62,7 @@ def test_threads_that_commit_the_same_net(store):
     news = at_once(commit)
     (net_id,) = every_id(store)
     assert sorted(news) == [False] * (THREADS - 1) + [True]
-    assert store.description(net_id) == {"by": news.index(True)}
+    assert store.get(net_id).description == {"by": news.index(True)}
 
 
 def test_threads_that_bind_the_same_name(store):
@@ -107,6 +106,6 @@ def test_a_net_bound_and_removed_at_once_leaves_no_name_behind(store, tmp_path):
             pass
 
     at_once(work)
-    left = {path.name for path in (tmp_path / "names").iterdir()} - {".lock", ".next"}
+    left = {path.name for path in (tmp_path / "owners" / "local" / "names").iterdir()} - {".next"}
     assert left == set(store.names(net_id) if store.has(net_id) else [])
     assert leftovers(tmp_path) == []

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from portgrad.errors import Conflict, InvalidRequest, NotFound, StoreFailed
-from portgrad.store import LocalStore, check_name, is_id
-from support.stored_nets import put
+from portgrad.store import Shelf, check_name, is_id
+from support.stored_nets import opened, put
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    return LocalStore(tmp_path)
+def store(tmp_path: Path) -> Shelf:
+    return opened(tmp_path)
 
 
 @pytest.fixture
-def nets(store: LocalStore) -> tuple[str, str]:
+def nets(store: Shelf) -> tuple[str, str]:
     return put(store, b"one"), put(store, b"two")
 
 
@@ -166,7 +166,7 @@ def test_a_name_whose_net_is_gone_can_be_removed(store, nets, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"\xff\0", b"f" * 63])
 def test_a_name_that_cannot_be_read_is_told_and_can_be_repaired(store, nets, tmp_path, content):
     store.bind("net", nets[0])
-    (tmp_path / "names" / "net").write_bytes(content)
+    (tmp_path / "owners" / "local" / "names" / "net").write_bytes(content)
     with pytest.raises(StoreFailed) as caught:
         store.resolve("net")
     assert caught.value.code == "store_damaged"

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from portgrad.errors import InvalidRequest, LimitExceeded
-from portgrad.store import LocalStore, Upload
+from portgrad.store import Upload
 from portgrad.store import upload as upload_module
+from support.stored_nets import opened
 
 
 @pytest.fixture
 def upload(tmp_path: Path):
-    with LocalStore(tmp_path).begin() as upload:
+    with opened(tmp_path).begin() as upload:
         upload.write(None, b"model")
         yield upload
 
@@ -92,7 +93,7 @@ def test_the_model_comes_once(upload: Upload):
 
 
 def test_an_upload_needs_a_model(tmp_path):
-    with LocalStore(tmp_path).begin() as upload:
+    with opened(tmp_path).begin() as upload:
         upload.write("w.bin", b"1")
         with pytest.raises(InvalidRequest) as caught:
             upload.close()
@@ -100,7 +101,7 @@ def test_an_upload_needs_a_model(tmp_path):
 
 
 def test_an_empty_model_is_a_model(tmp_path):
-    with LocalStore(tmp_path).begin() as upload:
+    with opened(tmp_path).begin() as upload:
         upload.write(None, b"")
         upload.close()
         assert upload.files.model.read_bytes() == b""

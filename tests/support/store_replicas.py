@@ -1,6 +1,7 @@
 """Several processes on one store, for the tests of crashes and races.
 
     crash_at_each_step    one store below the folder for each step of a life, killed there
+    crash_taking_over     the same of opening a data folder that had no owners
     crash_at_random       uploads in a loop, killed eight times
     race                  the same nets and names, four processes at once
 
@@ -22,10 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from portgrad.errors import Conflict, NotFound
+from portgrad.graph.files import NetFiles, sha256
 from portgrad.store import LocalStore
-from support.stored_nets import fill, put
+from support.stored_nets import fill, opened, put
 
 FORK = multiprocessing.get_context("fork")
+OTHER = "https://issuer.example|other"  # no plain name
 STEPS = ("mkdir", "rmdir", "rename", "replace", "unlink")
 EXTERNAL = {"weights.bin": b"w" * 100, "sub/more.bin": b"m"}
 KILLS, REPLICAS, ROUNDS = 8, 4, 4
@@ -55,7 +58,7 @@ def acknowledge(root: Path, state: int) -> None:
 
 def one_life(root: Path) -> None:
     """Everything that changes a store; states are counted as test_crashes lists them."""
-    store = LocalStore(root)
+    store, other = opened(root), opened(root, OTHER)
     acknowledge(root, 0)
     one = put(store, b"one", EXTERNAL)
     acknowledge(root, 1)
@@ -63,17 +66,55 @@ def one_life(root: Path) -> None:
     acknowledge(root, 2)
     store.bind("stays", one)
     acknowledge(root, 3)
-    two = put(store, b"two")
+    store.share(one, True)
     acknowledge(root, 4)
-    store.bind("moves", two, replace=True)
+    put(other, b"one", EXTERNAL)
     acknowledge(root, 5)
-    store.delete(one)
+    two = put(store, b"two")
+    acknowledge(root, 6)
+    store.bind("moves", two, replace=True)
     acknowledge(root, 7)
+    store.delete(one)
+    acknowledge(root, 10)
     store.unbind("moves")
-    acknowledge(root, 8)
+    acknowledge(root, 11)
+    (root / "nets" / one / "model.onnx").write_bytes(b"ONE")  # as a disk might
+    put(store, b"one", EXTERNAL)
+    acknowledge(root, 12)
+    store.delete(one)
+    acknowledge(root, 13)
+    other.share(one, True)
+    acknowledge(root, 14)
+    other.share(one, False)
+    acknowledge(root, 15)
+    other.delete(one)
+    acknowledge(root, 16)
 
 
-def until_step(root: Path, last: int) -> None:
+def an_old_folder(root: Path) -> None:
+    """What a release without owners left behind: two nets, one with two names."""
+    for model, names in ((b"one", ("first", "second")), (b"two", ())):
+        net_id = NetFiles(model).net_id()
+        hints = root / "nets" / net_id / "names"
+        hints.mkdir(parents=True)
+        manifest = {"model": sha256(model), "external": []}
+        (hints.parent / "manifest.json").write_text(json.dumps(manifest))
+        (hints.parent / "description.json").write_text('{"opset": 21}')
+        (hints.parent / "model.onnx").write_bytes(model)
+        (root / "names").mkdir(exist_ok=True)
+        for name in names:
+            (hints / name).touch()
+            (root / "names" / name).write_text(net_id)
+    for rest in (".lock", ".next"):
+        (root / "names" / rest).touch()
+
+
+def take_over(root: Path) -> None:
+    """Open a data folder of an old release for the first time."""
+    opened(root)
+
+
+def until_step(root: Path, last: int, life: Callable[[Path], None]) -> None:
     """Live until the call with that number, which is never made."""
     remaining = iter(range(last))
 
@@ -89,12 +130,15 @@ def until_step(root: Path, last: int) -> None:
         setattr(os, name, counted(getattr(os, name)))
     # A sync changes nothing that a process sees, but is a good moment to die at.
     os.fsync = counted(lambda descriptor: None)
-    one_life(root)
+    os.sync = counted(lambda: None)
+    life(root)
 
 
-def crash_at_each_step(folder: Path) -> None:
+def crash_at_each_step(folder: Path, life: Callable[[Path], None] = one_life) -> None:
     for last in range(1000):
-        process = FORK.Process(target=until_step, args=(folder / f"{last:03}", last))
+        if life is take_over:
+            an_old_folder(folder / f"{last:03}")
+        process = FORK.Process(target=until_step, args=(folder / f"{last:03}", last, life))
         process.start()
         process.join()
         if process.exitcode == 0:
@@ -102,8 +146,12 @@ def crash_at_each_step(folder: Path) -> None:
     raise AssertionError("the life never ended")
 
 
+def crash_taking_over(folder: Path) -> None:
+    crash_at_each_step(folder, take_over)
+
+
 def upload_for_ever(root: Path, seed: int) -> None:
-    store, source = LocalStore(root), random.Random(seed)
+    store, source = opened(root), random.Random(seed)
     while True:
         net_id = put(store, source.randbytes(200_000), {"w": source.randbytes(100_000)}, {"n": 1})
         store.bind("latest", net_id, replace=True)
@@ -123,7 +171,7 @@ def crash_at_random(root: Path) -> None:
 
 
 def replica(root: Path, number: int, start: Any, results: Any) -> None:
-    store = LocalStore(root)
+    store = opened(root)
     mine = put(store, b"replica %d" % number)
     for turn in range(ROUNDS):
         with store.begin() as upload:
@@ -143,7 +191,7 @@ def replica(root: Path, number: int, start: Any, results: Any) -> None:
 
 
 def watch(root: Path, stop: Any, results: Any) -> None:
-    store, missing, seen = LocalStore(root), 0, 0
+    store, missing, seen = opened(root), 0, 0
     while not stop.is_set():
         try:
             store.verify(store.resolve("moved"))
@@ -154,7 +202,7 @@ def watch(root: Path, stop: Any, results: Any) -> None:
 
 
 def race(root: Path) -> None:
-    store = LocalStore(root)
+    store = opened(root)
     store.bind("moved", put(store, b"anything"))
     start, stop = FORK.Barrier(REPLICAS, timeout=30), FORK.Event()
     results, watched = FORK.SimpleQueue(), FORK.SimpleQueue()
@@ -179,5 +227,6 @@ def race(root: Path) -> None:
 
 if __name__ == "__main__":
     os.fsync = lambda descriptor: None
-    tasks = (crash_at_each_step, crash_at_random, race)
+    os.sync = lambda: None
+    tasks = (crash_at_each_step, crash_taking_over, crash_at_random, race)
     {task.__name__: task for task in tasks}[sys.argv[1]](Path(sys.argv[2]))

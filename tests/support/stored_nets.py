@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from portgrad.store import LocalStore, Upload
+from portgrad.store import LocalStore, Shelf, Upload
+
+
+def opened(root: Path, owner: str = "local") -> Shelf:
+    """A store on a folder, opened anew, as one owner sees it."""
+    return LocalStore(root).of(owner)
 
 
 def fill(upload: Upload, model: bytes, external: Mapping[str, bytes] | None = None) -> str:
@@ -19,7 +24,7 @@ def fill(upload: Upload, model: bytes, external: Mapping[str, bytes] | None = No
 
 
 def put(
-    store: LocalStore,
+    store: Shelf,
     model: bytes,
     external: Mapping[str, bytes] | None = None,
     description: Mapping[str, Any] | None = None,
@@ -31,7 +36,7 @@ def put(
     return net_id
 
 
-def every_id(store: LocalStore) -> list[str]:
+def every_id(store: Shelf) -> list[str]:
     """All ids of a store, read by pages."""
     ids, after = store.page(None, 2)
     while after is not None:

@@ -43,16 +43,39 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def names_in(folder: Path) -> list[str]:
+def exists(path: str | Path) -> bool:
+    """Whether something is there. A disk that cannot tell raises, unlike `os.path.exists`."""
+    try:
+        os.stat(path)  # noqa: PTH116 (calls are hot, and paths are text there)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def names_in(folder: str | Path) -> list[str]:
     """The names of a folder's entries, in no order."""
     with os.scandir(folder) as entries:
         return [entry.name for entry in entries]
+
+
+def names_if_any(folder: str | Path) -> list[str]:
+    """The names of a folder's entries; none where there is no such folder."""
+    try:
+        return names_in(folder)
+    except FileNotFoundError:
+        return []
 
 
 def make_folder(folder: Path) -> None:
     """Make a folder where there is none, with its parents, and see that to the disk."""
     if not folder.is_dir():
         make_folder(folder.parent)
+        make_inside(folder)
+
+
+def make_inside(folder: Path) -> None:
+    """Make a folder inside one that must be there: no volume that went away is made up for."""
+    if not exists(folder):
         folder.mkdir(exist_ok=True)
         sync(folder.parent)
 

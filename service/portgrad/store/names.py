@@ -1,44 +1,37 @@
-"""Names of nets on a disk.
+"""Names of nets on a disk, each owner's for themselves.
 
-    names/acasxu                  the id of the net it points to: this alone decides
-    nets/<id>/names/acasxu        empty: a hint that makes a net's names quick to list
+    owners/<key>/names/acasxu         the id of the net it points to: this alone decides
+    nets/<id>/owners/<key>/acasxu     empty: a hint that makes a net's names quick to list
 
 A hint is written before the name and removed after it, so a process that dies in between leaves
-at most a hint too many, and readers ask the name itself. Writers take turns by a lock; readers
-need none, as a name is replaced in one step.
+at most a hint too many, and readers ask the name itself. Who changes one has the owner's turn;
+readers need none, as a name is replaced in one step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from portgrad.errors import Conflict, StoreFailed
-from portgrad.store.disk import locked, make_folder, names_in, sync, write_synced
+from portgrad.store.disk import names_if_any, sync, write_synced
 from portgrad.store.nets import is_id, is_name
+from portgrad.store.owners import OwnerFolder, Ownership
 
-_HINTS = "names"
-_LOCK = ".lock"  # no name begins with a dot
-_NEXT = ".next"
+_NEXT = ".next"  # no name begins with a dot
 
 
 class Names:
-    """The names of the nets in a folder."""
+    """The names of the nets of one owner."""
 
-    def __init__(self, folder: Path, nets: Path) -> None:
-        self._folder = folder
-        self._nets = nets
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Nobody else binds or unbinds a name, or deletes a net, meanwhile."""
-        with locked(self._folder / _LOCK):
-            yield
+    def __init__(self, owner: OwnerFolder, ownership: Ownership) -> None:
+        self._folder = owner.names
+        self._key = owner.key
+        self._ownership = ownership
 
     def all(self) -> list[str]:
         """Every name, in no order."""
-        return [name for name in names_in(self._folder) if is_name(name)]
+        return [name for name in names_if_any(self._folder) if is_name(name)]
 
     def get(self, name: str) -> str | None:
         """The id that a name points to, whether or not that net is still there."""
@@ -54,18 +47,15 @@ class Names:
 
     def of(self, net_id: str) -> list[str]:
         """The names that point to a net."""
-        try:
-            hints = names_in(self._hints(net_id))
-        except FileNotFoundError:  # it never had a name
-            return []
+        hints = names_if_any(self._hints(net_id))
         return sorted(name for name in hints if self._read(name) == net_id)
 
     def bind(self, name: str, net_id: str, replace: bool) -> bool:
-        """Let a name point to a net that exists. Only in one's `turn`."""
+        """Let a name point to a net of the owner's. Only in the owner's turn."""
         current = self.get(name)
         if current == net_id:
             return False
-        if current is not None and not replace and (self._nets / current).is_dir():
+        if current is not None and not replace and self._ownership.owns(current, self._key):
             raise Conflict(
                 f"The name `{name}` belongs to another net.",
                 code="name_taken",
@@ -79,7 +69,7 @@ class Names:
         return True
 
     def unbind(self, name: str) -> bool:
-        """Remove a name, readable or not. Whether it was there. Only in one's `turn`."""
+        """Remove a name, readable or not. Whether it was there. Only in the owner's turn."""
         current = self._read(name)
         if current is None:
             return False
@@ -93,13 +83,13 @@ class Names:
         if not is_name(name):
             return None
         try:
-            return (self._folder / name).read_text(encoding="utf-8", errors="replace")
+            with open(f"{self._folder}/{name}", "rb") as file:  # noqa: PTH123 (calls are hot)
+                return file.read().decode("utf-8", "replace")
         except FileNotFoundError:
             return None
 
     def _point(self, name: str, net_id: str) -> None:
         hints = self._hints(net_id)
-        make_folder(hints)
         (hints / name).touch()
         sync(hints)
         write_synced(self._folder / _NEXT, net_id)
@@ -111,4 +101,4 @@ class Names:
             (self._hints(net_id) / name).unlink()
 
     def _hints(self, net_id: str) -> Path:
-        return self._nets / net_id / _HINTS
+        return self._ownership.folder(net_id, self._key)

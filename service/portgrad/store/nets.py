@@ -1,7 +1,7 @@
 """What a store of nets is, whatever it is made of, and what ids and names look like.
 
-A net is kept whole or not at all, under its id, and never changes. A name points to one net; a
-net may have several.
+A net is kept whole or not at all, under its id, and never changes. It may have several owners,
+each with names of their own for it; a name points to one net.
 """
 
 from __future__ import annotations
@@ -13,15 +13,25 @@ from typing import Any, Protocol
 
 from portgrad.errors import InvalidRequest
 from portgrad.graph.files import NetFiles
+from portgrad.store.quota import UNLIMITED, Quota
 from portgrad.store.staging import Scratch
 from portgrad.store.upload import Upload
 
-__all__ = ["Figures", "NetStore", "Upload", "check_name", "is_id"]
+__all__ = ["Figures", "NetStore", "Shelf", "StoredNet", "Upload", "check_name", "is_id"]
 
 _ID = re.compile(r"[0-9a-f]{64}")
 # A name is too short to be read as an id: 63 characters against 64.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _RESERVED_SUFFIX = ".gradient"
+
+
+@dataclass(frozen=True)
+class StoredNet:
+    """A net as it is kept. It is shared between readers: change nothing of it."""
+
+    net_id: str
+    files: NetFiles
+    description: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -34,58 +44,16 @@ class Figures:
 
 
 class NetStore(Protocol):
-    """Keeps nets and names. Every method may block on a disk or network, and any thread may call.
+    """Keeps nets and names for several owners. Any method may block, and any thread may call."""
 
-    Methods that take a net's id raise NotFound (`net_not_found`) where no such net is kept; all
-    raise StoreFailed (`store_full`, `store_unavailable`, `store_damaged`).
-    """
+    def of(self, owner: str, *, everything: bool = False, quota: Quota = UNLIMITED) -> Shelf:
+        """The store as one owner sees it.
 
-    def begin(self) -> Upload:
-        """A private place for the files of one net, as they arrive."""
-
-    def scratch(self) -> Scratch:
-        """A private folder on the same disk, for what is made on the way to an answer."""
-
-    def commit(self, upload: Upload, description: Mapping[str, Any]) -> bool:
-        """Keep a closed upload and what describes it. Whether it is new here.
-
-        Whoever commits the same net at the same time, one is told that it is new. When this
-        returns, the net survives a loss of power.
+        Args:
+            owner: who asks, any text.
+            everything: whether nets of others are seen too, by their ids.
+            quota: how much the owner may keep.
         """
-
-    def has(self, net_id: str) -> bool:
-        """Whether the net is kept, as surely as if it had been committed just now."""
-
-    def files(self, net_id: str) -> NetFiles:
-        """The files of a net, for reading only."""
-
-    def description(self, net_id: str) -> dict[str, Any]:
-        """What the net was committed with."""
-
-    def verify(self, net_id: str) -> None:
-        """Read every byte of a net; raises StoreFailed (`store_damaged`) if one has changed."""
-
-    def page(self, after: str | None, limit: int) -> tuple[list[str], str | None]:
-        """At most `limit` ids, in order, beyond `after`; and the next `after`, if there is more."""
-
-    def delete(self, net_id: str) -> None:
-        """Remove a net and its names. What has its files open reads on."""
-
-    def resolve(self, ref: str) -> str:
-        """The id that an id or a name stands for; NotFound offers the nearest names."""
-
-    def names(self, net_id: str) -> list[str]:
-        """The names of a net, in order."""
-
-    def bind(self, name: str, net_id: str, replace: bool = False) -> bool:
-        """Let a name point to a net. Whether anything changed.
-
-        Raises Conflict (`name_taken`) where it points to another one, unless `replace` is set:
-        then it moves, and is never missing in between.
-        """
-
-    def unbind(self, name: str) -> None:
-        """Remove a name; the net stays."""
 
     def ready(self) -> None:
         """Raise StoreFailed unless nets can be read now."""
@@ -95,6 +63,84 @@ class NetStore(Protocol):
 
     def figures(self) -> Figures:
         """How much is here. Takes long where very much is."""
+
+
+class Shelf(Protocol):
+    """What one owner sees of a store: their own nets and names, and what others share, by its id.
+
+    What is somebody else's is answered as what does not exist. Methods that take a net's id raise
+    NotFound (`net_not_found`) where the owner sees no such net; those that change one raise
+    Forbidden (`not_owner`) where it is seen and not theirs; all raise StoreFailed (`store_full`,
+    `store_unavailable`, `store_damaged`).
+    """
+
+    def begin(self) -> Upload:
+        """A private place for the files of one net, as they arrive.
+
+        Writing to it raises LimitExceeded (`quota_exceeded`) where uploads under way are larger
+        than all that the owner may keep.
+        """
+
+    def scratch(self) -> Scratch:
+        """A private folder on the same disk, for what is made on the way to an answer."""
+
+    def afford(self, upload: Upload) -> None:
+        """Raise LimitExceeded (`too_many_nets`, `quota_exceeded`) if there is no room for it."""
+
+    def commit(self, upload: Upload, description: Mapping[str, Any]) -> bool:
+        """Keep a closed upload and what describes it. Whether it is new to the owner.
+
+        Whoever commits the same net at the same time, one is told that it is new. When this
+        returns, the net survives a loss of power. Where somebody else has it, it is kept once,
+        with two owners and its first description, and repaired if it was damaged.
+
+        Raises:
+            LimitExceeded: `too_many_nets`, `quota_exceeded`.
+        """
+
+    def has(self, net_id: str) -> bool:
+        """Whether the net is the owner's, as surely as if it had been committed just now."""
+
+    def get(self, ref: str) -> StoredNet:
+        """The net that an id or a name stands for."""
+
+    def verified(self, net: StoredNet) -> bool:
+        """Whether this process has read every byte of the files that are there now."""
+
+    def verify(self, net_id: str) -> None:
+        """Read every byte of a net; raises StoreFailed (`store_damaged`) if one has changed."""
+
+    def page(self, after: str | None, limit: int) -> tuple[list[str], str | None]:
+        """At most `limit` ids of the owner's nets, in order, beyond `after`; the next `after`."""
+
+    def delete(self, net_id: str, *, everyone: bool = False) -> bool:
+        """Remove a net of the owner's, with its names. Whether nobody has it any more.
+
+        What has its files open reads on. With `everyone`, who sees everything takes it away from
+        each of its owners.
+        """
+
+    def share(self, net_id: str, shared: bool) -> None:
+        """Let everybody see a net of the owner's, or no longer."""
+
+    def is_shared(self, net_id: str) -> bool:
+        """Whether the owner shares a net; of a net of somebody else's, whether anyone does."""
+
+    def resolve(self, ref: str) -> str:
+        """The id that an id or a name stands for; NotFound offers the nearest names."""
+
+    def names(self, net_id: str) -> list[str]:
+        """The owner's names of a net, in order."""
+
+    def bind(self, name: str, net_id: str, replace: bool = False) -> bool:
+        """Let a name point to a net of the owner's. Whether anything changed.
+
+        Raises Conflict (`name_taken`) where it points to another one, unless `replace` is set:
+        then it moves, and is never missing in between.
+        """
+
+    def unbind(self, name: str) -> None:
+        """Remove a name; the net stays."""
 
 
 def is_id(ref: str) -> bool:

@@ -2,6 +2,7 @@
 
     staging/3f9c.lock      held as long as its owner lives
     staging/3f9c/          its folder
+    staging/3f9c.doomed    what anyone may remove
 
 A lock rather than a process id or an age tells whether the owner lives: ids mean nothing between
 containers that share a volume, and an upload may take as long as it takes.
@@ -56,16 +57,28 @@ class Staging:
         # A sweep came between making the lock file and locking it.
         return self.scratch()
 
+    def doomed(self) -> Path:
+        """A path to move to what is to be removed. Unlike a scratch folder it needs no space."""
+        return self._folder / f"{secrets.token_hex(8)}.doomed"
+
     def sweep(self) -> None:
-        """Remove the scratch folders of owners that died."""
+        """Remove the scratch folders of owners that died, and what was left half removed."""
         for path in self._folder.glob("*.lock"):
-            with suppress(FileNotFoundError, BlockingIOError), path.open("r+b") as lock:
+            # Also on a disk that cannot be written: then it is left for later.
+            with suppress(OSError), path.open("r+b") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _remove(path.with_suffix(""))
+        for path in self._folder.glob("*.doomed"):
+            remove(path)
 
 
 def _lock_file(folder: Path) -> Path:
     return folder.with_suffix(".lock")
+
+
+def remove(doomed: Path) -> None:
+    """Remove a doomed folder; what cannot be removed now is removed by a later sweep."""
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _remove(folder: Path) -> None:
@@ -74,8 +87,7 @@ def _remove(folder: Path) -> None:
     doomed = folder.with_suffix(".doomed")
     with suppress(OSError):
         folder.rename(doomed)
-    # What cannot be removed now is removed by a later sweep, as long as its lock file is there.
-    shutil.rmtree(doomed, ignore_errors=True)
+    remove(doomed)
     if not doomed.exists() and not folder.exists():
         with suppress(OSError):
             _lock_file(folder).unlink()

@@ -4,6 +4,7 @@
     external/0, external/1 …      in order of arrival; locations are in the manifest alone
     manifest.json                 hashes, and the location of each external file
     description.json              what the net was committed with
+    owners/<key>/                 whose it is: see `owners`
 
 Nothing here is visible to others until a store has moved the folder into place.
 """
@@ -18,15 +19,17 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from portgrad.errors import InvalidRequest, LimitExceeded
-from portgrad.graph.files import NetFiles, net_id
+from portgrad.graph.files import NetFiles, net_id, sha256
 from portgrad.store.disk import disk_errors, sync_tree
 from portgrad.store.locations import check_location
+from portgrad.store.quota import Allowance
 from portgrad.store.staging import Scratch
 
 MODEL = "model.onnx"
 EXTERNAL = "external"
 MANIFEST = "manifest.json"
 DESCRIPTION = "description.json"
+OWNERS = "owners"
 # Exporters write at most one file a tensor; beyond this an upload is after the disk's inodes.
 MOST_FILES = 10_000
 
@@ -37,14 +40,16 @@ class Upload:
     Files are written one after the other: all of one, then all of the next.
     """
 
-    def __init__(self, scratch: Scratch) -> None:
+    def __init__(self, scratch: Scratch, allowance: Allowance) -> None:
         self._scratch = scratch
+        self._allowance = allowance
         self._model: str | None = None
         self._external: dict[str, str] = {}
         self._spellings: set[str] = set()
         self._location: str | None = None
         self._hash = hashlib.sha256()
         self._file: BinaryIO | None = None
+        self._size = 0
         self._closed = False
 
     @property
@@ -58,6 +63,11 @@ class Upload:
         return net_id(self._checked(), self._external)
 
     @property
+    def size(self) -> int:
+        """The bytes of all files."""
+        return self._size
+
+    @property
     def files(self) -> NetFiles:
         """Where the files are, from when this is closed until it is committed or left."""
         self._checked()
@@ -68,16 +78,18 @@ class Upload:
 
         Raises:
             InvalidRequest: `invalid_location`.
-            LimitExceeded: `too_many_files`.
+            LimitExceeded: `too_many_files`, `quota_exceeded`.
             StoreFailed: `store_full`, `store_unavailable`.
         """
         if self._closed:
             raise RuntimeError("The upload is closed.")
+        self._allowance.take(len(chunk))
         with disk_errors("write what was uploaded"):
             if self._file is None or location != self._location:
                 self._file = self._start(location)
             self._file.write(chunk)
         self._hash.update(chunk)
+        self._size += len(chunk)
 
     def close(self) -> None:
         """End the last file. Raises InvalidRequest (`missing_model`) if there is no model."""
@@ -92,12 +104,29 @@ class Upload:
             )
         self._closed = True
 
-    def seal(self, description: Mapping[str, Any]) -> None:
-        """Add manifest and description, and see all of it to the disk."""
-        manifest = {"model": self._checked(), "external": list(self._external.items())}
-        _write_json(self.folder / MANIFEST, manifest)
-        _write_json(self.folder / DESCRIPTION, dict(description))
+    def seal(self, description: Mapping[str, Any], owner: str) -> None:
+        """Add manifest, description and the key of its owner, and see all of it to the disk."""
+        text = json.dumps(dict(description)).encode()
+        manifest = {
+            "model": self._checked(),
+            "external": list(self._external.items()),
+            "description": sha256(text),
+        }
+        (self.folder / MANIFEST).write_bytes(json.dumps(manifest).encode())
+        (self.folder / DESCRIPTION).write_bytes(text)
+        (self.folder / OWNERS / owner).mkdir(parents=True)
         sync_tree(self.folder)
+
+    def repair(self, folder: Path) -> None:
+        """Put the sealed files in place of those of a damaged net, the same net, one by one.
+
+        Whoever reads it meanwhile finds it damaged, as it was.
+        """
+        (folder / EXTERNAL).mkdir(exist_ok=True)
+        external = [f"{EXTERNAL}/{index}" for index in range(len(self._external))]
+        for file in (*external, MODEL, DESCRIPTION, MANIFEST):
+            (self.folder / file).replace(folder / file)
+        sync_tree(folder)
 
     def __enter__(self) -> Self:
         return self
@@ -108,6 +137,7 @@ class Upload:
             with suppress(OSError):
                 self._file.close()
         self._scratch.release()
+        self._allowance.release()
 
     def _start(self, location: str | None) -> BinaryIO:
         self._end_file()
@@ -163,7 +193,3 @@ def files_in(folder: Path, locations: list[str]) -> NetFiles:
     """The files of a net's folder, given the locations in the order of their files."""
     external = {name: folder / EXTERNAL / str(index) for index, name in enumerate(locations)}
     return NetFiles(folder / MODEL, external)
-
-
-def _write_json(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content), encoding="utf-8")

@@ -21,6 +21,8 @@ TABLE: Mapping[tuple[str, str], Scope | None] = {
     **{("POST", f"/nets/{{net}}/{kind}"): "compute" for kind in get_args(Kind)},
     ("POST", "/nets"): "write",
     ("DELETE", "/nets/{net}"): "write",
+    ("PUT", "/nets/{net}/shared"): "write",
+    ("DELETE", "/nets/{net}/shared"): "write",
     ("GET", "/operators"): None,
     ("GET", "/metrics"): "admin",
     ("GET", "/healthz"): None,

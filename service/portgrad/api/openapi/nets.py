@@ -41,7 +41,19 @@ DESCRIBE: Schema = {
 DELETE: Schema = {
     "summary": "Remove a name or a net",
     "status_code": 204,
-    "responses": {204: answer("It is gone."), **problem_answers(404, 422, 503)},
+    "responses": {204: answer("It is gone."), **problem_answers(403, 404, 422, 503)},
+}
+
+SHARE: Schema = {
+    "summary": "Share a net",
+    "status_code": 204,
+    "responses": {204: answer("It is shared."), **problem_answers(403, 404, 422, 503)},
+}
+
+UNSHARE: Schema = {
+    "summary": "Share a net no longer",
+    "status_code": 204,
+    "responses": {204: answer("It is private."), **problem_answers(403, 404, 422, 503)},
 }
 
 DOWNLOAD: Schema = {

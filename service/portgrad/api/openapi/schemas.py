@@ -22,7 +22,8 @@ _REASON: Schema = {
 }
 _SUMMARY: Schema = {
     "id": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-    "names": many(STRING),
+    "names": {**many(STRING), "description": "What the caller calls it."},
+    "shared": {"type": "boolean", "description": "Whether every caller may use it, by its id."},
     "bytes": {"type": "integer", "description": "Of the model and its external data."},
     "inputs": many(ref("Port")),
     "outputs": many(ref("Port")),

@@ -49,7 +49,7 @@ async def _call(request: Request, net: str, kind: Kind) -> Response:
     offers = [reader.media_type, *(name for name in CODECS if name != reader.media_type)]
     writer = CODECS[negotiate(request.headers.get("accept"), offers)]
     query = await _options(request)
-    found = await service.find(net)
+    found = await service.find(request, net)
     call = await _read(request, reader, query, kind, found.description)
     arrays: dict[str, Any] = dict(call.arrays)
     job = Job(kind, found.net_id, found.files, call.data, **arrays, options=call.options)

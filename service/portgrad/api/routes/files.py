@@ -55,9 +55,9 @@ async def gradient_file(
     queries.once_but(request, LISTS)
     _check_external(query)
     service = service_of(request)
-    found = await service.find(net)
+    found = await service.find(request, net)
     job = Export(found.net_id, found.files, _options(query), query.external)
-    scratch = await run_in_threadpool(service.store.scratch)
+    scratch = await run_in_threadpool(service.shelf(request).scratch)
     try:
         with (
             disk_errors("write the gradient's file"),

@@ -15,17 +15,17 @@ from starlette.responses import FileResponse, Response
 
 from portgrad.api import queries, uploads
 from portgrad.api.openapi import nets as docs
-from portgrad.api.service import Service, service_of
+from portgrad.api.service import Service, described, service_of
 from portgrad.api.telling.record import note_net
 from portgrad.compute.jobs import Description
-from portgrad.errors import Conflict, NotFound
+from portgrad.errors import Conflict, InvalidRequest, NotFound
 from portgrad.graph.files import NetFiles, Source
 from portgrad.graph.nearest import offer
-from portgrad.store import Upload, check_name, is_id
+from portgrad.store import Shelf, Upload, check_name, is_id
 
 router = APIRouter(tags=["nets"], dependencies=[Depends(queries.each_once)])
 
-_SUMMARY = ("id", "names", "bytes", "inputs", "outputs")
+_SUMMARY = ("id", "names", "shared", "bytes", "inputs", "outputs")
 
 
 class UploadQuery(BaseModel):
@@ -35,6 +35,7 @@ class UploadQuery(BaseModel):
 
     name: str | SkipJsonSchema[None] = Field(None, description="A name for the net.")
     replace: bool = Field(False, description="Move the name if it is taken by another net.")
+    shared: bool = Field(False, description="Let every caller use the net, by its id.")
 
 
 class PageQuery(BaseModel):
@@ -44,6 +45,16 @@ class PageQuery(BaseModel):
 
     limit: int = Field(100, ge=1, le=1000, description="The most nets in one answer.")
     after: str | SkipJsonSchema[None] = Field(None, description="`next` of the page before.")
+
+
+class DeleteQuery(BaseModel):
+    """The query of a removal."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    everyone: bool = Field(
+        False, description="Take the net away from all of its owners. For admins; by its id."
+    )
 
 
 class FileQuery(BaseModel):
@@ -64,26 +75,25 @@ def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None
 async def upload_net(request: Request, query: Annotated[UploadQuery, Query()]) -> Response:
     """Check a net and keep it, under a name where one is given."""
     service = service_of(request)
+    shelf = service.shelf(request)
     if query.name is not None:
         check_name(query.name)
-    upload = await run_in_threadpool(service.store.begin)
+    upload = await run_in_threadpool(shelf.begin)
     async with contextmanager_in_threadpool(upload):
         await uploads.receive(request, upload, service.settings)
         net_id = upload.net_id
         note_net(net_id)
         if query.name is not None and not query.replace:
-            await run_in_threadpool(_refuse_taken, service, query.name, net_id)
-        created = await _keep(service, upload)
-    if query.name is not None:
-        await run_in_threadpool(service.store.bind, query.name, net_id, query.replace)
-    described = await run_in_threadpool(service.described, net_id)
-    return _json(described, 201 if created else 200, {"Location": f"/nets/{net_id}"})
+            await run_in_threadpool(_refuse_taken, shelf, query.name, net_id)
+        created = await _keep(service, shelf, upload)
+    answer = await run_in_threadpool(_kept, shelf, net_id, query)
+    return _json(answer, 201 if created else 200, {"Location": f"/nets/{net_id}"})
 
 
-def _refuse_taken(service: Service, name: str, net_id: str) -> None:
+def _refuse_taken(shelf: Shelf, name: str, net_id: str) -> None:
     """Refuse before anything is kept; `bind` decides again, for two uploads at once."""
     try:
-        taken = service.store.resolve(name)
+        taken = shelf.resolve(name)
     except NotFound:
         return
     if taken != net_id:
@@ -95,60 +105,110 @@ def _refuse_taken(service: Service, name: str, net_id: str) -> None:
         )
 
 
-async def _keep(service: Service, upload: Upload) -> bool:
-    """Commit what was uploaded, unless it is here already; whether it is new."""
-    if await run_in_threadpool(service.store.has, upload.net_id):
+async def _keep(service: Service, shelf: Shelf, upload: Upload) -> bool:
+    """Commit what was uploaded, unless the caller has it already; whether it is new.
+
+    What only others have is inspected all the same: an answer that came sooner would tell of them.
+    """
+    if await run_in_threadpool(_has, shelf, upload):
         return False
     description = await service.compute.inspect(upload.files)
-    return await run_in_threadpool(_commit, service, upload, description)
+    return await run_in_threadpool(_commit, shelf, upload, description)
 
 
-def _commit(service: Service, upload: Upload, description: Description) -> bool:
-    files = upload.files
-    size = sum(_size(source) for source in (files.model, *files.external.values()))
-    facts = {"bytes": size, "external": sorted(files.external)}
-    return service.store.commit(upload, {**description, **facts})
+def _has(shelf: Shelf, upload: Upload) -> bool:
+    """Whether the caller has the net. If not, there must be room for it."""
+    if shelf.has(upload.net_id):
+        return True
+    shelf.afford(upload)
+    return False
 
 
-def _size(source: Source) -> int:
-    return len(source) if isinstance(source, bytes) else source.stat().st_size
+def _commit(shelf: Shelf, upload: Upload, description: Description) -> bool:
+    facts = {"bytes": upload.size, "external": sorted(upload.files.external)}
+    return shelf.commit(upload, {**description, **facts})
+
+
+def _kept(shelf: Shelf, net_id: str, query: UploadQuery) -> dict[str, Any]:
+    """Do what else was asked for; what describes the net."""
+    if query.shared:
+        shelf.share(net_id, True)
+    if query.name is not None:
+        shelf.bind(query.name, net_id, query.replace)
+    return described(shelf, net_id)
 
 
 @router.get("/nets", **docs.LIST)
 async def list_nets(request: Request, query: Annotated[PageQuery, Query()]) -> Response:
     """Nets in order of id, a page at a time."""
-    return _json(await run_in_threadpool(_page, service_of(request), query.after, query.limit))
+    shelf = service_of(request).shelf(request)
+    return _json(await run_in_threadpool(_page, shelf, query.after, query.limit))
 
 
-def _page(service: Service, after: str | None, limit: int) -> dict[str, Any]:
-    ids, following = service.store.page(after, limit)
+def _page(shelf: Shelf, after: str | None, limit: int) -> dict[str, Any]:
+    ids, following = shelf.page(after, limit)
     nets = []
     for net_id in ids:
         # A net that somebody removed in the meantime is none of the list.
         with suppress(NotFound):
-            described = service.described(net_id)
-            nets.append({key: described[key] for key in _SUMMARY})
+            net = described(shelf, net_id)
+            nets.append({key: net[key] for key in _SUMMARY})
     return {"nets": nets, "next": following}
 
 
 @router.get("/nets/{net}", **docs.DESCRIBE)
 async def describe_net(request: Request, net: str) -> Response:
     """Ports and parameters, and what of them is differentiable."""
-    service = service_of(request)
-    found = await service.find(net)
-    return _json(await run_in_threadpool(service.described, found.net_id))
+    shelf = service_of(request).shelf(request)
+    answer = await run_in_threadpool(described, shelf, net)
+    note_net(answer["id"])
+    return _json(answer)
 
 
 @router.delete("/nets/{net}", **docs.DELETE)
-async def delete_net(request: Request, net: str) -> Response:
+async def delete_net(
+    request: Request, net: str, query: Annotated[DeleteQuery, Query()]
+) -> Response:
     """Remove a name, or by its id a net with all its names."""
     service = service_of(request)
+    shelf = service.shelf(request)
     if is_id(net):
-        await run_in_threadpool(service.store.delete, net)
+        gone = await run_in_threadpool(shelf.delete, net, everyone=query.everyone)
         note_net(net)
-        await service.compute.forget(net)
+        if gone:
+            await service.compute.forget(net)
+    elif query.everyone:
+        raise _needs_id(net)
     else:
-        await run_in_threadpool(service.store.unbind, net)
+        await run_in_threadpool(shelf.unbind, net)
+    return Response(status_code=204)
+
+
+def _needs_id(name: str) -> InvalidRequest:
+    return InvalidRequest(
+        "A net is taken away from everyone by its id.",
+        code="invalid_field",
+        where="everyone",
+        found=f"the name {name[:80]!r}",
+        remedy="Write the net's id, or leave `everyone` out to remove the name.",
+    )
+
+
+@router.put("/nets/{net}/shared", **docs.SHARE)
+async def share_net(request: Request, net: str) -> Response:
+    """Let every caller use a net, by its id. Its names stay its owner's."""
+    return await _share(request, net, True)
+
+
+@router.delete("/nets/{net}/shared", **docs.UNSHARE)
+async def unshare_net(request: Request, net: str) -> Response:
+    """Keep a net to its owner."""
+    return await _share(request, net, False)
+
+
+async def _share(request: Request, net: str, shared: bool) -> Response:
+    shelf = service_of(request).shelf(request)
+    await run_in_threadpool(lambda: shelf.share(shelf.resolve(net), shared))
     return Response(status_code=204)
 
 
@@ -157,14 +217,14 @@ async def download_net(
     request: Request, net: str, query: Annotated[FileQuery, Query()]
 ) -> Response:
     """The bytes that were uploaded: the model, or one of its external-data files."""
-    found = await service_of(request).find(net)
+    found = await service_of(request).find(request, net)
     source = _source(found.files, query.location)
     if isinstance(source, bytes):
         return Response(source, media_type="application/octet-stream")
     try:
         facts = await run_in_threadpool(source.stat)
     except FileNotFoundError:
-        await service_of(request).find(net)  # says that it was removed meanwhile
+        await service_of(request).find(request, net)  # says that it was removed meanwhile
         raise
     return FileResponse(source, media_type="application/octet-stream", stat_result=facts)
 
