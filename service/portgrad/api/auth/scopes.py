@@ -47,7 +47,13 @@ async def within_scope(request: Request) -> None:
         Forbidden: `missing_scope`, whether or not what is asked for exists.
     """
     wanted = TABLE[request.method, request.scope["route"].path]
-    if wanted is not None and wanted not in caller_of(request).scopes:
+    if wanted is not None:
+        demand(request, wanted)
+
+
+def demand(request: Request, wanted: Scope) -> None:
+    """Refuse a caller without a scope: Forbidden, `missing_scope`."""
+    if wanted not in caller_of(request).scopes:
         raise request.state.refusals.count(request.scope, _missing(wanted, caller_of(request)))
 
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from portgrad.api import queries, uploads
+from portgrad.api.auth import scopes
 from portgrad.api.openapi import nets as docs
 from portgrad.api.service import Service, described, service_of
 from portgrad.api.telling.record import note_net
@@ -172,6 +173,8 @@ async def delete_net(
     """Remove a name, or by its id a net with all its names."""
     service = service_of(request)
     shelf = service.shelf(request)
+    if query.everyone:
+        scopes.demand(request, "admin")
     if is_id(net):
         gone = await run_in_threadpool(shelf.delete, net, everyone=query.everyone)
         note_net(net)
