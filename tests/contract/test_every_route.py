@@ -163,7 +163,8 @@ def test_what_nobody_foresaw(
     def fail(*_: Any) -> None:
         raise Boom("/srv/secret/path")
 
-    monkeypatch.setattr(LocalStore if call == "ready" else LocalShelf, call, fail)
+    owner = LocalShelf if hasattr(LocalShelf, call) else LocalStore
+    monkeypatch.setattr(owner, call, fail)
     answer = http.request(method, path, **options)
     check_problem(answer, 500)
     assert answer.json()["code"] == "internal_error"
