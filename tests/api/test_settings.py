@@ -63,8 +63,8 @@ def test_defaults() -> None:
         ("PORTGRAD_MAX_BODY_BYTES", "-1"),
         ("PORTGRAD_AUTH", "some"),
         ("PORTGRAD_MAX_NETS_PER_OWNER", "5", "max_nets_per_owner", 5),
-    ("PORTGRAD_MAX_BYTES_PER_OWNER", "13", "max_bytes_per_owner", 13),
-    ("PORTGRAD_LOG_LEVEL", "loud"),
+        ("PORTGRAD_MAX_BYTES_PER_OWNER", "13", "max_bytes_per_owner", 13),
+        ("PORTGRAD_LOG_LEVEL", "loud"),
     ],
 )
 def test_bad_values(monkeypatch: pytest.MonkeyPatch, variable: str, text: str) -> None:
