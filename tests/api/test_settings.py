@@ -62,8 +62,8 @@ def test_defaults() -> None:
         ("PORTGRAD_DEADLINE", "0"),
         ("PORTGRAD_MAX_BODY_BYTES", "-1"),
         ("PORTGRAD_AUTH", "some"),
-        ("PORTGRAD_MAX_NETS_PER_OWNER", "5", "max_nets_per_owner", 5),
-        ("PORTGRAD_MAX_BYTES_PER_OWNER", "13", "max_bytes_per_owner", 13),
+        ("PORTGRAD_MAX_NETS_PER_OWNER", "0"),
+        ("PORTGRAD_MAX_BYTES_PER_OWNER", "0"),
         ("PORTGRAD_LOG_LEVEL", "loud"),
     ],
 )
