@@ -29,10 +29,10 @@ CALLS, AT_ONCE = 200, 4
 
 
 @pytest.fixture
-def cluster() -> Iterator[Balanced]:
+def cluster(request: pytest.FixtureRequest) -> Iterator[Balanced]:
     # pytest's own folders can have paths too long for a socket.
     folder = Path(tempfile.mkdtemp(prefix="portgrad-"))
-    with balanced(folder) as running:
+    with balanced(folder, **getattr(request, "param", {})) as running:
         yield running
     shutil.rmtree(folder)
 
@@ -94,15 +94,19 @@ def test_requests_without_a_net_go_to_every_replica(cluster: Balanced) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "retries"),
+    ("cluster", "how", "retries", "status"),
     [
-        pytest.param(signal.SIGKILL, 2, id="killed"),
+        pytest.param({}, signal.SIGKILL, 2, -signal.SIGKILL, id="killed"),
         # What was begun is answered, so that the balancer alone loses nothing.
-        pytest.param(signal.SIGTERM, 0, id="asked to stop"),
+        pytest.param({}, signal.SIGTERM, 0, 0, id="asked to stop"),
+        pytest.param(
+            {"PORTGRAD_DRAIN_SECONDS": "3"}, signal.SIGTERM, 0, 0, id="asked to stop, and drained"
+        ),
     ],
+    indirect=["cluster"],
 )
 def test_a_replica_that_goes_loses_no_request(
-    cluster: Balanced, client: Client, how: signal.Signals, retries: int
+    cluster: Balanced, client: Client, how: signal.Signals, retries: int, status: int
 ) -> None:
     client = client.with_options(max_retries=retries)
     nets = [client.upload(model(number), name=name) for number, name in enumerate(NAMES)]
@@ -114,7 +118,7 @@ def test_a_replica_that_goes_loses_no_request(
         calls = [pool.submit(slope, nets[number % len(nets)]) for number in range(CALLS)]
         calls[CALLS // 4].result()
         assert cluster.answered()[victim] > before[victim]
-        assert cluster.replicas[victim].end(how) == -how
+        assert cluster.replicas[victim].end(how) == status
         slopes = [call.result() for call in calls]
     for number, found in enumerate(slopes):
         assert np.array_equal(found, expected[number % len(nets)])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from portgrad.cli.server import GRACE
 from portgrad.settings import Settings
 from support.balanced import CONFIG, REPLICAS, ROOT
 
@@ -83,9 +84,14 @@ def test_its_variables_are_settings(name: str) -> None:
 
 
 def test_replicas_are_given_time_to_answer_before_they_are_ended() -> None:
-    deadline = Settings.model_fields["deadline"].default
+    deadline, text = Settings.model_fields["deadline"].default, CONFIG.read_text()
     for name in REPLICAS:
-        assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > deadline
+        drain = float(SERVICES[name]["environment"]["PORTGRAD_DRAIN_SECONDS"])
+        grace = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
+        assert grace > drain + deadline + GRACE
+        # As long as the balancer may take to see that a replica is not ready.
+        inter, fast, fall = re.findall(r"inter (\d+)s fastinter (\d+)ms fall (\d+)", text)[0]
+        assert drain > int(inter) + int(fall) * int(fast) / 1000
     timeouts = dict(re.findall(r"timeout (client|server) +(\d+)s", CONFIG.read_text()))
     assert {side for side, seconds in timeouts.items() if int(seconds) > deadline} == {
         "client",

@@ -68,20 +68,20 @@ class Balanced:
 
 
 @contextmanager
-def balanced(folder: Path) -> Iterator[Balanced]:
-    """Two replicas on one data folder behind HAProxy, all ready."""
-    with replicas(folder, REPLICAS) as running, _haproxy(folder, running) as url:
+def balanced(folder: Path, **more: str) -> Iterator[Balanced]:
+    """Two replicas on one data folder behind HAProxy, all ready; with more settings if any."""
+    with replicas(folder, REPLICAS, **more) as running, _haproxy(folder, running) as url:
         cluster = Balanced(url, running, folder / "admin")
         wait_until(lambda: cluster.up() == set(REPLICAS), "HAProxy sees both replicas")
         yield cluster
 
 
 @contextmanager
-def replicas(folder: Path, names: Sequence[str]) -> Iterator[dict[str, Replica]]:
-    """Replicas on one data folder. They start side by side."""
+def replicas(folder: Path, names: Sequence[str], **more: str) -> Iterator[dict[str, Replica]]:
+    """Replicas on one data folder, with more settings if any. They start side by side."""
     with ExitStack() as stack:
         command = [Path(sys.executable).with_name("portgrad"), "serve", "--port", "0"]
-        settings = {"PORTGRAD_DATA": str(folder / "data"), "PORTGRAD_THREADS": "1"}
+        settings = {"PORTGRAD_DATA": str(folder / "data"), "PORTGRAD_THREADS": "1", **more}
         started = {
             name: stack.enter_context(_process(command, settings, folder / f"{name}.log"))
             for name in names

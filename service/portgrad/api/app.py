@@ -30,6 +30,11 @@ tried as they are."""
 Application = FastAPI  # for those who may not import FastAPI
 
 
+def drain(app: Application) -> None:
+    """The service was asked to stop: it is not ready any more, and keeps no connections."""
+    app.state.service.teller.draining = True
+
+
 def create_app(store: NetStore, compute: Compute, settings: Settings) -> Application:
     """The HTTP face of a store and a compute, which it closes when it shuts down.
 
@@ -42,6 +47,7 @@ def create_app(store: NetStore, compute: Compute, settings: Settings) -> Applica
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         await compute.close()
+        await teller.close()
 
     app = FastAPI(
         title="Portgrad",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging.config
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,9 +12,11 @@ import typer
 import uvicorn
 from rich.console import Console
 
-from portgrad.api.app import Application, create_app
+from portgrad.api.app import Application, create_app, drain
 from portgrad.api.auth.guard import trusted
 from portgrad.api.auth.nearby import refuse_to_listen
+from portgrad.api.telling import logs
+from portgrad.cli.server import Server
 from portgrad.compute.threads import ThreadCompute
 from portgrad.engine.limits import Limits
 from portgrad.samples import samples
@@ -43,6 +46,7 @@ def serve(
     given: dict[str, Any] = {"host": host, "port": port, "data": data}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     refuse_to_listen(settings)
+    logging.config.dictConfig(logs.config(settings.log_level, settings.log_format))
     app = service(settings)
     if with_samples:
         asyncio.run(_upload_samples(app))
@@ -50,11 +54,22 @@ def serve(
         app,
         host=settings.host,
         port=settings.port,
-        log_level=settings.log_level,
-        access_log=settings.log_level == "debug",
+        log_config=None,
+        access_log=False,  # requests have lines of their own: uvicorn's tell what they ask, too
         server_header=False,
     )
-    _Server(config, FIRST_CALL if with_samples else None).run()
+    Server(
+        config,
+        drain_seconds=settings.drain_seconds,
+        deadline=settings.deadline,
+        on_listening=_greet if with_samples else lambda _: None,
+        on_drain=lambda: drain(app),
+    ).run()
+
+
+def _greet(address: str) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(FIRST_CALL.format(address=address, names=", ".join(sorted(samples()))))
 
 
 def service(settings: Settings) -> Application:
@@ -67,22 +82,6 @@ def service(settings: Settings) -> Application:
     )
     compute = ThreadCompute(settings.threads, limits=limits)
     return create_app(LocalStore(settings.data), compute, settings)
-
-
-class _Server(uvicorn.Server):
-    """Says how to begin once it listens."""
-
-    def __init__(self, config: uvicorn.Config, greeting: str | None) -> None:
-        super().__init__(config)
-        self._greeting = greeting
-
-    async def startup(self, sockets: list[Any] | None = None) -> None:
-        await super().startup(sockets)
-        if self._greeting and self.started:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
-            console = Console(soft_wrap=True, highlight=False)
-            address, names = f"{host}:{port}", ", ".join(sorted(samples()))
-            console.print(self._greeting.format(address=address, names=names))
 
 
 async def _upload_samples(app: Application) -> None:

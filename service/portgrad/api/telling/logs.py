@@ -10,8 +10,6 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from starlette.types import Scope
-
 from portgrad.api.telling.record import Record, current
 
 ACCESS = logging.getLogger("portgrad.access")
@@ -79,20 +77,19 @@ class AccessLog:
     def __init__(self, style: str) -> None:
         self._level = logging.INFO if style == "json" else logging.DEBUG
 
-    def add(self, record: Record, route: str, scope: Scope) -> None:
+    def add(self, record: Record, route: str) -> None:
         """One line for a request that has ended."""
         level = logging.DEBUG if route in _PROBES and record.status < 400 else self._level
         if ACCESS.isEnabledFor(level):
             # The path is the client's text: the route's template and the net's id tell enough.
             line = "%s %s %d in %.1f ms, %s"
             told = (record.method, route, record.status, record.total * 1000)
-            extra = _fields(record, route, scope)
+            extra = _fields(record, route)
             ACCESS.log(level, line, *told, record.request_id, extra=extra)
 
 
-def _fields(record: Record, route: str, scope: Scope) -> dict[str, Any]:
+def _fields(record: Record, route: str) -> dict[str, Any]:
     stages = {**record.stages, "total": record.total}
-    caller = scope["state"].get("caller")
     fields = {
         "request_id": record.request_id,
         "trace_id": record.trace_id,
@@ -100,8 +97,8 @@ def _fields(record: Record, route: str, scope: Scope) -> dict[str, Any]:
         "method": record.method,
         "status": record.status,
         "ms": {stage: round(seconds * 1000, 3) for stage, seconds in stages.items()},
-        "owner": getattr(caller, "owner", None),
-        "key": getattr(caller, "key", None),
+        "owner": record.owner,
+        "key": record.key,
         "net": record.net_id,
         "client": record.client,
         "bytes_in": record.bytes_in,

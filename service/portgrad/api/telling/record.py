@@ -40,6 +40,9 @@ class Record:
         left: whether the client went away.
         code: of the problem that was the answer.
         net_id: the net that it was about.
+        owner: who asked, as far as that was told.
+        key: the id of the key that proved it; no secret.
+        span: what traces need to end it.
         bytes_in: of its body, as far as it was read.
         bytes_out: of the answer's body.
         total: seconds until the answer was sent, once it was.
@@ -57,6 +60,9 @@ class Record:
     left: bool = False
     code: str | None = None
     net_id: str | None = None
+    owner: str | None = None
+    key: str | None = None
+    span: Any = None
     bytes_in: int = 0
     bytes_out: int = 0
     total: float = 0.0
