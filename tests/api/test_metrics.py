@@ -193,8 +193,8 @@ def test_memory_is_that_of_the_process(http: AppClient, compute: FakeCompute) ->
 
 
 def test_any_part_may_have_a_number_of_its_own(http: AppClient) -> None:
-    http.app.state.service.scrape.watch(Watched("held_bytes", "Bytes that are held.", lambda: 5.0))
-    assert scrape(http)["portgrad_held_bytes",] == 5
+    http.app.state.service.scrape.watch(Watched("taken", "What is taken.", lambda: 5.0))
+    assert scrape(http)["portgrad_taken",] == 5
 
 
 def test_a_store_that_cannot_be_counted(http: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:

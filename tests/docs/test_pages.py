@@ -21,11 +21,12 @@ PAGES = ["README.md", "docs/tutorials/first-gradient.md"]
 HTTP_PAGE = "docs/reference/http.md"
 FILE_PAGE = "docs/howto/gradient-as-a-file.md"
 CHECK_PAGE = "docs/howto/check-a-gradient.md"
+OBSERVE_PAGE = "docs/howto/observe.md"
 PYTHON_PAGES = [
     *PAGES, "docs/reference/python.md", HTTP_PAGE, FILE_PAGE, CHECK_PAGE,
     "docs/howto/gradient-operator.md",
 ]  # fmt: skip
-SHELL_PAGES = [*PAGES, "docs/reference/cli.md", HTTP_PAGE, FILE_PAGE, CHECK_PAGE]
+SHELL_PAGES = [*PAGES, "docs/reference/cli.md", HTTP_PAGE, FILE_PAGE, CHECK_PAGE, OBSERVE_PAGE]
 SCIKIT_LEARN_PAGE = "docs/howto/scikit-learn.md"
 CONVERTED = ROOT / "tests/data/sklearn/howto.onnx"  # what the page's first block makes
 WRITTEN = "http://127.0.0.1:8000"

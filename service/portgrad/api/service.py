@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from portgrad.api.admission import Admission
 from portgrad.api.auth import caller_of
+from portgrad.api.telling.gauges import Watched
 from portgrad.api.telling.readiness import Readiness
 from portgrad.api.telling.record import note_net
 from portgrad.api.telling.scrape import Scrape
@@ -33,11 +34,23 @@ class Service:
         self.settings = settings
         self.teller = teller
         self.readiness = Readiness(store, compute, teller)
-        self.scrape = Scrape(teller.metrics, self.readiness, store, compute)
         self.admission = Admission(settings)
+        self.scrape = Scrape(teller.metrics, self.readiness, store, compute)
+        for watched in self._watched():
+            self.scrape.watch(watched)
         self._quota = Quota(settings.max_nets_per_owner, settings.max_bytes_per_owner)
         self._hashing = asyncio.Semaphore(_HASHED_AT_ONCE)
         self._verifying: dict[tuple[Shelf, str], asyncio.Task[None]] = {}
+
+    def _watched(self) -> list[Watched]:
+        """What all requests together take, and may take."""
+        settings, admission = self.settings, self.admission
+        told = "Bytes of bodies of calls that are held, and of what they unfold to."
+        return [
+            Watched("requests_limit", "How many may be answered.", lambda: settings.max_requests),
+            Watched("held_bytes", told, lambda: admission.held),
+            Watched("held_limit_bytes", "How many may be held.", lambda: settings.max_held_bytes),
+        ]
 
     def shelf(self, request: Request) -> Shelf:
         """The store as the caller sees it."""

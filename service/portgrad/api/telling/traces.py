@@ -92,7 +92,9 @@ def exporting(endpoint: str) -> Traces:
             where="PORTGRAD_OTLP_ENDPOINT",
             remedy="Install it with pip install 'portgrad[otel]', or leave the setting out.",
         ) from error
-    resource = resources.Resource.create({"service.name": "portgrad"})
+    resource = resources.Resource.create()
+    if resource.attributes["service.name"].startswith("unknown"):  # no OTEL_SERVICE_NAME is set
+        resource = resource.merge(resources.Resource({"service.name": "portgrad"}))
     provider = sdk.TracerProvider(resource=resource)
     sender = exporter.OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
     provider.add_span_processor(export.BatchSpanProcessor(sender))
