@@ -23,6 +23,7 @@ from support.forked import in_child
 CAN = in_child(lambda: confine([], None))
 LIBC = ctypes.CDLL(None, use_errno=True)
 PARENT = os.getpid()
+PTRACE_SEIZE = 0x4206  # which does not stop it
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ CALLS: dict[str, Attempt] = {
     "have a file signal the parent": lambda at: fcntl.fcntl(0, fcntl.F_SETOWN, PARENT),
     "have a socket signal the parent": lambda at: fcntl.ioctl(at.tcp, 0x8901, b"\0\0\0\0"),
     "choose that signal": lambda at: fcntl.fcntl(0, fcntl.F_SETSIG, signal.SIGKILL),
-    "trace the parent": lambda at: _c("ptrace", 16, PARENT, 0, 0),
+    "trace the parent": lambda at: _c("ptrace", PTRACE_SEIZE, PARENT, 0, 0),
     "limit the parent": lambda at: resource.prlimit(PARENT, resource.RLIMIT_NOFILE),
     "slow the parent down": lambda at: os.setpriority(os.PRIO_PROCESS, PARENT, 0),
     "move the parent to a core": lambda at: os.sched_setaffinity(PARENT, {0}),

@@ -198,6 +198,24 @@ def test_a_net_that_asks_for_too_much_fails_and_runs_again(kind: str) -> None:
     assert all(where for _, where, _ in told)
 
 
+@pytest.mark.parametrize("opset", [17, 21])
+def test_a_constant_that_does_not_fit_is_not_called_invalid(opset: int) -> None:
+    body = f"""{SIZED} {{ m = Constant<value = int64[1] {{25000000000}}>()
+        z = ConstantOfShape<value = float[1] {{1.0}}>(m) s = Mul(z, x) {SUM} }}"""
+    proto = model(body)
+    proto.opset_import[0].version = opset
+
+    def work() -> list[str]:
+        codes = []
+        for _ in range(2):
+            with pytest.raises(RunFailed) as caught:
+                load(proto.SerializeToString()).evaluate(_sized(1))
+            codes.append(caught.value.code)
+        return codes
+
+    assert _confined(work) == ["out_of_memory"] * 2
+
+
 def test_nets_do_not_starve_each_other() -> None:
     """Each takes two fifths of the memory; what one has left must serve the next."""
 

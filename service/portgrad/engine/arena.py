@@ -8,12 +8,17 @@ the next run of any session, which is what makes it fast; `give_back` returns it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
 
+from portgrad.engine.failures import for_memory
+
+Done = TypeVar("Done")
 _AS_ASKED = 1  # an arena_extend_strategy
 
 
@@ -31,6 +36,19 @@ _register()
 def share(options: ort.SessionOptions) -> None:
     """Have a session compute in this arena."""
     options.add_session_config_entry("session.use_env_allocators", "1")
+
+
+def with_memory(work: Callable[[], Done]) -> Done:
+    """The work's result; it is done once more without what earlier runs left here, where memory
+    was short.
+    """
+    try:
+        return work()
+    except Exception as error:
+        if not for_memory(error):
+            raise
+    give_back()
+    return work()
 
 
 def give_back() -> None:

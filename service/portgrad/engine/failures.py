@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from portgrad.errors import RunFailed, Unsupported
+from portgrad.errors import RunFailed, Unsupported, out_of_memory
 
 LONGEST = 500
 
@@ -48,14 +48,8 @@ def run_failed(error: Exception) -> RunFailed:
     at = _AT_NODE.search(str(error))
     if for_memory(error):
         size = _SIZE.search(str(error))
-        return RunFailed(
-            "There is not enough memory for this call.",
-            code="out_of_memory",
-            where=named(at[1], at[2]) if at else None,
-            found=f"{size[1]} bytes asked for at once" if size else None,
-            remedy="Send fewer examples at once, ask for fewer targets, or run a service whose "
-            "PORTGRAD_WORKER_MEMORY_BYTES is higher.",
-        )
+        found = f"{size[1]} bytes asked for at once" if size else None
+        return out_of_memory(named(at[1], at[2]) if at else None, found)
     text = cleaned(at[3] if at else str(error))
     return RunFailed(
         f"The runtime failed on these data: {text.rstrip('.')}.",

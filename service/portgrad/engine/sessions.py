@@ -117,9 +117,10 @@ class Session:
         branches = any(node.op_type == "If" for node in model.graph.all_nodes())
         try:
             graph = ir.to_proto(model).SerializeToString()
-            self._session = _start(graph, options, doubles.left_out(model), branches)
-        except Exception as error:  # the runtime raises many kinds, all of them about the graph
-            raise not_runnable(error) from error
+            left_out = doubles.left_out(model)
+            self._session = arena.with_memory(lambda: _start(graph, options, left_out, branches))
+        except Exception as error:  # the runtime raises many kinds, about memory or the graph
+            raise (run_failed if for_memory(error) else not_runnable)(error) from error
         self._inputs = {str(value.name): value.dtype for value in model.graph.inputs}
 
     def run(self, feeds: Mapping[str, Value]) -> dict[str, Array]:
@@ -134,21 +135,11 @@ class Session:
             raise _refused_empty()
         given = {name: _feed(feeds[name], dtype) for name, dtype in self._inputs.items()}
         try:
-            results = self._results(given)
+            results = arena.with_memory(lambda: self._session.run(None, given))
         except Exception as error:
             raise run_failed(error) from error
         named = zip(self.outputs, results, strict=True)
         return {n: v.astype(self._narrow[n]) if n in self._narrow else v for n, v in named}
-
-    def _results(self, given: Mapping[str, Any]) -> list[Any]:
-        """Run; once more without what earlier runs left in the arena, where memory was short."""
-        try:
-            return list(self._session.run(None, given))
-        except Exception as error:
-            if not for_memory(error):
-                raise
-        arena.give_back()
-        return list(self._session.run(None, given))
 
 
 def _start(

@@ -12,7 +12,7 @@ from typing import TypeVar
 import onnx
 import onnx_ir as ir
 
-from portgrad.errors import InvalidNet
+from portgrad.errors import InvalidNet, out_of_memory
 from portgrad.graph import walk
 
 T = TypeVar("T")
@@ -34,9 +34,15 @@ _ELEMENTS = frozenset(onnx.TensorProto.DataType.values()) - {onnx.TensorProto.UN
 def guarded(
     run: Callable[[], T], model: onnx.ModelProto, *, code: str, what: str, remedy: str
 ) -> T:
-    """The result of a pass over a model; whatever it raises, as InvalidNet with this code."""
+    """The result of a pass over a model; whatever it raises, as InvalidNet with this code.
+
+    Raises:
+        RunFailed: `out_of_memory`, which says little of the net.
+    """
     try:
         return run()
+    except MemoryError:
+        raise out_of_memory() from None
     except Exception as error:
         text = tidy(str(error))
         where = blamed(text, model)

@@ -10,7 +10,7 @@ import re
 
 import onnx
 
-from portgrad.errors import InvalidNet
+from portgrad.errors import InvalidNet, out_of_memory
 from portgrad.graph import vocabulary, walk
 from portgrad.graph.check import tidy
 from portgrad.graph.known import Known
@@ -24,6 +24,7 @@ def convert(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Raises:
         InvalidNet: `unsupported_opset`, naming the node that has no equivalent there.
+        RunFailed: `out_of_memory`.
     """
     version = vocabulary.opset(model.opset_import)
     if version is None or version >= WORKING_OPSET:
@@ -35,6 +36,8 @@ def convert(model: onnx.ModelProto) -> onnx.ModelProto:
         known = Known(typed)
         adapters.shelter(typed, version)
         converted = onnx.version_converter.convert_version(typed, WORKING_OPSET)
+    except MemoryError:
+        raise out_of_memory() from None
     except Exception as error:
         raise _refused(model, version, str(error)) from None
     known.reserve(converted)
