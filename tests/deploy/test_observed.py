@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +22,9 @@ from support.balanced import ROOT
 from support.fake_compute import FakeCompute, fake_net
 from support.http import serving
 
-ALERTS = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())
+FILE = "deploy/prometheus/alerts.yaml"
+PROMTOOL = shutil.which("promtool")
+ALERTS = yaml.safe_load((ROOT / FILE).read_text())
 BOARD = json.loads((ROOT / "deploy/grafana/portgrad.json").read_text())
 PAGE = (ROOT / "docs/howto/observe.md").read_text()
 RULES = [rule for group in ALERTS["groups"] for rule in group["rules"]]
@@ -32,6 +37,9 @@ EXPRESSIONS = {
         for target in panel["targets"]
     },
 }
+with_promtool = pytest.mark.skipif(
+    PROMTOOL is None, reason="promtool is not installed: apt-get install prometheus"
+)
 # What Prometheus adds itself, and what stands in the dashboard for a choice of its reader.
 OWN_LABELS = {"instance", "job"}
 SELECTOR = re.compile(r"(portgrad_\w+|up)(?:\{([^}]*(?:\{[^}]*\}[^}]*)*)\})?")
@@ -41,8 +49,8 @@ FUNCTIONS = {
 
 
 @pytest.fixture(scope="module")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """The labels of each series that a service with a bit of everything tells of."""
+def text(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What a service with a bit of everything tells."""
     compute = FakeCompute()
     compute.pool = PoolStats(
         (WorkerStats("worker-1", 1, "idle"),),
@@ -55,7 +63,13 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         http.post("/nets?name=echo", content=fake_net())
         http.post("/nets/echo/gradient", json={"data": [1]})
         http.get("/nets/nobody")
-        families = list(text_string_to_metric_families(http.get("/metrics").text))
+        return http.get("/metrics").text
+
+
+@pytest.fixture(scope="module")
+def samples(text: str) -> dict[str, set[str]]:
+    """The labels of each series."""
+    families = text_string_to_metric_families(text)
     return {sample.name: set(sample.labels) for family in families for sample in family.samples}
 
 
@@ -130,3 +144,23 @@ def test_the_page_has_every_metric(samples: dict[str, set[str]]) -> None:
     own = {name for name in there if not name.startswith("portgrad_process_")}
     assert sorted(own - told) == [], "docs/howto/observe.md lacks these metrics"
     assert sorted(told - there) == [], "docs/howto/observe.md has metrics that there are not"
+
+
+@with_promtool
+def test_prometheus_takes_every_expression(tmp_path: Path) -> None:
+    named = [
+        {"record": f"checked:{number}", "expr": re.sub(r"\[\$\w+\]", "[5m]", expression)}
+        for number, expression in enumerate(EXPRESSIONS.values())
+    ]
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(yaml.safe_dump({"groups": [{"name": "checked", "rules": named}]}))
+    command = [str(PROMTOOL), "check", "rules", str(rules), str(ROOT / FILE)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+@with_promtool
+def test_prometheus_finds_nothing_wrong_with_the_metrics(text: str) -> None:
+    command = [str(PROMTOOL), "check", "metrics"]
+    checked = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert checked.stderr + checked.stdout == ""
