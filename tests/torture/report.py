@@ -70,7 +70,7 @@ def table(rows: Iterable[Row]) -> Table:
 
 def show(rows: list[Row]) -> None:
     """Print the table."""
-    Console(width=None if os.isatty(1) else 150).print(table(rows))
+    Console(width=None if os.isatty(1) else 180).print(table(rows))
 
 
 def write(rows: list[Row], path: Path) -> None:

@@ -161,13 +161,16 @@ def _timed(
         return Outcome(f"{stage} {type(error).__name__}", spent, allowed, str(error)), None
     spent = time.perf_counter() - start
     answer = f"{stage} {got.status_code}"
-    if not got.is_success:
-        answer += f" {_code(got)}"
-    return Outcome(answer, spent, allowed, got.text[:400]), got
+    if got.is_success:
+        return Outcome(answer, spent, allowed), got
+    code, detail = _problem(got)
+    return Outcome(f"{answer} {code}", spent, allowed, detail), got
 
 
-def _code(got: httpx.Response) -> str:
+def _problem(got: httpx.Response) -> tuple[str, str]:
+    """Code and detail of a problem, or what came in its place."""
     try:
-        return str(got.json()["code"])
+        problem = got.json()
+        return str(problem["code"]), str(problem["detail"])[:120]
     except (ValueError, KeyError, TypeError):
-        return "no problem"
+        return "no problem", got.text[:120]

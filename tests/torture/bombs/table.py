@@ -44,7 +44,7 @@ LARGE = (
     Bomb("Tile to 16 TB", Net(nets.tiled, {"x": SQUARE, "repeats": [10**6, 10**6]}), (MEMORY,)),
 )
 INTRICATE = (
-    Bomb("If, 20 deep", Net(partial(nets.deep_if, 20), {}), ("upload 413 too_deep",)),
+    Bomb("If, 20 deep", Net(partial(nets.deep_if, 20), {}), ("upload 413 subgraphs_too_deep",)),
     Bomb("If, 2,000 deep", Net(partial(nets.bottomless_if, 2000), {}), ("upload 422 not_onnx",)),
     Bomb("200,000 nodes", Net(partial(nets.many_nodes, 200_000), {}), (NODES,)),
     Bomb("recursion", Net(nets.recursive_functions, {}), ("upload 422 recursive_function",)),

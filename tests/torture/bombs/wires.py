@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 Address = tuple[str, int]
 HEAD = (
-    "POST /nets/honest-times/gradient HTTP/1.1\r\nHost: x\r\n"
+    "POST /nets/honest-times/gradient HTTP/1.1\r\nHost: localhost\r\n"
     "Content-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
 )
 
@@ -18,7 +18,7 @@ HEAD = (
 def slow_headers(address: Address, patience: float) -> str:
     """A request whose headers come a byte at a time and never end."""
     with _connected(address) as wire:
-        wire.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        wire.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
         return _trickle(wire, patience)
 
 
@@ -38,7 +38,7 @@ def slow_body(address: Address, patience: float) -> str:
 def slow_upload(address: Address, patience: float) -> str:
     """A net that comes a byte at a time."""
     with _connected(address) as wire:
-        head = "POST /nets HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+        head = "POST /nets HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
         wire.sendall(head.encode())
         return _trickle(wire, patience)
 
@@ -67,7 +67,7 @@ def idle_connections(address: Address, count: int, seconds: float) -> str:
 def never_reading(address: Address, path: str, body: bytes, seconds: float) -> str:
     """Asks for a large answer and reads nothing of it."""
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Accept: application/x-npz\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     with _connected(address) as wire:
@@ -80,7 +80,7 @@ def never_reading(address: Address, path: str, body: bytes, seconds: float) -> s
 def leaving(address: Address, path: str, body: bytes, seconds: float) -> str:
     """Asks, and is gone before there is an answer."""
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     with _connected(address) as wire:

@@ -95,7 +95,7 @@ def _answered(attack: Thrown) -> Row:
     slowest = max(outcomes, key=lambda outcome: outcome.seconds - outcome.allowed)
     wrong = next((outcome.about for outcome in outcomes if not bomb.hit(outcome)), "")
     figure = ", ".join(f"{answer} x{count}" for answer, count in counts.most_common())
-    figure += f"; slowest {slowest.seconds:.2f} s" + (f"; {wrong[:200]}" if wrong else "")
+    figure += f"; slowest {slowest.seconds:.2f} s" + (f"; {wrong}" if wrong else "")
     goal = " or ".join(bomb.right) + f" within {slowest.allowed + 0.5:g} s"
     ok = all(bomb.hit(outcome) for outcome in outcomes)
     return Row(f"bomb: {bomb.name}", figure, goal, ok, attack.end - attack.start)
