@@ -101,7 +101,7 @@ def run(plan: Plan) -> Iterator[Row]:
             campaign.run(WARM, plan.seconds(120) / 2)
             before = _rested(service)
             campaign.run(COUNT - campaign.done, plan.seconds(3600))
-        after = _rested(service, before)
+            after = _rested(service, before)
         yield from _answers(campaign, service, clock())
         yield Row("mutants: workers that ended", str(watch.ended), "told", True, clock())
         yield _unharmed(honest.everything(), clock())

@@ -26,15 +26,16 @@ def run(plan: Plan) -> Iterator[Row]:
     folder, seconds = plan.place("soak"), plan.seconds(FULL)
     with serving(folder, threads=1, deadline=20) as service:
         with crowd(service.url, folder / "honest.jsonl", how="both", pause=0.2) as honest:
+            honest.during(3)
             idle = service.usage()
             start = time.time()
             clients, samples = _under_load(service, seconds, plan.seed)
+            after = settled(service.usage, lambda now: now.http_files <= idle.http_files, 30)
             yield _slower(honest, start, seconds, clock())
         yield _answered(clients, service, clock())
         window = honest.everything()
         figure = f"{len(window.failed)} of {len(window.calls)} failed {window.ends()}".strip()
         yield Row("soak: honest calls", figure, "0", not window.failed, clock())
-        after = settled(service.usage, lambda now: now.http_files <= idle.http_files, 30)
     yield _drift("HTTP process", [sample.http for sample in samples], clock())
     yield _drift("workers", [sample.others for sample in samples], clock())
     figure = f"{idle.http_files}, then {after.http_files}"
