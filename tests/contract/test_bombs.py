@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import time
+import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -23,6 +24,7 @@ from portgrad.store import LocalStore
 from support.fake_compute import FakeCompute, fake_net
 from support.formats import JSON, NPZ, SAFETENSORS
 from support.http import AppClient, serving
+from torture.bombs.bodies import lying_npz
 
 MANY = 200_000
 SECONDS = 3.0  # of this process; a second or so is what the slowest takes on a busy machine
@@ -104,6 +106,16 @@ def test_bombs_are_read_or_refused_in_little_time(http: AppClient, bomb: str) ->
     assert answer.json()["code"] == code, answer.text
     assert len(answer.content) < 20_000
     assert spent < SECONDS
+
+
+def test_a_member_unfolds_to_no_more_than_it_says(http: AppClient) -> None:
+    body = lying_npz(64)
+    tracemalloc.start()
+    answer = http.post("/nets/echo/gradient", content=body, headers={"Content-Type": NPZ})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_npz")
+    assert peak < 16 * 2**20, "64 MiB were unfolded to look at a hundred bytes"
 
 
 QUERIES = {

@@ -46,10 +46,16 @@ def read(body: bytes, bounds: Bounds) -> dict[str, Array]:
             unfolded = sum(member.file_size for member in members)
             _refuse_large(unfolded, bounds.size)
             bounds.hold(unfolded)
-            raw = {member.filename.removesuffix(_SUFFIX): file.read(member) for member in members}
+            raw = {one.filename.removesuffix(_SUFFIX): _unfolded(file, one) for one in members}
     except _BROKEN as error:
         raise _invalid("The body is not an npz file", "body", str(error)) from error
     return {name: _array(name, member) for name, member in raw.items()}
+
+
+def _unfolded(file: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """A member's bytes, and no more of them than the list says: read whole, all would unfold."""
+    with file.open(member) as packed:
+        return packed.read(max(member.file_size, 1))
 
 
 def _members(body: bytes) -> int:
