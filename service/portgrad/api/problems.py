@@ -146,13 +146,17 @@ class Problem(Response):
         await super().__call__(scope, receive, send)
 
 
+# What is left of these bodies need not be sent.
+_UNREAD = {SlowBody.default_code, "body_too_large"}
+
+
 def _headers(error: PortgradError) -> dict[str, str]:
     """What HTTP wants to be told beside a status."""
     if isinstance(error, MethodNotAllowed):
         return {"allow": error.allow}
     if isinstance(error, Unauthenticated):
         return {"www-authenticate": "Bearer"}
-    if isinstance(error, SlowBody):
+    if error.code in _UNREAD:
         return {"connection": "close"}
     return {"retry-after": str(error.retry_after)} if isinstance(error, Wait) else {}
 

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-import uvicorn
 from rich.console import Console
 
 from portgrad.api.app import Application, create_app, drain
 from portgrad.api.auth.guard import trusted
 from portgrad.api.auth.nearby import refuse_to_listen
+from portgrad.api.server import serving
 from portgrad.api.telling import logs
 from portgrad.cli.server import Server
 from portgrad.compute.threads import ThreadCompute
@@ -50,16 +50,8 @@ def serve(
     app = service(settings)
     if with_samples:
         asyncio.run(_upload_samples(app))
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,  # requests have lines of their own: uvicorn's tell what they ask, too
-        server_header=False,
-    )
     Server(
-        config,
+        serving.config(app, settings),
         drain_seconds=settings.drain_seconds,
         deadline=settings.deadline,
         on_listening=_greet if with_samples else lambda _: None,

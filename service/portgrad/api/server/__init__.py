@@ -1,0 +1,1 @@
+"""HTTP as it comes from strangers: connections, heads and readers, each with its bounds."""
