@@ -23,7 +23,7 @@ from portgrad.autodiff.registry import Body, Result, Zero, lookup, meaning
 from portgrad.autodiff.sweep import MALFORMED, UNSAID, explained, label
 from portgrad.autodiff.tensor import Tensor, dtype_of
 from portgrad.autodiff.vocabulary import Vocabulary
-from portgrad.errors import Unsupported
+from portgrad.errors import RunFailed, Unsupported
 from portgrad.graph import walk
 from portgrad.graph.constants import constant_value
 from portgrad.graph.taken import value_names
@@ -52,7 +52,7 @@ def expand(
     nodes: Iterable[ir.Node],
     *,
     body_of: Callable[[ir.Node], Body | None] | None = None,
-    explain: Callable[..., Unsupported] = explained,
+    explain: Callable[..., Unsupported | RunFailed] = explained,
     inference: Inference = "strict",
 ) -> None:
     """Replace nodes of a model, in whatever graph they are, by their bodies, in place.

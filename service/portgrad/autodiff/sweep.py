@@ -25,7 +25,7 @@ from portgrad.autodiff.registry import (
 )
 from portgrad.autodiff.tensor import Tensor, may_carry
 from portgrad.autodiff.vocabulary import Vocabulary
-from portgrad.errors import Unsupported
+from portgrad.errors import RunFailed, Unsupported, out_of_memory
 from portgrad.graph.check import tidy
 
 if TYPE_CHECKING:
@@ -212,8 +212,10 @@ def label(node: ir.Node) -> str:
     return str(node.name or next((v.name for v in node.outputs if v.name), node.op_type))
 
 
-def explained(error: Exception, node: ir.Node, schema: Schema | None) -> Unsupported:
+def explained(error: Exception, node: ir.Node, schema: Schema | None) -> Unsupported | RunFailed:
     """The error with the node, the operator and its version in front of the reason."""
+    if isinstance(error, MemoryError):
+        return out_of_memory(described(node))
     if not isinstance(error, Unsupported):
         text = f"its operands and attributes do not fit together: {tidy(str(error))}"
         error = Unsupported(text, remedy="Check the node against its operator.")

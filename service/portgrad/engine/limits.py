@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from portgrad.errors import LimitExceeded
+from portgrad.graph.size import DEPTH, NODES
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Limits:
     """
 
     answer_bytes: int = 2**30
-    nodes: int = 100_000
-    subgraph_depth: int = 16
+    nodes: int = NODES
+    subgraph_depth: int = DEPTH
     memory_bytes: int | None = None
     folded_bytes: int = 2**26
 

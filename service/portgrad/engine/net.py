@@ -45,6 +45,7 @@ def load(
 
     Raises:
         InvalidNet: the bytes are no net that can be served.
+        LimitExceeded: the net is larger than it may be.
     """
     if isinstance(source, str):
         source = Path(source)
@@ -72,7 +73,7 @@ class Net(Derivatives):
         limits: Limits = LIMITS,
     ) -> None:
         self.id = files.net_id()
-        self._model = load_model(files)
+        self._model = load_model(files, nodes=limits.nodes, depth=limits.subgraph_depth)
         expand_gradients(self._model)
         self.names = Names(self._model)
         lift_parameters(self._model, self.names)

@@ -14,6 +14,8 @@ import onnx_ir as ir
 
 from portgrad.errors import InvalidNet, out_of_memory
 from portgrad.graph import walk
+from portgrad.graph.memory import ran_out
+from portgrad.graph.size import check_name
 
 T = TypeVar("T")
 
@@ -41,9 +43,9 @@ def guarded(
     """
     try:
         return run()
-    except MemoryError:
-        raise out_of_memory() from None
     except Exception as error:
+        if ran_out(error):
+            raise out_of_memory(blamed(str(error), model), tidy(str(error))) from None
         text = tidy(str(error))
         where = blamed(text, model)
         raise InvalidNet(what, code=code, where=where, found=text or None, remedy=remedy) from None
@@ -106,13 +108,16 @@ def check_text(model: onnx.ModelProto) -> None:
 
     Raises:
         InvalidNet: `invalid_text`.
+        LimitExceeded: `name_too_long`.
     """
-    broken = next((text for text in _texts(model) if not isinstance(text, str)), None)
-    if broken is not None:
+    for text in _texts(model):
+        if isinstance(text, str):
+            check_name(text)
+            continue
         raise InvalidNet(
             "A name in the net is no UTF-8 text.",
             code="invalid_text",
-            found=ascii(broken),
+            found=ascii(text[:_LONGEST]),
             remedy="Export the net with names in UTF-8.",
         )
     for node in walk.all_nodes(model):
@@ -129,19 +134,26 @@ def _check_attribute(node: onnx.NodeProto, attribute: onnx.AttributeProto) -> No
                 f"The attribute `{attribute.name}` of a node is no UTF-8 text.",
                 code="invalid_text",
                 where=f"node `{walk.called(node)}` ({node.op_type})",
-                found=ascii(text),
+                found=ascii(text[:_LONGEST]),
                 remedy="Export the net with texts in UTF-8.",
             ) from None
 
 
 def _texts(model: onnx.ModelProto) -> Iterator[str]:
+    for owner in (model, *model.functions):
+        yield from (entry.domain for entry in owner.opset_import)
     for function in model.functions:
-        yield from (function.domain, function.name, *function.input, *function.output)
+        yield from (function.domain, function.name, function.overload, *function.attribute)
+        yield from (*function.input, *function.output)
     for graph in walk.all_graphs(model):
-        yield from (port.name for port in (*graph.input, *graph.output, *graph.value_info))
+        for port in (*graph.input, *graph.output, *graph.value_info):
+            yield port.name
+            yield from (dim.dim_param for dim in port.type.tensor_type.shape.dim)
     for node in walk.all_nodes(model):
-        yield from (node.domain, node.op_type, node.name, *node.input, *node.output)
-        yield from (attribute.name for attribute in node.attribute)
+        yield from (node.domain, node.op_type, node.overload, node.name)
+        yield from (*node.input, *node.output)
+        for attribute in node.attribute:
+            yield from (attribute.name, attribute.ref_attr_name)
     for name, tensor in walk.tensors(model):
         yield name
         yield from (text for entry in tensor.external_data for text in (entry.key, entry.value))

@@ -10,15 +10,19 @@ from portgrad.errors import InvalidNet
 from portgrad.graph import vocabulary, walk
 from portgrad.graph.check import read
 
+_GRAPHS = {onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS}
+
 
 def check(model: onnx.ModelProto) -> None:
     """Refuse what cannot be inlined. Opsets of bodies become the model's where that is the same.
 
+    That none calls itself is known by then: see `size`.
+
     Raises:
-        InvalidNet: `recursive_function` or `unsupported_opset`.
+        InvalidNet: `unsupported_opset`, or `invalid_function`.
     """
-    _refuse_recursion(model)
     for function in model.functions:
+        _refuse_graphs(function)
         _align_opset(function, model)
 
 
@@ -44,25 +48,17 @@ def inline(model: onnx.ModelProto) -> onnx.ModelProto:
     return ir.to_proto(net)
 
 
-def _refuse_recursion(model: onnx.ModelProto) -> None:
-    calls = {
-        (function.domain, function.name): {
-            (node.domain, node.op_type) for node in walk.nodes(function)
-        }
-        for function in model.functions
-    }
-    while calls:
-        free = [key for key, called in calls.items() if not called & calls.keys()]
-        if not free:
-            names = ", ".join(f"`{name}`" for _, name in sorted(calls))
-            raise InvalidNet(
-                "Functions of the net call themselves.",
-                code="recursive_function",
-                where=names,
-                remedy="ONNX has no recursion: write it as a Loop or Scan.",
-            )
-        for key in free:
-            del calls[key]
+def _refuse_graphs(function: onnx.FunctionProto) -> None:
+    """No subgraph is handed to a function, which could have it in many places."""
+    for node in walk.nodes(function):
+        for attribute in node.attribute:
+            if attribute.ref_attr_name and attribute.type in _GRAPHS:
+                raise InvalidNet(
+                    f"The function `{function.name}` takes a subgraph as its attribute.",
+                    code="invalid_function",
+                    where=f"node `{walk.called(node)}` ({node.op_type})",
+                    remedy="Export the net without functions, or inline them first.",
+                )
 
 
 def _align_opset(function: onnx.FunctionProto, model: onnx.ModelProto) -> None:

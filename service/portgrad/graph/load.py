@@ -11,6 +11,7 @@ from portgrad.graph import (
     functions,
     gradients,
     maps,
+    operands,
     pads,
     pools,
     scopes,
@@ -24,17 +25,23 @@ from portgrad.graph.external import ExternalData, locations
 from portgrad.graph.files import NetFiles
 from portgrad.graph.opsets import WORKING_OPSET, adapters, convert
 from portgrad.graph.parse import parse
+from portgrad.graph.size import DEPTH, NODES, check_size
 
 # What opset 21 needs; the runtime reads any newer version that onnx does.
 LOWEST_IR_VERSION = 10
 
 
-def load(files: NetFiles) -> ir.Model:
+def load(files: NetFiles, *, nodes: int = NODES, depth: int = DEPTH) -> ir.Model:
     """The net in some files, normalised.
 
     Every value has a name, and type and shape as far as onnx can infer them. Graph inputs are
     the input ports alone: initializers that are also listed there are parameters. Large tensors
     lie over the uploaded bytes or the mapped file.
+
+    Args:
+        files: the model and its external data.
+        nodes: the most nodes that it may have, with functions written out.
+        depth: how deep its subgraphs may be nested.
 
     Returns:
         The model. Its `meta["opset"]` is the ai.onnx version that the file was written in, 0 where
@@ -43,8 +50,10 @@ def load(files: NetFiles) -> ir.Model:
 
     Raises:
         InvalidNet: the files hold no net that can be served; `code` says why.
+        LimitExceeded: it is too large.
     """
     model = parse(files.model)
+    check_size(model, nodes=nodes, depth=depth)
     check_text(model)
     external = ExternalData(files.external)
     external.check_all_used(locations(model))
@@ -63,11 +72,14 @@ def load(files: NetFiles) -> ir.Model:
     functions.check(model)
     check(model)
     promised = shapes.promised(model)
+    model = functions.inline(model)
+    operands.check_equations(model)
     # The converter sees no functions. Inference would get the sizes of some pools wrong, and takes
     # values of two subgraphs that share a name for one.
-    model = scopes.unshared(pools.mend(convert.convert(functions.inline(model))))
+    model = scopes.unshared(pools.mend(convert.convert(model)))
     model = shapes.infer(model)
     net = read(model)
+    operands.check_lists(net)
     large.put_back(net)
     pads.spread(net.graph)  # by ranks, which are known now
     _order(net.graph, initializers)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 import onnx
 from onnx import helper
 
-from portgrad.graph import arithmetic, elements, walk
+from portgrad.graph import arithmetic, elements, inference, walk
 from portgrad.graph.check import guarded
 from portgrad.graph.schemas import classical
 
@@ -79,14 +79,19 @@ def infer(model: onnx.ModelProto) -> onnx.ModelProto:
     forget(model)
     spelled = _spell_out_defaults(model)
     checked = _unpromising(model) if "STFT" in spelled or _of_classical_models(model) else model
-    guarded(
-        lambda: inferred(checked),
-        checked,
+    typed = _guarded(lambda: inferred(checked, follow=False), checked)
+    follow = inference.bearable(typed)
+    return _guarded(lambda: _without_promises(model, follow=follow), model)
+
+
+def _guarded(run: Callable[[], onnx.ModelProto], model: onnx.ModelProto) -> onnx.ModelProto:
+    return guarded(
+        run,
+        model,
         code="shape_inference_failed",
         what="The types or shapes of the net contradict each other.",
         remedy="Check the named node's operands against its operator, and export the net again.",
     )
-    return _without_promises(model)
 
 
 def _of_classical_models(model: onnx.ModelProto) -> bool:
@@ -118,7 +123,7 @@ def promised(model: onnx.ModelProto) -> dict[str, tuple[int | str | None, ...]]:
     }
 
 
-def _without_promises(model: onnx.ModelProto) -> onnx.ModelProto:
+def _without_promises(model: onnx.ModelProto, *, follow: bool) -> onnx.ModelProto:
     """The model with types and shapes that follow from its inputs alone.
 
     What a file declares of its outputs is a promise that nothing keeps, not even the runtime: a
@@ -127,7 +132,7 @@ def _without_promises(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     ranks = _forget_promises(model)
     elements.forget_declared(model)
-    typed = inferred(model)
+    typed = inferred(model, follow=follow)
     elements.forget_inferred(typed)
     _forget_nothings(typed)
     for info, rank in zip(_outputs(typed), ranks, strict=True):
@@ -183,8 +188,13 @@ def _outputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     return [info for graph in walk.graphs(model.graph) for info in graph.output]
 
 
-def inferred(model: onnx.ModelProto) -> onnx.ModelProto:
-    """onnx's strict inference, which has nothing to say about a few operators: see `_LIKE`."""
+def inferred(model: onnx.ModelProto, *, follow: bool = True) -> onnx.ModelProto:
+    """onnx's strict inference, which has nothing to say about a few operators: see `_LIKE`.
+
+    Args:
+        model: the model.
+        follow: whether numbers that shapes are computed of are followed.
+    """
     like = arithmetic.computed(model)
     unknown = {
         place: onnx.NodeProto.FromString(node.SerializeToString())
@@ -196,7 +206,7 @@ def inferred(model: onnx.ModelProto) -> onnx.ModelProto:
     }
     try:
         typed = onnx.shape_inference.infer_shapes(
-            _exchanged(model, like), check_type=True, strict_mode=True, data_prop=True
+            _exchanged(model, like), check_type=True, strict_mode=True, data_prop=follow
         )
     finally:
         _exchanged(model, unknown)

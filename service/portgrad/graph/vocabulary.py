@@ -17,6 +17,8 @@ DEFAULT = ""
 # Domains whose operators the runtime knows, where a node of the latter two may have no derivative;
 # and that of Gradient, which is expanded before anything runs.
 DOMAINS = frozenset({DEFAULT, "ai.onnx.ml", "com.microsoft", training.DOMAIN})
+# Of a domain of functions: onnx takes no larger number.
+_LARGEST = 2**31 - 1
 _REMEDIES = {
     training.DOMAIN: "Leave what trains the net out of it: of this domain Gradient is known.",
     # Where the runtime's optimizer puts operators of a layout that suits one machine.
@@ -71,8 +73,8 @@ def opset(imports: Imports, domain: str = DEFAULT) -> int | None:
 
 def _check_imports(imports: Imports, whose: str) -> None:
     for entry in imports:
-        newest = NEWEST.get(entry.domain)
-        if newest is not None and not 1 <= entry.version <= newest:
+        newest = NEWEST.get(entry.domain, _LARGEST)
+        if not 1 <= entry.version <= newest:
             raise InvalidNet(
                 f"The opset {entry.version} of `{entry.domain or 'ai.onnx'}` is not known here.",
                 code="unknown_opset",

@@ -11,7 +11,7 @@ from portgrad.autodiff.bodies import expand
 from portgrad.autodiff.registry import Body, Zero, in_double, lookup
 from portgrad.autodiff.sweep import UNSAID, described, explained
 from portgrad.autodiff.tensor import FLOATING
-from portgrad.errors import Unsupported
+from portgrad.errors import RunFailed, Unsupported
 from portgrad.graph.casts import BETWEEN
 from portgrad.graph.double import widen
 
@@ -72,10 +72,10 @@ def in_other_operators(model: ir.Model, nodes: Iterable[ir.Node]) -> None:
     expand(model, nodes, body_of=body_of, explain=refused, inference="none")
 
 
-def refused(error: Exception, node: ir.Node, schema: Schema | None) -> Unsupported:
+def refused(error: Exception, node: ir.Node, schema: Schema | None) -> Unsupported | RunFailed:
     """The error of a node that cannot be said in double."""
     reason = error if isinstance(error, Unsupported) else explained(error, node, schema)
-    if reason.code == "no_float64":
+    if isinstance(reason, RunFailed) or reason.code == "no_float64":
         return reason
     return Unsupported(
         f"There is no {described(node)} in float64: {reason.detail.rstrip('.')}.",

@@ -11,9 +11,10 @@ import re
 import onnx
 
 from portgrad.errors import InvalidNet, out_of_memory
-from portgrad.graph import vocabulary, walk
+from portgrad.graph import inference, vocabulary, walk
 from portgrad.graph.check import tidy
 from portgrad.graph.known import Known
+from portgrad.graph.memory import ran_out
 from portgrad.graph.opsets import WORKING_OPSET, adapters, old, repairs, scans
 
 _REFUSED_ATTRIBUTE = re.compile(r"Attribute (\w+) must")
@@ -32,13 +33,13 @@ def convert(model: onnx.ModelProto) -> onnx.ModelProto:
     _refuse_hopeless(model, version)
     model = scans.unbatched(model) if version == scans.BATCHED else model
     try:
-        typed = onnx.shape_inference.infer_shapes(model, data_prop=True)
+        typed = inference.infer(model)
         known = Known(typed)
         adapters.shelter(typed, version)
         converted = onnx.version_converter.convert_version(typed, WORKING_OPSET)
-    except MemoryError:
-        raise out_of_memory() from None
     except Exception as error:
+        if ran_out(error):
+            raise out_of_memory(found=tidy(str(error))) from None
         raise _refused(model, version, str(error)) from None
     known.reserve(converted)
     _restore(converted, model)

@@ -1,0 +1,66 @@
+"""Attributes and operands that onnx's checks let pass, though no runtime can read them."""
+
+from __future__ import annotations
+
+import re
+
+import onnx
+import onnx_ir as ir
+
+from portgrad.errors import InvalidNet
+from portgrad.graph import walk
+
+# onnx's inference never ends on other characters.
+_EQUATION = re.compile(r"[A-Za-z., ]*(?:->[A-Za-z. ]*)?")
+# Operands that are lists of numbers, by what the schemas call them.
+_LISTS = frozenset(
+    "axes ends output_shape pads repeats scales shape sizes split starts steps".split()
+)
+
+
+def check_equations(model: onnx.ModelProto) -> None:
+    """Refuse an Einsum whose equation is none.
+
+    Raises:
+        InvalidNet: `invalid_net`.
+    """
+    for node in walk.nodes(model.graph):
+        if node.op_type != "Einsum" or node.domain:
+            continue
+        for attribute in node.attribute:
+            text = attribute.s.decode()
+            if attribute.name == "equation" and not _EQUATION.fullmatch(text):
+                raise InvalidNet(
+                    "The equation of an Einsum cannot be read.",
+                    code="invalid_net",
+                    where=f"node `{walk.called(node)}` (Einsum)",
+                    expected="letters, commas, dots and one arrow, as in `ij,jk->ik`",
+                    found=repr(text[:80]),
+                    remedy="Export the net again.",
+                )
+
+
+def check_lists(model: ir.Model) -> None:
+    """Refuse axes, sizes and the like that are arrays of another rank than 1.
+
+    Raises:
+        InvalidNet: `invalid_net`.
+    """
+    for node in model.graph.all_nodes():
+        version = model.graph.opset_imports.get(node.domain, 1)
+        if node.domain or not onnx.defs.has(node.op_type, version):
+            continue
+        formals = onnx.defs.get_schema(node.op_type, version).inputs
+        for formal, value in zip(formals, node.inputs, strict=False):
+            if formal.name not in _LISTS or value is None or value.shape is None:
+                continue
+            rank = len(value.shape)
+            if rank != 1 and not (rank == 0 and node.op_type == "SplitToSequence"):
+                raise InvalidNet(
+                    f"The operand `{formal.name}` of a {node.op_type} is no list of numbers.",
+                    code="invalid_net",
+                    where=f"node `{node.name or value.name}` ({node.op_type})",
+                    expected="a tensor of rank 1",
+                    found=f"rank {rank}",
+                    remedy="Export the net again.",
+                )
