@@ -62,7 +62,8 @@ WRITTEN = {
     "sequence": """(float[4, n] x) => (float[m, n] y) {
         parts = SplitToSequence<axis = 0>(x) one = Constant<value = int64 {1}>()
         first = SequenceAt(parts, one) more = SequenceInsert(parts, first)
-        mapped = SequenceMap(more) <body = body (float[1, n] e) => (float[1, n] f) { f = Mul(e, e) }>
+        mapped = SequenceMap(more) <body = body (float[1, n] e)
+            => (float[1, n] f) { f = Mul(e, e) }>
         y = ConcatFromSequence<axis = 0>(mapped)
     }""",
     "shapes": """(float[n, 3, 4] x) => (float[a, b] y) {
@@ -71,7 +72,8 @@ WRITTEN = {
         rest = Constant<value = int64[1] {-1}>() target = Concat<axis = 0>(count, rest)
         flat = Reshape(x, target) step = Constant<value = int64 {1}>()
         range = Range(i, n, step) columns = Constant<value = int64[1] {12}>()
-        wide = ConstantOfShape<value = float[1] {2.0}>(columns) z = Mul(flat, wide) y = Gather<axis = 0>(z, range)
+        wide = ConstantOfShape<value = float[1] {2.0}>(columns)
+        z = Mul(flat, wide) y = Gather<axis = 0>(z, range)
     }""",
     "memory": """(float[1, 2, 4, 4] x) => (float[a, b, c, d] y) {
         sizes = Constant<value = int64[4] {1, 2, 8, 8}>() none = Constant<value = float[0] {}>()

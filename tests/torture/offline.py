@@ -115,7 +115,7 @@ def plausible(net: portgrad.Net) -> dict[str, Any]:
         array = np.asarray(
             rng.integers(0, 3, shape) if dtype.kind in "biu" else rng.normal(size=shape)
         )
-        array = array.astype(str).astype(object) if dtype == object else array.astype(dtype)
+        array = array.astype(str).astype(object) if dtype.kind == "O" else array.astype(dtype)
         data[port["name"]] = array if kind == element else [array]
     return data
 

@@ -18,6 +18,8 @@ from portgrad.engine.batches import AS_IS, EACH, EXAMPLE, Dims, Reading
 from portgrad.engine.cache import Cache
 from portgrad.engine.examples import Layout
 from portgrad.engine.execution import Arrays, Execution, Made, Values
+from portgrad.engine.foreseen import check_found
+from portgrad.engine.limits import Limits
 from portgrad.engine.plan import Compiled, Plan, Results
 from portgrad.engine.sessions import Weights
 from portgrad.errors import RunFailed
@@ -43,6 +45,7 @@ class Executor:
         warnings: what the user of each call should know.
         sessions: where compiled plans are kept.
         threads: threads for each run.
+        limits: how much may be computed before and during a run.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Executor:
         warnings: tuple[str, ...],
         sessions: Sessions,
         threads: int,
+        limits: Limits,
     ) -> None:
         self._key = key
         self._model = model
@@ -67,6 +71,7 @@ class Executor:
         self.warnings = warnings
         self._sessions = sessions
         self._threads = threads
+        self._limits = limits
         self.ports = {name: shape_of(value) for name, value in names.inputs.items()}
 
     @property
@@ -236,7 +241,7 @@ class Executor:
 
         def made() -> Compiled | str:
             try:
-                return plan.compile(model, self._weights, self._threads, axes)
+                return plan.compile(model, self._weights, self._threads, axes, self._limits)
             except NotApart as reason:  # to be known, not to be found again
                 return str(reason)
 
@@ -247,7 +252,7 @@ class Executor:
 
     def once(self, plan: Plan) -> Compiled:
         """A plan's session, which is not kept."""
-        return plan.compile(self._model, self._weights, self._threads)
+        return plan.compile(self._model, self._weights, self._threads, limits=self._limits)
 
     def variant(self, plan: Plan, over: Ports) -> Batched | None:
         """The net with any number of examples at some ports, where they are proven not to meet.
@@ -297,6 +302,21 @@ class Executor:
             if ready:
                 self._refuse_wrong_seeds(call.plan, data, ready)
             raise
+
+    def check_found(self, plan: Plan, first: Results, count: int) -> None:
+        """Refuse an answer that would be too large, after the first of its examples.
+
+        Totals over the examples do not grow.
+
+        Raises:
+            LimitExceeded: `answer_too_large`.
+        """
+        own = {
+            n: a
+            for n, a in first.derivatives.items()
+            if plan.apart or n not in self._names.parameters
+        }
+        check_found([*own.values(), *first.outputs.values()], self._limits, count)
 
     def _kept(self, key: tuple[Any, ...], make: Callable[[], Made]) -> Made:
         found: Made = self._sessions.get((*self._key, *key), make)

@@ -60,6 +60,24 @@ def check_answer(
         )
 
 
+def check_value(name: str, size: int, limit: int) -> None:
+    """Refuse to compute a value inside a net that would be larger than the limit.
+
+    Raises:
+        LimitExceeded: `value_too_large`, with the size.
+    """
+    if size > limit:
+        raise LimitExceeded(
+            f"The value {name!r} inside the net would have {_shown(size)}.",
+            code="value_too_large",
+            where=name,
+            expected=f"at most {_shown(limit)}, the memory that there is for a net",
+            found=_shown(size),
+            remedy="Send less, a smaller batch for one, or make what the net repeats, pads or "
+            "resizes smaller.",
+        )
+
+
 def _shown(size: int) -> str:
     for unit, power in (("GB", 9), ("MB", 6), ("kB", 3)):
         if size >= 10**power:

@@ -78,7 +78,9 @@ class Net(Derivatives):
         self.names = Names(self._model)
         lift_parameters(self._model, self.names)
         cache = sessions if sessions is not None else Cache(SESSIONS)
-        self._variants = Variants(self.id, self._model, self.names, cache, threads)
+        self._variants = Variants(
+            self.id, self._model, self.names, cache, threads=threads, limits=limits
+        )
         self._limits = limits
 
     @property

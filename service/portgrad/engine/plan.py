@@ -21,6 +21,7 @@ from portgrad.autodiff import (
 )
 from portgrad.engine.arrays import Array, Value
 from portgrad.engine.batches import shown
+from portgrad.engine.limits import LIMITS, Limits
 from portgrad.engine.sessions import Session, Weights
 from portgrad.errors import RunFailed
 from portgrad.graph.batching import Axes
@@ -76,6 +77,7 @@ class Plan:
         weights: Weights,
         threads: int,
         apart: Axes | None = None,
+        limits: Limits = LIMITS,
     ) -> Compiled:
         """The plan's graph over a net, ready to run.
 
@@ -84,6 +86,7 @@ class Plan:
             weights: its weights.
             threads: threads for each run.
             apart: where each value has its examples, to keep them apart.
+            limits: how much may be computed before and during a run.
 
         Raises:
             NotApart: the gradients of parameters cannot be kept apart.
@@ -96,7 +99,7 @@ class Plan:
             if (tensor := held.get(name)) is not None
         }
         graph = self._graph(model, apart)
-        session = Session(graph.model, weights, threads)
+        session = Session(graph.model, weights, threads, limits)
         shared = set() if apart is None else set(self.wrt).difference(apart)
         leads = {name: self.stacked + (name in shared) for name in self.wrt}
         return Compiled(self, session, graph.warnings, shapes, leads)

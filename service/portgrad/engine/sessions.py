@@ -16,13 +16,18 @@ import onnx_ir as ir
 import onnxruntime as ort
 
 from portgrad.autodiff.randomness import say_batch_statistics
-from portgrad.engine import arena, doubles, kernels
+from portgrad.engine import arena, doubles, folding, kernels
 from portgrad.engine.arrays import Array, Value
 from portgrad.engine.failures import for_memory, not_runnable, run_failed
+from portgrad.engine.foreseen import Foreseen, check_found
+from portgrad.engine.limits import LIMITS, Limits
 from portgrad.errors import RunFailed
 
 # Smaller initializers travel inside the graph: the runtime folds and fuses them anyway.
 INLINE_BYTES = 1024
+# Nodes up to which the runtime plans the memory of a run.
+_PLANNED = 4000
+_FOLDING = "ConstantFolding"
 
 ort.disable_telemetry_events()
 ort.set_default_logger_severity(4)  # the runtime's errors come as exceptions
@@ -94,9 +99,12 @@ class Session:
         model: the graph; its larger initializers are taken out of it.
         weights: the net's weights.
         threads: how many threads one run may use; 0 for all cores.
+        limits: how much may be computed before and during a run.
     """
 
-    def __init__(self, model: ir.Model, weights: Weights, threads: int) -> None:
+    def __init__(
+        self, model: ir.Model, weights: Weights, threads: int, limits: Limits = LIMITS
+    ) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -111,13 +119,18 @@ class Session:
         self._narrow = _widen(model.graph)
         name_nodes(model.graph)
         self._dies_on_empty = any(map(_dies, model.graph.all_nodes()))
+        self._limits, self._sizes = limits, Foreseen(model, limits)
+        left_out = doubles.left_out(model)
+        if folding.folds_too_much(model, limits.folded_bytes):
+            left_out.append(_FOLDING)
+        # The plan of what memory a run reuses takes time by the square of its steps to make.
+        options.enable_mem_pattern = sum(1 for _ in model.graph.all_nodes()) <= _PLANNED
         names = weights.detach(model)
         if names:
             options.add_external_initializers(names, weights.values(names))
         branches = any(node.op_type == "If" for node in model.graph.all_nodes())
         try:
             graph = ir.to_proto(model).SerializeToString()
-            left_out = doubles.left_out(model)
             self._session = arena.with_memory(lambda: _start(graph, options, left_out, branches))
         except Exception as error:  # the runtime raises many kinds, about memory or the graph
             raise (run_failed if for_memory(error) else not_runnable)(error) from error
@@ -129,8 +142,10 @@ class Session:
         An output that is a sequence comes as a list.
 
         Raises:
+            LimitExceeded: what it computes would be too large.
             RunFailed: the runtime failed on these data.
         """
+        self._sizes.check(feeds)
         if self._dies_on_empty and any(_empty(feeds[name]) for name in self._inputs):
             raise _refused_empty()
         given = {name: _feed(feeds[name], dtype) for name, dtype in self._inputs.items()}
@@ -138,6 +153,7 @@ class Session:
             results = arena.with_memory(lambda: self._session.run(None, given))
         except Exception as error:
             raise run_failed(error) from error
+        check_found(results, self._limits)
         named = zip(self.outputs, results, strict=True)
         return {n: v.astype(self._narrow[n]) if n in self._narrow else v for n, v in named}
 
@@ -161,7 +177,7 @@ def _start(
             graph,
             options,
             providers=providers,
-            disabled_optimizers=[*left_out, "ConstantFolding"],
+            disabled_optimizers=[*left_out, _FOLDING],
         )
 
 

@@ -25,6 +25,7 @@ from portgrad.autodiff.randomness import (
 from portgrad.engine.arrays import Array, ArrayLike, as_port_array
 from portgrad.engine.batches import shown
 from portgrad.engine.executor import Executor, Sessions
+from portgrad.engine.limits import Limits
 from portgrad.engine.sessions import Weights
 from portgrad.engine.words import word
 from portgrad.errors import InvalidRequest
@@ -134,15 +135,24 @@ class Variants:
         names: its names.
         sessions: where variants and what they compile are kept.
         threads: threads for each run.
+        limits: how much may be computed before and during a run.
     """
 
     def __init__(
-        self, key: str, model: ir.Model, names: Names, sessions: Sessions, threads: int
+        self,
+        key: str,
+        model: ir.Model,
+        names: Names,
+        sessions: Sessions,
+        *,
+        threads: int,
+        limits: Limits,
     ) -> None:
         self._key = key
         self._native = Base(model, names, Weights(model))
         self._sessions = sessions
         self._threads = threads
+        self._limits = limits
         self._draws = draws(model)
         self._sizing = sizing(model.graph)
         self.plain = self._view(Variant(), model, self._native)
@@ -215,6 +225,7 @@ class Variants:
             warnings=told_of_training(self._native.model) if variant.train else (),
             sessions=self._sessions,
             threads=self._threads,
+            limits=self._limits,
         )
         return View(base.names, executor, seed, variant.double)
 

@@ -154,7 +154,11 @@ def one_by_one(executor: Executor, call: Execution) -> None:
     layout = executor.layout(reading, None if variant is None else variant.axis)
     compiled = _single(executor, call)
     each = _of_each(executor, replace(call, reading=reading, data=data, imposed=imposed), layout)
-    runs = [executor.run(call, compiled, one, ready) for one, ready in each]
+    runs = []
+    for one, ready in each:
+        runs.append(executor.run(call, compiled, one, ready))
+        if len(runs) == 1:  # the others take as much
+            executor.check_found(call.plan, runs[0], count)
     call.results = layout.joined(runs, count, call.plan)
 
 

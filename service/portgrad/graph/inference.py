@@ -11,15 +11,13 @@ import onnx
 from portgrad.graph import walk
 
 # What onnx computes on vectors, and makes a new one of.
-_FOLLOWED = frozenset(
-    "Add Cast Concat Gather Mul Size Slice Squeeze Sub Unsqueeze Where".split()
-)
+_FOLLOWED = frozenset("Add Cast Concat Gather Mul Size Slice Squeeze Sub Unsqueeze Where".split())
 # Elements of all such vectors together: they take about 300 MB then.
 _MOST = 2**21
 
 
 def bearable(typed: onnx.ModelProto) -> bool:
-    """Whether a model, whose shapes are known but for what follows from numbers, can be followed."""
+    """Whether the numbers can be followed of a model whose other shapes are known."""
     total = 0
     for graph in walk.graphs(typed.graph):
         lengths = {t.name: t.dims[0] for t in graph.initializer if len(t.dims) == 1}

@@ -73,7 +73,7 @@ def load(files: NetFiles, *, nodes: int = NODES, depth: int = DEPTH) -> ir.Model
     check(model)
     promised = shapes.promised(model)
     model = functions.inline(model)
-    operands.check_equations(model)
+    operands.check_attributes(model)
     # The converter sees no functions. Inference would get the sizes of some pools wrong, and takes
     # values of two subgraphs that share a name for one.
     model = scopes.unshared(pools.mend(convert.convert(model)))

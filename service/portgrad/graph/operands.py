@@ -18,26 +18,33 @@ _LISTS = frozenset(
 )
 
 
-def check_equations(model: onnx.ModelProto) -> None:
-    """Refuse an Einsum whose equation is none.
+def check_attributes(model: onnx.ModelProto) -> None:
+    """Refuse what onnx's inference does not end on, or takes all memory for.
 
     Raises:
         InvalidNet: `invalid_net`.
     """
     for node in walk.nodes(model.graph):
-        if node.op_type != "Einsum" or node.domain:
-            continue
-        for attribute in node.attribute:
+        for attribute in node.attribute if not node.domain else ():
             text = attribute.s.decode()
-            if attribute.name == "equation" and not _EQUATION.fullmatch(text):
-                raise InvalidNet(
-                    "The equation of an Einsum cannot be read.",
-                    code="invalid_net",
-                    where=f"node `{walk.called(node)}` (Einsum)",
-                    expected="letters, commas, dots and one arrow, as in `ij,jk->ik`",
-                    found=repr(text[:80]),
-                    remedy="Export the net again.",
-                )
+            which, parts = (node.op_type, attribute.name), len(node.output)
+            if which == ("Einsum", "equation") and not _EQUATION.fullmatch(text):
+                raise _wrong(node, attribute, "letters, commas, dots and one arrow", text)
+            if which == ("Split", "num_outputs") and attribute.i != parts:
+                raise _wrong(node, attribute, f"{parts}, for as many outputs", f"{attribute.i}")
+
+
+def _wrong(
+    node: onnx.NodeProto, attribute: onnx.AttributeProto, expected: str, found: str
+) -> InvalidNet:
+    return InvalidNet(
+        f"The attribute `{attribute.name}` of the operator {node.op_type} cannot be that.",
+        code="invalid_net",
+        where=f"node `{walk.called(node)}` ({node.op_type})",
+        expected=expected,
+        found=repr(found[:80]),
+        remedy="Export the net again.",
+    )
 
 
 def check_lists(model: ir.Model) -> None:

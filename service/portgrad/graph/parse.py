@@ -7,6 +7,8 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from portgrad.errors import InvalidNet
 from portgrad.graph.files import Source
+from portgrad.graph.memory import out_of_memory
+from portgrad.graph.size import DEPTH, too_deep
 
 # Protobuf's own limit: neither Python nor C++ reads a larger message.
 LARGEST = 2**31 - 1
@@ -34,6 +36,8 @@ def parse(source: Source) -> onnx.ModelProto:
     """The model in some bytes or in a file.
 
     Raises:
+        LimitExceeded: `subgraphs_too_deep`.
+        RunFailed: `out_of_memory`.
         InvalidNet: `empty_file`, `truncated`, `not_onnx`, `no_graph`, `no_outputs` or
             `model_too_large`.
     """
@@ -46,7 +50,11 @@ def parse(source: Source) -> onnx.ModelProto:
         raise _too_large(len(data))
     try:
         model: onnx.ModelProto = onnx.ModelProto.FromString(data)
-    except DecodeError:
+    except DecodeError as error:
+        if "Depth" in str(error):  # a hundred messages in one another, a subgraph being three
+            raise too_deep(DEPTH, "more than 30") from None
+        if "Memory" in str(error):
+            raise out_of_memory("Reading this net") from None
         raise (_truncated(data) if is_cut_short(data) else _not_onnx(data)) from None
     if not model.HasField("graph"):
         raise _without_graph(model, data)

@@ -46,7 +46,7 @@ def check_size(model: onnx.ModelProto, *, nodes: int, depth: int) -> None:
     """
     held = sum(1 for _ in walk.all_nodes(model))
     if held > nodes:
-        raise _too_many("nodes", nodes, f"{held}")
+        raise _too_many("nodes", nodes, f"{held}", code="too_many_nodes")
     _check_values(model, _PER_NODE * nodes)
     bodies = {_called(f.domain, f.name, f.overload): _calls(f) for f in model.functions}
     known: dict[Key, _Extent] = {}
@@ -54,7 +54,12 @@ def check_size(model: onnx.ModelProto, *, nodes: int, depth: int) -> None:
         known[key] = _extent(bodies[key], known, nodes, depth)
     whole = _extent(_calls(model.graph), known, nodes, depth)
     if whole.nodes > nodes:
-        raise _too_many("nodes with its functions written out", nodes, f"more than {nodes}")
+        raise _too_many(
+            "nodes with its functions written out",
+            nodes,
+            f"more than {nodes}",
+            code="too_many_nodes",
+        )
     if whole.depth > depth:
         raise too_deep(depth, f"more than {depth}")
 
@@ -160,7 +165,7 @@ def too_deep(depth: int, found: str) -> LimitExceeded:
     )
 
 
-def _too_many(what: str, most: int, found: str, code: str = "too_many_nodes") -> LimitExceeded:
+def _too_many(what: str, most: int, found: str, *, code: str) -> LimitExceeded:
     return LimitExceeded(
         f"The net has too many {what}.",
         code=code,

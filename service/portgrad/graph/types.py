@@ -66,3 +66,10 @@ def shape_of(value: ir.Value) -> Shape | None:
 def _symbol(name: str | None) -> str | None:
     """A symbol of the net's. onnx calls each size that it knows nothing of `unk__N`."""
     return None if name is None or name.startswith("unk__") else name
+
+
+def element_bytes(dtype: ir.DataType | None) -> float:
+    """What an element takes; of text, whose length is not known, the least."""
+    if dtype is None or dtype in {ir.DataType.UNDEFINED, ir.DataType.STRING}:
+        return 1.0
+    return dtype.bitwidth / 8

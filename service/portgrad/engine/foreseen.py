@@ -1,0 +1,107 @@
+"""What shapes tell of the memory that a run takes, before it runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import onnx_ir as ir
+
+from portgrad.engine.arrays import Value
+from portgrad.engine.limits import Limits, check_answer, check_value
+from portgrad.graph.types import element_bytes
+
+# The sizes of a value, symbols as text, and the bytes of an element.
+_Extent: TypeAlias = tuple[tuple[int | str, ...], float]
+
+
+class Foreseen:
+    """The sizes of a graph's values.
+
+    Args:
+        model: the graph. What lies in branches and loops may never be computed, and does not count.
+        limits: what one value, and what is given out, may take.
+    """
+
+    def __init__(self, model: ir.Model, limits: Limits) -> None:
+        graph = model.graph
+        self._limits = limits
+        self._symbols = [
+            (str(port.name), axis, dim.value)
+            for port in graph.inputs
+            for axis, dim in enumerate(port.shape or ())
+            if isinstance(dim, ir.SymbolicDim) and dim.value is not None
+        ]
+        self._outputs = [extent for _, extent in _extents(graph.outputs)]
+        # Few shapes differ: of each, one value stands for all.
+        self._inner = {extent: name for name, extent in _largest(graph)} if self._limited else {}
+
+    @property
+    def _limited(self) -> bool:
+        return self._limits.memory_bytes is not None
+
+    def check(self, feeds: Mapping[str, Value]) -> None:
+        """Refuse a run of which a value, or all that is given out, would be too large.
+
+        Args:
+            feeds: an array for each input of the graph.
+
+        Raises:
+            LimitExceeded: `answer_too_large`, `value_too_large`.
+        """
+        sizes: dict[int | str, int] = {}
+        for name, axis, symbol in self._symbols:
+            array = feeds.get(name)
+            if isinstance(array, np.ndarray) and axis < array.ndim:
+                sizes[symbol] = array.shape[axis]
+        most = self._limits.memory_bytes
+        if most is not None:
+            for extent, name in self._inner.items():
+                check_value(name, _bytes(extent, sizes), most)
+        arrays = [((_bytes(extent, sizes),), 1) for extent in self._outputs]
+        check_answer("The answer", arrays, self._limits.answer_bytes)
+
+
+def check_found(found: Iterable[Value], limits: Limits, count: int = 1) -> None:
+    """The same of what came out, where shapes told nothing; so many times.
+
+    Raises:
+        LimitExceeded: `answer_too_large`.
+    """
+    arrays = (array for array in found if isinstance(array, np.ndarray))
+    sizes = [((count, *array.shape), array.itemsize) for array in arrays]
+    check_answer("The answer", sizes, limits.answer_bytes)
+
+
+def _extents(values: Iterable[ir.Value]) -> Iterator[tuple[str, _Extent]]:
+    for value in values:
+        tensor = isinstance(value.type, ir.TensorType) and value.shape is not None
+        dims = _dims(value.shape) if tensor and value.shape is not None else None
+        if dims is not None:
+            yield str(value.name), (dims, element_bytes(value.dtype))
+
+
+def _largest(graph: ir.Graph) -> Iterator[tuple[str, _Extent]]:
+    """What nodes compute, and of those whose sizes are numbers the largest alone."""
+    fixed: tuple[str, _Extent] | None = None
+    for name, extent in _extents(value for node in graph for value in node.outputs):
+        if any(isinstance(size, str) for size in extent[0]):
+            yield name, extent
+        elif fixed is None or _bytes(extent, {}) > _bytes(fixed[1], {}):
+            fixed = name, extent
+    if fixed is not None:
+        yield fixed
+
+
+def _dims(shape: ir.Shape) -> tuple[int | str, ...] | None:
+    dims: Sequence[int | str | None] = [d if isinstance(d, int) else d.value for d in shape]
+    known = tuple(size for size in dims if size is not None)
+    return known if len(known) == len(dims) else None
+
+
+def _bytes(extent: _Extent, sizes: Mapping[int | str, int]) -> int:
+    """0 where a symbol has no size."""
+    dims, width = extent
+    return int(width * math.prod(d if isinstance(d, int) else sizes.get(d, 0) for d in dims))
