@@ -5,9 +5,8 @@ from __future__ import annotations
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from portgrad.errors import InvalidNet
+from portgrad.errors import InvalidNet, out_of_memory
 from portgrad.graph.files import Source
-from portgrad.graph.memory import out_of_memory
 from portgrad.graph.size import DEPTH, too_deep
 
 # Protobuf's own limit: neither Python nor C++ reads a larger message.
@@ -54,7 +53,7 @@ def parse(source: Source) -> onnx.ModelProto:
         if "Depth" in str(error):  # a hundred messages in one another, a subgraph being three
             raise too_deep(DEPTH, "more than 30") from None
         if "Memory" in str(error):
-            raise out_of_memory("Reading this net") from None
+            raise out_of_memory() from None
         raise (_truncated(data) if is_cut_short(data) else _not_onnx(data)) from None
     if not model.HasField("graph"):
         raise _without_graph(model, data)
