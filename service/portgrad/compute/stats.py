@@ -52,7 +52,8 @@ class PoolStats:
         others: process ids of helpers, such as the one that starts workers, by what they are.
         started: workers that were started.
         deaths: workers that ended unasked, by reason: a few words such as `crashed`,
-            `out_of_memory`, `deadline`, `killed`.
+            `out_of_memory`, `deadline`, `killed`. Each reason is there from the start, with 0: a
+            series that begins at 1 has no increase.
         stopped: jobs whose run was stopped at their deadline, and whose worker lives on.
         killed: jobs whose worker had to be killed at their deadline.
         retries: jobs that were given to another worker because theirs had died.

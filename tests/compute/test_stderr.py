@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from portgrad.compute.lines import LONGEST, Lines, Listener
+from portgrad.compute.stderr import LONGEST, Lines, Listener
 
 LOGGER = "portgrad.worker"
 
