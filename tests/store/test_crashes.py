@@ -5,66 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from portgrad.errors import NotFound
 from portgrad.graph.files import NetFiles
-from portgrad.store import LocalStore, Shelf
-from support.store_replicas import EXTERNAL, OTHER, run
+from portgrad.store import LocalStore
+from support.store_life import DAMAGED, EXTERNAL, OTHER, STATES, expected, resolved, seen
+from support.store_replicas import run
 from support.stored_nets import every_id, leftovers, opened, put
 
-ONE = NetFiles(b"one", EXTERNAL).net_id()
-TWO = NetFiles(b"two").net_id()
-
-Seen = tuple[dict[str, str], list[str], list[str], list[str]]
-# What can be seen of a store along `replicas.one_life`: names, nets, nets of another owner, and
-# what a third one sees. Removing a net is the one call with states in between: its names go first,
-# then it is shared no longer, so that whoever asks again removes the rest.
-STATES: list[Seen] = [
-    ({}, [], [], []),
-    ({}, [ONE], [], []),
-    ({"moves": ONE}, [ONE], [], []),
-    ({"moves": ONE, "stays": ONE}, [ONE], [], []),
-    ({"moves": ONE, "stays": ONE}, [ONE], [], [ONE]),
-    ({"moves": ONE, "stays": ONE}, [ONE], [ONE], [ONE]),
-    ({"moves": ONE, "stays": ONE}, [ONE, TWO], [ONE], [ONE]),
-    ({"moves": TWO, "stays": ONE}, [ONE, TWO], [ONE], [ONE]),
-    ({"moves": TWO}, [ONE, TWO], [ONE], [ONE]),
-    ({"moves": TWO}, [ONE, TWO], [ONE], []),
-    ({"moves": TWO}, [TWO], [ONE], []),
-    ({}, [TWO], [ONE], []),
-    ({}, [ONE, TWO], [ONE], []),
-    ({}, [TWO], [ONE], []),
-    ({}, [TWO], [ONE], [ONE]),
-    ({}, [TWO], [ONE], []),
-    ({}, [TWO], [], []),
-]
-# The call with states in between ends here; and while this was acknowledged last, ONE is damaged.
-REMOVING = {7: 10}
-DAMAGED = 11
-
-
-def seen(root: Path, damaged: bool) -> Seen:
-    store, other, stranger = (opened(root, owner) for owner in ("local", OTHER, "stranger"))
-    ids, others = every_id(store), every_id(other)
-    for shelf, net_id in (*((store, one) for one in ids), *((other, one) for one in others)):
-        if not damaged:
-            shelf.verify(net_id)
-            assert isinstance(shelf.get(net_id).description, dict)
-    visible = [net_id for net_id in (ONE, TWO) if resolved(stranger, net_id)]
-    return names_of(store, ids), ids, others, visible
-
-
-def resolved(shelf: Shelf, ref: str) -> str | None:
-    try:
-        return shelf.resolve(ref)
-    except NotFound:
-        return None
-
-
-def names_of(store: Shelf, ids: list[str]) -> dict[str, str]:
-    names = {name: net_id for net_id in ids for name in store.names(net_id)}
-    for name in ("moves", "stays"):
-        assert names.get(name) == resolved(store, name)
-    return names
+REMOVING = 7  # the call after which there are states in between
 
 
 def test_killed_at_each_step_a_store_is_as_before_or_after_the_call(tmp_path):
@@ -76,14 +23,16 @@ def test_killed_at_each_step_a_store_is_as_before_or_after_the_call(tmp_path):
         last = acknowledged
         root = note.with_suffix("")
         state = seen(root, damaged=acknowledged == DAMAGED)
-        following = STATES[acknowledged : REMOVING.get(acknowledged, acknowledged + 1) + 1]
-        expected = [(names, *map(sorted, nets)) for names, *nets in following]
-        assert state in expected, f"killed at step {root.name}, {acknowledged} acknowledged"
+        following = STATES[acknowledged : acknowledged + (4 if acknowledged == REMOVING else 2)]
+        assert state in expected(following), (
+            f"killed at step {root.name}, {acknowledged} acknowledged"
+        )
         assert leftovers(root) == [], f"killed at step {root.name}"
         # No name is left that would come back to life with its net.
         names = root / "owners" / "local" / "names"
         assert {path.name for path in names.glob("[!.]*")} == set(state[0])
-        check_that_life_goes_on(root)
+        if int(root.name) % 3 == 0:  # it takes its time
+            check_that_life_goes_on(root)
     assert last == len(STATES) - 1
 
 

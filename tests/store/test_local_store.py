@@ -163,8 +163,9 @@ DAMAGE = {
 }
 
 
+@pytest.mark.parametrize("removed", [False, True], ids=["mended", "removed"])
 @pytest.mark.parametrize(("file", "content", "method"), DAMAGE.values(), ids=DAMAGE)
-def test_damage_is_told_and_can_be_repaired(store, root, file, content, method):
+def test_damage_is_told_and_can_be_repaired(*, store, root, file, content, method, removed):
     net_id = put(store, b"model", EXTERNAL)
     path = root / "nets" / net_id / file
     path.unlink() if content is None else path.write_bytes(content)
@@ -173,10 +174,19 @@ def test_damage_is_told_and_can_be_repaired(store, root, file, content, method):
     assert caught.value.code == "store_damaged"
     assert caught.value.where == net_id
     assert str(root) not in str(caught.value)
-    # The remedy that the error names.
-    store.delete(net_id)
-    assert put(store, b"model", EXTERNAL) == net_id
+    assert not store.has(net_id)
+    if removed:
+        store.delete(net_id)
+    # The remedy that the error names. Its files come in another order.
+    external = dict(reversed(EXTERNAL.items()))
+    with store.begin() as upload:
+        fill(upload, b"model", external)
+        assert store.commit(upload, {"again": True}) is removed
     store.verify(net_id)
+    assert store.has(net_id)
+    found = store.get(net_id)
+    assert found.description == {"again": True}
+    assert {name: path.read_bytes() for name, path in found.files.external.items()} == EXTERNAL
 
 
 def test_a_net_removed_between_two_looks_is_not_found(store, root, monkeypatch):

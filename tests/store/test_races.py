@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from portgrad.errors import Conflict, NotFound
+from portgrad.errors import Conflict, LimitExceeded, NotFound
 from portgrad.graph.files import NetFiles
+from portgrad.store import LocalStore, Quota
 from support.store_replicas import REPLICAS, ROUNDS, run
 from support.stored_nets import every_id, fill, leftovers, opened, put
 
@@ -109,3 +110,41 @@ def test_a_net_bound_and_removed_at_once_leaves_no_name_behind(store, tmp_path):
     left = {path.name for path in (tmp_path / "owners" / "local" / "names").iterdir()} - {".next"}
     assert left == set(store.names(net_id) if store.has(net_id) else [])
     assert leftovers(tmp_path) == []
+
+
+def test_owners_that_remove_and_upload_the_same_net(tmp_path):
+    """Whoever was told that a net is kept has it, whatever others do."""
+    store = LocalStore(tmp_path)
+    shelves = [store.of(f"owner-{number}") for number in range(THREADS)]
+
+    def work(number):
+        shelf, net_id = shelves[number], NetFiles(b"model").net_id()
+        for _ in range(6):
+            put(shelf, b"model")
+            shelf.verify(net_id)
+            shelf.share(net_id, True)
+            shelf.bind("net", net_id)
+            assert shelf.resolve("net") == net_id
+            if number % 2:
+                shelf.delete(net_id)
+                assert not shelf.has(net_id)
+
+    at_once(work)
+    kept = [bool(every_id(shelf)) for shelf in shelves]
+    assert kept == [number % 2 == 0 for number in range(THREADS)]
+    for shelf in shelves[::2]:
+        assert shelf.delete(NetFiles(b"model").net_id()) is (shelf is shelves[-2])
+    assert list((tmp_path / "nets").glob("[!.]*")) == leftovers(tmp_path) == []
+
+
+def test_a_quota_holds_for_uploads_at_once(tmp_path):
+    shelf = LocalStore(tmp_path).of("ann", quota=Quota(nets=3))
+
+    def commit(number):
+        try:
+            put(shelf, bytes([number]))
+        except LimitExceeded:
+            return False
+        return True
+
+    assert sum(at_once(commit)) == len(every_id(shelf)) == 3

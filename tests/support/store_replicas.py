@@ -25,12 +25,11 @@ from typing import Any
 from portgrad.errors import Conflict, NotFound
 from portgrad.graph.files import NetFiles, sha256
 from portgrad.store import LocalStore
+from support.store_life import EXTERNAL, calls
 from support.stored_nets import fill, opened, put
 
 FORK = multiprocessing.get_context("fork")
-OTHER = "https://issuer.example|other"  # no plain name
 STEPS = ("mkdir", "rmdir", "rename", "replace", "unlink")
-EXTERNAL = {"weights.bin": b"w" * 100, "sub/more.bin": b"m"}
 KILLS, REPLICAS, ROUNDS = 8, 4, 4
 
 
@@ -57,38 +56,12 @@ def acknowledge(root: Path, state: int) -> None:
 
 
 def one_life(root: Path) -> None:
-    """Everything that changes a store; states are counted as test_crashes lists them."""
-    store, other = opened(root), opened(root, OTHER)
-    acknowledge(root, 0)
-    one = put(store, b"one", EXTERNAL)
-    acknowledge(root, 1)
-    store.bind("moves", one)
-    acknowledge(root, 2)
-    store.bind("stays", one)
-    acknowledge(root, 3)
-    store.share(one, True)
-    acknowledge(root, 4)
-    put(other, b"one", EXTERNAL)
-    acknowledge(root, 5)
-    two = put(store, b"two")
-    acknowledge(root, 6)
-    store.bind("moves", two, replace=True)
-    acknowledge(root, 7)
-    store.delete(one)
-    acknowledge(root, 10)
-    store.unbind("moves")
-    acknowledge(root, 11)
-    (root / "nets" / one / "model.onnx").write_bytes(b"ONE")  # as a disk might
-    put(store, b"one", EXTERNAL)
-    acknowledge(root, 12)
-    store.delete(one)
-    acknowledge(root, 13)
-    other.share(one, True)
-    acknowledge(root, 14)
-    other.share(one, False)
-    acknowledge(root, 15)
-    other.delete(one)
-    acknowledge(root, 16)
+    """Everything that changes a store; states are counted as `store_life` lists them."""
+    opened(root)
+    acknowledge(root, state := 0)
+    for states, call in calls(root):
+        call()
+        acknowledge(root, state := state + states)
 
 
 def an_old_folder(root: Path) -> None:

@@ -188,5 +188,5 @@ def _damaged(net_id: str, what: str) -> PortgradError:
         f"The stored net {net_id} is damaged: {what} cannot be read as it was written.",
         code="store_damaged",
         where=net_id,
-        remedy="Remove the net by its id, then upload it again.",
+        remedy="Upload the net again.",
     )

@@ -88,6 +88,18 @@ def write_synced(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
+def overwrite(path: Path, text: str) -> None:
+    """Write a file whose contents are always equally long, unsynced.
+
+    Cut to nothing first, as by `write_text`, it would be written out at once by some file systems.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+    try:
+        os.pwrite(descriptor, text.encode("ascii"), 0)
+    finally:
+        os.close(descriptor)
+
+
 def sync(path: Path) -> None:
     """See a file's bytes, or a folder's entries, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -91,15 +91,15 @@ class Shelf(Protocol):
         """Keep a closed upload and what describes it. Whether it is new to the owner.
 
         Whoever commits the same net at the same time, one is told that it is new. When this
-        returns, the net survives a loss of power. Where somebody else has it, it is kept once,
-        with two owners and its first description, and repaired if it was damaged.
+        returns, the net survives a loss of power. Where it is here already it is kept once, with
+        its first description, and repaired if it was damaged.
 
         Raises:
             LimitExceeded: `too_many_nets`, `quota_exceeded`.
         """
 
     def has(self, net_id: str) -> bool:
-        """Whether the net is the owner's, as surely as if it had been committed just now."""
+        """Whether the net is the owner's and whole, as surely as if committed just now."""
 
     def get(self, ref: str) -> StoredNet:
         """The net that an id or a name stands for."""

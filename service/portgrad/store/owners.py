@@ -2,6 +2,7 @@
 
     owners/<key>/names/            see `names`
     owners/<key>/nets/<id>.<size>  empty: a hint that makes an owner's nets quick to list
+    owners/<key>/.changed          a token of the last change to that list
     owners/<key>/owner             who that is, where the key does not say it
     nets/<id>/owners/<key>/        the net is that owner's: this alone decides
     shared/<id>/<key>              empty: that owner shares the net
@@ -17,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,9 +29,11 @@ from portgrad.store.disk import (
     make_inside,
     names_if_any,
     names_in,
+    overwrite,
     sync,
     write_synced,
 )
+from portgrad.store.quota import Held
 
 # The owner of everything where nobody has to prove who they are.
 LOCAL = "local"
@@ -121,6 +125,8 @@ class OwnerFolder:
         self._folder = root / "owners" / self.key
         self.names = self._folder / "names"
         self._nets = self._folder / "nets"
+        self._changed = self._folder / ".changed"
+        self._counted: tuple[str, Held] | None = None
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -153,13 +159,35 @@ class OwnerFolder:
                 found[net_id] = int(size)
         return found
 
+    def held(self) -> Held:
+        """How much is on the list. Added up anew only after a change by somebody else."""
+        counted = self._counted
+        if counted is not None and counted[0] == self._token():
+            return counted[1]
+        sizes = self.list().values()
+        return Held(len(sizes), sum(sizes))
+
     def enter(self, net_id: str, size: int) -> None:
         """List a net that is about to be the owner's. Only in one's turn."""
+        held = self.held()
+        token = secrets.token_hex(8)
+        overwrite(self._changed, token)
         (self._nets / f"{net_id}.{size}").touch()
         sync(self._nets)
+        self._counted = token, held.with_net(size)
 
     def strike(self, net_id: str) -> None:
-        """Take a net off the list. Only in one's turn. Lost to a loss of power, it is a hint."""
+        """Take a net off the list. Only in one's turn; also on a full disk.
+
+        Lost to a loss of power, the entry comes back as a hint too many.
+        """
+        self._changed.unlink(missing_ok=True)
         for entry in names_in(self._nets):
             if entry.startswith(f"{net_id}."):
                 (self._nets / entry).unlink()
+
+    def _token(self) -> str:
+        try:
+            return self._changed.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""

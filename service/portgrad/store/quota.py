@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
 from dataclasses import dataclass
 from threading import Lock
 
 from portgrad.errors import LimitExceeded
+
+
+@dataclass(frozen=True)
+class Held:
+    """How many nets an owner has, and their bytes."""
+
+    nets: int
+    bytes: int
+
+    def with_net(self, size: int) -> Held:
+        """The same and one net more."""
+        return Held(self.nets + 1, self.bytes + size)
 
 
 @dataclass(frozen=True)
@@ -17,29 +28,28 @@ class Quota:
     nets: int | None = None
     bytes: int | None = None
 
-    def check(self, sizes: Collection[int], more: int) -> None:
-        """Refuse a net of `more` bytes beside nets of these sizes.
+    def check(self, held: Held, more: int) -> None:
+        """Refuse a net of `more` bytes beside what is held.
 
         Raises:
             LimitExceeded: `too_many_nets`, `quota_exceeded`.
         """
-        if self.nets is not None and len(sizes) >= self.nets:
+        if self.nets is not None and held.nets >= self.nets:
             raise LimitExceeded(
                 "There is no room for another net of yours.",
                 code="too_many_nets",
                 where="max_nets_per_owner",
                 expected=f"at most {self.nets} nets of one owner",
-                found=f"{len(sizes)} nets",
+                found=f"{held.nets} nets",
                 remedy="Remove nets that are no longer needed, or ask the operator for more.",
             )
-        held = sum(sizes)
-        if self.bytes is not None and held + more > self.bytes:
+        if self.bytes is not None and held.bytes + more > self.bytes:
             raise LimitExceeded(
                 "There is no room for a net of this size.",
                 code="quota_exceeded",
                 where="max_bytes_per_owner",
                 expected=f"at most {self.bytes} bytes of all nets of one owner",
-                found=f"{held} bytes, and {more} more in this net",
+                found=f"{held.bytes} bytes, and {more} more in this net",
                 remedy="Remove nets that are no longer needed, or ask the operator for more.",
             )
 

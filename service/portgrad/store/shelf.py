@@ -60,7 +60,8 @@ class LocalShelf:
     @disk_errors("add up your nets")
     def afford(self, upload: Upload) -> None:
         """See `Shelf`."""
-        self._quota.check(self._own.list().values(), upload.size)
+        if not self._owns(upload.net_id):
+            self._quota.check(self._own.held(), upload.size)
 
     @disk_errors("keep the net")
     def commit(self, upload: Upload, description: Mapping[str, Any]) -> bool:
@@ -70,6 +71,8 @@ class LocalShelf:
         upload.seal(description, self._key)
         with self._own.turn():
             if self._owns(upload.net_id):
+                with self._ownership.turn():
+                    self._mend(upload)
                 return False
             self._make_room(upload)
             self._own.enter(upload.net_id, upload.size)
@@ -84,7 +87,7 @@ class LocalShelf:
             # Another replica may have moved it in, and not yet have synced that.
             sync(self._shared.nets)
             sync(self._ownership.folder(net_id, self._key).parent)
-        return here
+        return here and self._whole(net_id)
 
     @disk_errors("read a net")
     def get(self, ref: str) -> StoredNet:
@@ -204,14 +207,13 @@ class LocalShelf:
 
     def _make_room(self, upload: Upload) -> None:
         """Check the quota, without what a death left on the list if that is in the way."""
-        listed = self._own.list()
         try:
-            self._quota.check(listed.values(), upload.size)
+            self._quota.check(self._own.held(), upload.size)
         except LimitExceeded:
-            for net_id in listed:
+            for net_id in self._own.list():
                 if not self._owns(net_id):
                     self._own.strike(net_id)
-            self._quota.check(self._own.list().values(), upload.size)
+            self._quota.check(self._own.held(), upload.size)
 
     def _put(self, upload: Upload) -> None:
         """Move a sealed upload into place, or join the owners of the same net."""
@@ -219,15 +221,20 @@ class LocalShelf:
         if not _moved(upload.folder, folder):
             with self._ownership.turn():
                 if not _moved(upload.folder, folder):
-                    self._join(upload, folder)
+                    self._mend(upload)
+                    self._ownership.add(upload.net_id, self._key)
         sync(self._shared.nets)
 
-    def _join(self, upload: Upload, folder: Path) -> None:
+    def _whole(self, net_id: str) -> bool:
         try:
-            self._contents.verify(upload.net_id)
+            return self._contents.verify(net_id)
         except StoreFailed:
-            upload.repair(folder)
-        self._ownership.add(upload.net_id, self._key)
+            return False
+
+    def _mend(self, upload: Upload) -> None:
+        """Repair a net that is here with the same net, uploaded again. Only in one's turn."""
+        if not self._whole(upload.net_id):
+            upload.repair(self._shared.nets / upload.net_id)
 
     def _delete(self, net_id: str) -> bool:
         with self._own.turn():

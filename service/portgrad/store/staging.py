@@ -49,6 +49,7 @@ class Staging:
         folder = self._folder / secrets.token_hex(8)
         with ExitStack() as on_failure:
             lock = on_failure.enter_context(_lock_file(folder).open("xb"))
+            on_failure.callback(_lock_file(folder).unlink, missing_ok=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
             if _lock_file(folder).exists():
                 folder.mkdir()
