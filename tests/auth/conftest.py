@@ -34,10 +34,15 @@ def keys(folder: Path) -> Keys:
 
 
 @pytest.fixture(scope="module")
-def guarded(folder: Path, issuer: Issuer) -> Iterator[AppClient]:
+def compute() -> FakeCompute:
+    return FakeCompute()
+
+
+@pytest.fixture(scope="module")
+def guarded(folder: Path, issuer: Issuer, compute: FakeCompute) -> Iterator[AppClient]:
     """It takes any number of failures from one address, as tests have one alone."""
     settings = Settings(data=folder, auth="required", jwt_issuer=issuer.url, jwt_audience=AUDIENCE)
-    app = create_app(LocalStore(folder), FakeCompute(), settings)
+    app = create_app(LocalStore(folder), compute, settings)
     with pytest.MonkeyPatch.context() as patch, serving(app) as client:
         patch.setattr(refusals, "PER_MINUTE", 1_000_000)
         yield client

@@ -38,6 +38,9 @@ ROUTES: dict[tuple[str, str], tuple[str | None, dict[str, Any], int]] = {
     },
     ("POST", "/nets"): ("write", {"content": fake_net("x")}, 201),
     ("DELETE", "/nets/{net}"): ("write", {}, 204),
+    ("PUT", "/nets/{net}/shared"): ("write", {}, 204),
+    ("DELETE", "/nets/{net}/shared"): ("write", {}, 204),
+    ("GET", "/metrics"): ("admin", {}, 200),
     ("GET", "/operators"): (None, {}, 200),
     ("GET", "/healthz"): (None, {}, 200),
     ("GET", "/readyz"): (None, {}, 200),
@@ -50,8 +53,13 @@ UNKNOWN = [("GET", "/nothing"), ("PATCH", "/nets"), ("GET", "/nets/echo//"), ("P
 Maker = Callable[[Issuer, Keys], dict[str, str]]
 
 
+def ann(issuer: Issuer) -> str:
+    """Whose nets they are: the owner that the issuer's tokens name."""
+    return f"{issuer.url}#ann"
+
+
 def key_with(*scopes: str, **more: Any) -> Maker:
-    return lambda _, keys: header(keys.create("ann", scopes, **more)[1])
+    return lambda issuer, keys: header(keys.create(ann(issuer), scopes, **more)[1])
 
 
 def token_with(how: str = "token", **claims: Any) -> Maker:
@@ -62,14 +70,14 @@ def header(credential: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {credential}"}
 
 
-def revoked(_: Issuer, keys: Keys) -> dict[str, str]:
-    key, text = keys.create("ann", SCOPES)
+def revoked(issuer: Issuer, keys: Keys) -> dict[str, str]:
+    key, text = keys.create(ann(issuer), SCOPES)
     keys.revoke(key.id)
     return header(text)
 
 
-def wrong_secret(_: Issuer, keys: Keys) -> dict[str, str]:
-    key, _text = keys.create("ann", SCOPES)
+def wrong_secret(issuer: Issuer, keys: Keys) -> dict[str, str]:
+    key, _text = keys.create(ann(issuer), SCOPES)
     return header(f"pg_{key.id}_{'0' * 64}")
 
 
@@ -127,9 +135,9 @@ Verdict = tuple[int, str | None]
 
 
 @pytest.fixture(scope="module")
-def operator(guarded: AppClient, keys: Keys) -> Callable[..., Any]:
+def operator(guarded: AppClient, issuer: Issuer, keys: Keys) -> Callable[..., Any]:
     """Requests of who may do everything."""
-    found = header(keys.create("ann", SCOPES)[1])
+    found = header(keys.create(ann(issuer), SCOPES)[1])
     return lambda method, path, **more: guarded.request(method, path, headers=found, **more)
 
 
