@@ -23,13 +23,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, help="about how long each part may take")
     parser.add_argument("--json", type=Path, default=Path("build/torture.json"))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="throw the bombs whose names have this in them")
     parser.add_argument("--keep", action="store_true", help="keep data folders and logs")
     given = parser.parse_args(arguments)
     unknown = set(given.parts) - set(PARTS)
     if unknown:
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
-    plan = Plan(folder, given.minutes, given.seed)
+    plan = Plan(folder, given.minutes, given.seed, given.only)
     rows: list[Row] = []
     try:
         for name in given.parts or PARTS:

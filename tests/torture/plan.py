@@ -16,11 +16,13 @@ class Plan:
         folder: an empty folder for data and logs.
         minutes: about how long each part may take; None for its full length.
         seed: makes the choices of one run those of another.
+        only: a part of the names of the bombs that are thrown.
     """
 
     folder: Path
     minutes: float | None = None
     seed: int = 0
+    only: str = ""
 
     @property
     def short(self) -> bool:
