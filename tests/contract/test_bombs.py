@@ -75,7 +75,8 @@ BOMBS = {
     "twice, late": (JSON, data([":"] * MANY)[:-1] + b', "data": 1}', "invalid_json"),
     "bare, late": (JSON, b'{"data": [' + b"1," * MANY + b"NaN]}", "invalid_json"),
     "keys": (JSON, data(dict.fromkeys(map(str, range(MANY)), 1)), "too_many_arrays"),
-    "unknown fields": (JSON, data([1], **dict.fromkeys(map(str, range(MANY)))), "unknown_field"),
+    "unknown fields": (JSON, data([1], **dict.fromkeys(map(str, range(MANY)))), "too_many_arrays"),
+    "fields": (JSON, data([1], **dict.fromkeys(map(str, range(17_000)))), "unknown_field"),
     "targets": (JSON, data([1], wrt=[1] * MANY), "invalid_field"),
     "targets of targets": (JSON, data([1], wrt=[[1] * MANY]), "invalid_field"),
     "names": (JSON, data([1], wrt=["x"] * MANY), "invalid_field"),
@@ -116,6 +117,16 @@ def test_a_member_unfolds_to_no_more_than_it_says(http: AppClient) -> None:
     tracemalloc.stop()
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_npz")
     assert peak < 16 * 2**20, "64 MiB were unfolded to look at a hundred bytes"
+
+
+def test_keys_are_counted_before_they_are_made(http: AppClient) -> None:
+    body = data(dict.fromkeys(map(str, range(MANY)), 1))
+    tracemalloc.start()
+    answer = http.post("/nets/echo/gradient", content=body, headers={"Content-Type": JSON})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert answer.json()["found"] == f"{MANY + 1} keys"
+    assert peak < 4 * len(body)
 
 
 QUERIES = {

@@ -40,6 +40,23 @@ class Bounds(NamedTuple):
                 remedy="Send several calls, or raise PORTGRAD_MAX_ARRAYS.",
             )
 
+    @property
+    def keys(self) -> int:
+        """The keys that so many arrays may have in JSON, and the other fields of a call."""
+        return 4 * self.arrays + 1000
+
+    def check_keys(self, count: int) -> None:
+        """Refuse JSON with more keys than all of its arrays could have."""
+        if count > self.keys:
+            raise LimitExceeded(
+                "The call has more keys than the arrays that this service takes could have.",
+                code="too_many_arrays",
+                where="body",
+                expected=f"at most {self.arrays} arrays",
+                found=f"{count} keys",
+                remedy="Send several calls, or raise PORTGRAD_MAX_ARRAYS.",
+            )
+
     def check_elements(self, count: int) -> None:
         """Refuse arrays of too many elements."""
         if count > self.elements:

@@ -35,6 +35,7 @@ def decode(
             remedy="Put the fields into the JSON body.",
         )
     text.check_elements(body, bounds)
+    text.check_keys(body, bounds)
     fields = text.loads(body, "body", bounds)
     holding = FORMS[kind].holding
     for field in REQUIRED:

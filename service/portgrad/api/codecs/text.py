@@ -62,6 +62,12 @@ def check_elements(body: bytes, bounds: Bounds) -> None:
         bounds.check_elements(marks(body, COMMAS).size + 1)
 
 
+def check_keys(body: bytes, bounds: Bounds) -> None:
+    """Refuse a body with more keys than there may be, before they are made: each takes long."""
+    if len(body) > bounds.keys and body.count(b":") > bounds.keys:
+        bounds.check_keys(marks(body, COLONS).size)
+
+
 def _refuse_twice(body: bytes, value: dict[str, Any], where: str) -> None:
     """Refuse an object that has one key twice: which of them was meant is anybody's guess.
 
