@@ -42,7 +42,7 @@ def raised(response: httpx.Response, ref: str = "other") -> sdk.PortgradError:
     [
         (400, "invalid_json", sdk.BadRequestError),
         (405, "method_not_allowed", sdk.BadRequestError),
-        (401, "unauthorized", sdk.BadRequestError),
+        (401, "unauthorized", sdk.UnauthenticatedError),
         (404, "net_not_found", sdk.NotFoundError),
         (409, "name_taken", sdk.ConflictError),
         (413, "body_too_large", sdk.TooLargeError),
@@ -112,7 +112,7 @@ HTML = "<html>\n<body>Bad gateway</body></html>"
             sdk.ServerError,
             "answered 500",
         ),
-        (httpx.Response(403, json={"title": "Log in first"}), sdk.BadRequestError, "Log in first"),
+        (httpx.Response(403, json={"title": "Log in first"}), sdk.ForbiddenError, "Log in first"),
         (httpx.Response(500, content=b"\xff" * 999), sdk.ServerError, "answered 500"),
     ],
 )

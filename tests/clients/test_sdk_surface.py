@@ -25,6 +25,7 @@ PUBLIC = {
     *("PortgradError", "InvalidRequestError", "BadRequestError", "UnprocessableError"),
     *("InvalidNetError", "UnsupportedOperatorError", "NotBuiltError", "RunFailedError"),
     *("NotFoundError", "ConflictError", "TooLargeError", "RateLimitedError", "ServerError"),
+    *("UnauthenticatedError", "ForbiddenError", "DeadlineExceededError"),
     *("ConnectionFailedError", "TimedOutError", "InvalidAnswerError", "DtypeUnavailableError"),
 }
 

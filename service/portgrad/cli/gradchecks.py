@@ -35,6 +35,7 @@ def gradcheck(
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     external: options.External = None,
     url: options.Url = options.HERE,
+    api_key: options.ApiKey = None,
 ) -> None:
     """Hold a gradient against differences at your data; exit 1 if it is not what they say."""
     request = options.given(
@@ -51,7 +52,7 @@ def gradcheck(
         precision=precision,
     )
     given = arrays.read(data)
-    with opened(net, external, url) as asked:
+    with opened(net, external, url, api_key) as asked:
         found = asked.gradcheck(given, **request)
     if json:
         typer.echo(orjson.dumps(found.plain(), option=orjson.OPT_INDENT_2))

@@ -35,6 +35,7 @@ def gradient(
     ] = None,
     external: options.External = None,
     url: options.Url = options.HERE,
+    api_key: options.ApiKey = None,
 ) -> None:
     """Compute gradients and show or write them."""
     request = options.given(
@@ -51,7 +52,7 @@ def gradient(
         precision=precision,
     )
     given = arrays.read(data)
-    with opened(net, external, url) as asked:
+    with opened(net, external, url, api_key) as asked:
         found = asked.gradient(given, **request)
     console = Console(highlight=False)
     tables.gradients(console, found, found.warnings)

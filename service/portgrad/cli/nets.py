@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from portgrad.cli import tables
-from portgrad.cli.options import HERE, External, Net, Quantized, Url, located, word
+from portgrad.cli.options import HERE, ApiKey, External, Net, Quantized, Url, located, word
 from portgrad.engine import load
 from portgrad.graph.files import NetFiles
 from portgrad_client import Client
@@ -28,6 +28,7 @@ def upload(
     replace: Annotated[bool, typer.Option(help="Move the name if it is taken.")] = False,
     external: External = None,
     url: Url = HERE,
+    api_key: ApiKey = None,
 ) -> None:
     """Upload a net to a service and describe it."""
     console = Console(highlight=False)
@@ -38,7 +39,7 @@ def upload(
         TransferSpeedColumn(),
     )
     with (
-        Client(url) as client,
+        Client(url, api_key=api_key) as client,
         Progress(*columns, console=Console(stderr=True), transient=True) as progress,
     ):
         task = progress.add_task(f"uploading {model.name}")
@@ -57,9 +58,10 @@ def describe(
     net: Net,
     external: External = None,
     url: Url = HERE,
+    api_key: ApiKey = None,
 ) -> None:
     """Say what a net has: ports, parameters, what is differentiable and if not, why."""
-    tables.description(Console(highlight=False), _described(net, external, url))
+    tables.description(Console(highlight=False), _described(net, external, url, api_key))
 
 
 def check(
@@ -79,11 +81,13 @@ def check(
     raise typer.Exit(1 if found.obstacles else 0)
 
 
-def _described(net: str, external: list[Path] | None, url: str) -> dict[str, Any]:
+def _described(
+    net: str, external: list[Path] | None, url: str, api_key: str | None
+) -> dict[str, Any]:
     if Path(net).is_file():
         loaded = load(NetFiles(Path(net), located(external)))
         return {"id": loaded.id, "names": [net], **loaded.description.plain()}
-    with Client(url) as client:
+    with Client(url, api_key=api_key) as client:
         return client.net(net).describe()
 
 

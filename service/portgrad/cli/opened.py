@@ -13,10 +13,12 @@ from portgrad.graph.files import NetFiles
 
 
 @contextmanager
-def opened(net: str, external: list[Path] | None, url: str) -> Iterator[engine.Net | client.Net]:
+def opened(
+    net: str, external: list[Path] | None, url: str, api_key: str | None
+) -> Iterator[engine.Net | client.Net]:
     """A net to call: the file of that name, or else the net of that name or id on a service."""
     if Path(net).is_file():
         yield engine.load(NetFiles(Path(net), located(external)))
         return
-    with client.Client(url) as service:
+    with client.Client(url, api_key=api_key) as service:
         yield service.net(net)

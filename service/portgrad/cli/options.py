@@ -15,6 +15,13 @@ HERE = "http://127.0.0.1:8000"
 Net = Annotated[str, typer.Argument(help="ONNX file, or name or id of a net on the service.")]
 Data = Annotated[str, typer.Argument(help="Data: .npy, .npz or .json file, or JSON text.")]
 Url = Annotated[str, typer.Option(envvar="PORTGRAD_URL", help="The service.")]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        envvar="PORTGRAD_API_KEY",
+        help="Key or bearer token for it; better in the variable, as others may see commands.",
+    ),
+]
 External = Annotated[
     list[Path] | None, typer.Option(help="External-data file beside the model; may be repeated.")
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace as changed
 from types import TracebackType
 from typing import Any, Self
@@ -12,7 +12,7 @@ import httpx
 
 from portgrad_client.errors import InvalidRequestError
 from portgrad_client.net import Net
-from portgrad_client.transport import Transport, fields
+from portgrad_client.transport import Transport, checked, fields
 from portgrad_client.upload import Counted, External, Progress, Source, body_of
 
 
@@ -22,16 +22,24 @@ class Client:
     Args:
         base_url: the service's address, such as `http://127.0.0.1:8000`.
         timeout: seconds for each of connecting, sending, and waiting for the answer.
-        http_client: a pool of the caller's own, for authentication, proxies or tests; the caller
+        api_key: a key that `portgrad keys create` made.
+        token: a bearer token, or a function that gives one that has not expired; it is asked
+            before each request.
+        http_client: a pool of the caller's own, for proxies, certificates or tests; the caller
             closes it.
         max_retries: how often a request is sent again after a failed connection or the statuses
             429, 502, 503 and 504.
+
+    A key or token is sent to this address alone. None is read from the environment, where it could
+    be meant for another.
     """
 
     def __init__(
         self,
         base_url: str,
         *,
+        api_key: str | None = None,
+        token: str | Callable[[], str] | None = None,
         timeout: float | httpx.Timeout = 60.0,
         http_client: httpx.Client | None = None,
         max_retries: int = 2,
@@ -39,7 +47,8 @@ class Client:
         self._owned = httpx.Client() if http_client is None else None
         http = http_client or self._owned
         assert http is not None
-        self._transport = Transport(http, base_url.rstrip("/"), timeout, max_retries)
+        credential = _credential(api_key, token)
+        self._transport = Transport(http, base_url.rstrip("/"), timeout, max_retries, credential)
 
     def __repr__(self) -> str:
         return f"Client({self._transport.base_url!r})"
@@ -130,6 +139,23 @@ class Client:
     def delete(self, ref: str) -> None:
         """Remove a name, or by its id a net with all its names."""
         self._transport.call("DELETE", _path(ref))
+
+
+def _credential(
+    api_key: str | None, token: str | Callable[[], str] | None
+) -> Callable[[], str] | None:
+    """What gives the credential of each request."""
+    if api_key is not None and token is not None:
+        raise InvalidRequestError(
+            "A client has a key or a token, not both.", code="invalid_credential"
+        )
+    if callable(token):
+        return token
+    given = api_key if api_key is not None else token
+    if given is None:
+        return None
+    fixed = checked(given)
+    return lambda: fixed
 
 
 def _path(ref: str) -> str:

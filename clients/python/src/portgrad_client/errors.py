@@ -9,11 +9,14 @@ PortgradError
 │       ├── UnsupportedOperatorError   an operator on the path has no derivative there
 │       ├── NotBuiltError          designed, but this service has not got it yet
 │       └── RunFailedError         the runtime failed on these data
+├── UnauthenticatedError           401
+├── ForbiddenError                 403
 ├── NotFoundError                  404
 ├── ConflictError                  409
 ├── TooLargeError                  413
 ├── RateLimitedError               429
 ├── ServerError                    5xx
+│   └── DeadlineExceededError      504: the call itself took too long
 ├── ConnectionFailedError          no answer came
 │   └── TimedOutError              not within the timeout
 ├── InvalidAnswerError             an answer came that is not Portgrad's
@@ -117,6 +120,18 @@ class RunFailedError(UnprocessableError):
     default_code = "run_failed"
 
 
+class UnauthenticatedError(PortgradError):
+    """No key or token, or not a right one: 401."""
+
+    default_code = "not_authenticated"
+
+
+class ForbiddenError(PortgradError):
+    """The key or token does not allow this: 403."""
+
+    default_code = "missing_scope"
+
+
 class NotFoundError(PortgradError):
     """No such net, name or file: 404."""
 
@@ -145,6 +160,12 @@ class ServerError(PortgradError):
     """The service, or a proxy before it, failed: 5xx, still after the retries."""
 
     default_code = "internal_error"
+
+
+class DeadlineExceededError(ServerError):
+    """The call took longer than it may: 504. It would again, so it is not sent again."""
+
+    default_code = "deadline_exceeded"
 
 
 class ConnectionFailedError(PortgradError):

@@ -10,6 +10,8 @@ import httpx
 from portgrad_client.errors import (
     BadRequestError,
     ConflictError,
+    DeadlineExceededError,
+    ForbiddenError,
     InvalidNetError,
     NotBuiltError,
     NotFoundError,
@@ -18,11 +20,14 @@ from portgrad_client.errors import (
     RunFailedError,
     ServerError,
     TooLargeError,
+    UnauthenticatedError,
     UnprocessableError,
     UnsupportedOperatorError,
 )
 
 _BY_STATUS: dict[int, type[PortgradError]] = {
+    401: UnauthenticatedError,
+    403: ForbiddenError,
     404: NotFoundError,
     409: ConflictError,
     413: TooLargeError,
@@ -35,6 +40,7 @@ _BY_CODE: dict[str, type[PortgradError]] = {
 }
 # No kernel is as much in the way as no rule, and so is no other way to say an operator.
 _BY_CODE |= dict.fromkeys(("not_runnable", "not_standard"), UnsupportedOperatorError)
+_BY_CODE |= dict.fromkeys(("deadline_exceeded", "compile_too_long"), DeadlineExceededError)
 # What can be wrong with an upload besides the net itself.
 _AROUND_THE_NET = frozenset(
     {"invalid_name", "invalid_field", "unknown_field", "missing_field", "missing_model"}

@@ -1,16 +1,17 @@
 """HTTP: one pool of connections, timeouts always, and bounded retries.
 
 Retrying is right here because a gradient is pure and an upload is addressed by its content. What
-is retried: a connection that failed, and the statuses 429, 502, 503 and 504. A timeout is not:
-another try would take as long again.
+is retried: a connection that failed, and the statuses 429, 502, 503 and 504. A timeout is not, nor
+a call that the service ended for its length: another try would take as long again.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from time import sleep
@@ -21,6 +22,7 @@ import httpx
 
 from portgrad_client.errors import (
     ConnectionFailedError,
+    DeadlineExceededError,
     InvalidAnswerError,
     InvalidRequestError,
     PortgradError,
@@ -32,6 +34,7 @@ RETRIED = frozenset({429, 502, 503, 504})
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 8.0
 # A service that asks for a longer rest than this is told to the caller instead of waited for.
 LONGEST_RETRY_AFTER = 60.0
+_CREDENTIAL = re.compile("[!-~]+")
 _USER_AGENT = f"portgrad-client/{version('portgrad-client')}"
 # Waiting to send again helps against none of these.
 _HOPELESS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
@@ -46,12 +49,14 @@ class Transport:
         base_url: the service's address, without a slash at its end.
         timeout: seconds for each of connecting, sending, and waiting for the answer.
         max_retries: how often a request is sent again.
+        credential: gives the key or token for each try; None sends none.
     """
 
     http: httpx.Client
     base_url: str
     timeout: float | httpx.Timeout
     max_retries: int
+    credential: Callable[[], str] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.base_url.startswith(("http://", "https://")):
@@ -101,11 +106,12 @@ class Transport:
             else:
                 if response.is_success:
                     return response
+                error = error_of(response)
                 asked = _retry_after(response)
                 pause = pause if asked is None else asked
                 hopeless = response.status_code not in RETRIED or pause > LONGEST_RETRY_AFTER
-                if tries_left == 0 or hopeless:
-                    raise error_of(response)
+                if tries_left == 0 or hopeless or isinstance(error, DeadlineExceededError):
+                    raise error
             sleep(pause)
         raise AssertionError("the last try returns or raises")
 
@@ -117,6 +123,8 @@ class Transport:
     ) -> httpx.Response:
         request.headers["X-Request-Id"] = request_id
         request.headers["User-Agent"] = _USER_AGENT
+        if self.credential is not None:
+            request.headers["Authorization"] = f"Bearer {checked(self.credential())}"
         try:
             response = self.http.send(request, stream=receive is not None)
             with closing(response):
@@ -127,6 +135,22 @@ class Transport:
         except httpx.RequestError as error:
             raise _translated(error, self, request_id) from error
         return response
+
+
+def checked(credential: str) -> str:
+    """A key or token as it can stand in a header.
+
+    Raises:
+        InvalidRequestError: it cannot. It is not told, as errors are logged.
+    """
+    if isinstance(credential, str) and _CREDENTIAL.fullmatch(credential):
+        return credential
+    raise InvalidRequestError(
+        "A key or token is text without spaces and line ends.",
+        code="invalid_credential",
+        found="nothing" if not credential else type(credential).__name__,
+        remedy="Pass it alone, without `Bearer` before it.",
+    )
 
 
 def fields(response: httpx.Response, *required: str) -> dict[str, Any]:
