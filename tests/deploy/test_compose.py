@@ -35,6 +35,13 @@ def test_only_the_balancer_is_reached_and_only_from_this_machine() -> None:
     }
 
 
+def test_they_are_open_because_only_this_machine_reaches_them() -> None:
+    """Replicas listen on every address of their container, which needs a word."""
+    for name in REPLICAS:
+        assert SERVICES[name]["environment"]["PORTGRAD_OPEN"] == "true"
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES["balancer"]["ports"])
+
+
 def test_the_balancer_waits_for_replicas_that_its_configuration_names() -> None:
     waits = SERVICES["balancer"]["depends_on"]
     assert waits == {name: {"condition": "service_healthy"} for name in REPLICAS}

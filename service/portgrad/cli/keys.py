@@ -52,8 +52,8 @@ def create(
         int | None, typer.Option(min=1, help="Requests in a minute.")
     ] = None,
     max_concurrent: Annotated[int | None, typer.Option(min=1, help="Requests at once.")] = None,
-    max_nets: Annotated[int | None, typer.Option(min=0, help="Nets of its owner.")] = None,
-    max_bytes: Annotated[int | None, typer.Option(min=0, help="Bytes of nets.")] = None,
+    max_nets: Annotated[int | None, typer.Option(min=1, help="Nets of its owner.")] = None,
+    max_bytes: Annotated[int | None, typer.Option(min=1, help="Bytes of nets.")] = None,
     data: Data = None,
 ) -> None:
     """Create a key and print it, this once: only a hash of it is kept."""
