@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging.config
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,10 +28,17 @@ FIRST_CALL = """\
 [bold]Portgrad[/] is at http://{address} with the nets {names}. Ask for a gradient:
 
   curl -s http://{address}/nets/moons/gradient \\
-    -H 'Content-Type: application/json' \\
+    -H 'Content-Type: application/json'{credential} \\
     -d '{{"data": {{"point": [[0.5, 0.25], [1.0, -0.5]]}}, "outputs": true}}'
 
 Its pages: http://{address}/docs
+"""
+
+CREDENTIAL = ' -H "Authorization: Bearer $PORTGRAD_API_KEY"'
+A_KEY = """\
+It asks for a key. This makes one that sees these nets, in the same data folder:
+
+  export PORTGRAD_API_KEY=$(portgrad keys create --owner local --scope read --scope compute)
 """
 
 
@@ -54,14 +62,23 @@ def serve(
         serving.config(app, settings),
         drain_seconds=settings.drain_seconds,
         deadline=settings.deadline,
-        on_listening=_greet if with_samples else lambda _: None,
+        on_listening=_greeting(settings) if with_samples else lambda _: None,
         on_drain=lambda: drain(app),
     ).run()
 
 
-def _greet(address: str) -> None:
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(FIRST_CALL.format(address=address, names=", ".join(sorted(samples()))))
+def _greeting(settings: Settings) -> Callable[[str], None]:
+    asked = settings.auth == "required"
+
+    def greet(address: str) -> None:
+        console = Console(soft_wrap=True, highlight=False)
+        credential = CREDENTIAL if asked else ""
+        names = ", ".join(sorted(samples()))
+        console.print(FIRST_CALL.format(address=address, names=names, credential=credential))
+        if asked:
+            console.print(A_KEY)
+
+    return greet
 
 
 def service(settings: Settings) -> Application:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from portgrad.api import queries, uploads
-from portgrad.api.auth import scopes
+from portgrad.api.auth import audit, scopes
 from portgrad.api.openapi import nets as docs
 from portgrad.api.service import Service, described, service_of
 from portgrad.api.telling.record import note_net
@@ -87,7 +87,8 @@ async def upload_net(request: Request, query: Annotated[UploadQuery, Query()]) -
         if query.name is not None and not query.replace:
             await run_in_threadpool(_refuse_taken, shelf, query.name, net_id)
         created = await _keep(service, shelf, upload)
-    answer = await run_in_threadpool(_kept, shelf, net_id, query)
+    answer, named = await run_in_threadpool(_kept, shelf, net_id, query)
+    _tell_upload(request, net_id, query, created=created, named=named)
     return _json(answer, 201 if created else 200, {"Location": f"/nets/{net_id}"})
 
 
@@ -130,13 +131,23 @@ def _commit(shelf: Shelf, upload: Upload, description: Description) -> bool:
     return shelf.commit(upload, {**description, **facts})
 
 
-def _kept(shelf: Shelf, net_id: str, query: UploadQuery) -> dict[str, Any]:
-    """Do what else was asked for; what describes the net."""
+def _kept(shelf: Shelf, net_id: str, query: UploadQuery) -> tuple[dict[str, Any], bool]:
+    """Do what else was asked for; what describes the net, and whether a name changed."""
     if query.shared:
         shelf.share(net_id, True)
-    if query.name is not None:
-        shelf.bind(query.name, net_id, query.replace)
-    return described(shelf, net_id)
+    named = query.name is not None and shelf.bind(query.name, net_id, query.replace)
+    return described(shelf, net_id), named
+
+
+def _tell_upload(
+    request: Request, net_id: str, query: UploadQuery, *, created: bool, named: bool
+) -> None:
+    if created:
+        audit.done(request, "net_uploaded", net=net_id)
+    if named:
+        audit.done(request, "name_given", net=net_id, net_name=query.name)
+    if query.shared:
+        audit.done(request, "net_shared", net=net_id)
 
 
 @router.get("/nets", **docs.LIST)
@@ -180,10 +191,13 @@ async def delete_net(
         note_net(net)
         if gone:
             await service.compute.forget(net)
+        whose = "everyone" if query.everyone else None
+        audit.done(request, "net_removed", net=net, whose=whose)
     elif query.everyone:
         raise _needs_id(net)
     else:
         await run_in_threadpool(shelf.unbind, net)
+        audit.done(request, "name_removed", net_name=net)
     return Response(status_code=204)
 
 
@@ -211,8 +225,15 @@ async def unshare_net(request: Request, net: str) -> Response:
 
 async def _share(request: Request, net: str, shared: bool) -> Response:
     shelf = service_of(request).shelf(request)
-    await run_in_threadpool(lambda: shelf.share(shelf.resolve(net), shared))
+    net_id = await run_in_threadpool(_set_shared, shelf, net, shared)
+    audit.done(request, "net_shared" if shared else "net_unshared", net=net_id)
     return Response(status_code=204)
+
+
+def _set_shared(shelf: Shelf, ref: str, shared: bool) -> str:
+    net_id = shelf.resolve(ref)
+    shelf.share(net_id, shared)
+    return net_id
 
 
 @router.get("/nets/{net}/model", **docs.DOWNLOAD)

@@ -8,13 +8,25 @@ where it would drown the rest. Probes and scrapes that went well are at `debug` 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, TextIO
 
+from portgrad.api.auth.credentials import redacted
 from portgrad.api.telling.record import Record, current
 
 ACCESS = logging.getLogger("portgrad.access")
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 _TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+class Discreet(logging.StreamHandler[TextIO]):
+    """Writes to stderr, and hides whatever looks like a key or token, wherever in a line it is.
+
+    None is logged on purpose. But a client may send one in place of a name or of a request's id.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, with its traceback and its fields."""
+        return redacted(super().format(record))
 
 
 class Traceable(logging.Filter):
@@ -40,7 +52,7 @@ def config(level: str, style: str) -> dict[str, Any]:
         "formatters": {"text": {"format": _TEXT}, "json": _json()},
         "handlers": {
             "stderr": {
-                "class": "logging.StreamHandler",
+                "()": Discreet,
                 "formatter": style,
                 "filters": ["traceable"],
             }
