@@ -15,6 +15,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from portgrad.api.app import create_app
+from portgrad.api.server.edge import edge
+from portgrad.api.server.serving import watch
 from portgrad.compute.stats import PoolStats, WorkerStats
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
@@ -59,7 +61,12 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> str:
         deaths={"crashed": 1},
     )
     store = LocalStore(tmp_path_factory.mktemp("data"))
-    with serving(create_app(store, compute, Settings())) as http:
+    settings = Settings()
+    app = create_app(store, compute, settings)
+    bounds = edge(settings)
+    watch(app, bounds)
+    bounds.refused["malformed_request"] += 1
+    with serving(app) as http:
         http.post("/nets?name=echo", content=fake_net())
         http.post("/nets/echo/gradient", json={"data": [1]})
         http.get("/nets/nobody")

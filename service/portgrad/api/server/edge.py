@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import Protocol as Shape
 
@@ -32,6 +32,8 @@ class Edge:
         rate: bytes a second that it must read after that.
         most: how many connections may be open.
         waiting: those that have no request under way, those that have waited longest first.
+        open: how many there are.
+        refused: problems that were answered before the application saw a request, by code.
     """
 
     head_seconds: float
@@ -39,6 +41,8 @@ class Edge:
     rate: int
     most: int
     waiting: OrderedDict[Closable, None] = field(default_factory=OrderedDict)
+    open: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
 
     def make_room(self, new: Closable) -> bool:
         """Close the connection that has waited longest for a request; whether there was one.

@@ -64,9 +64,10 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """It is open: the first request is to come, unless there is no place for it."""
         super().connection_made(transport)
+        self._edge.open += 1
         self._reader = Reader(transport, self.loop, self._edge)
         if len(self.connections) > self._edge.most and not self._edge.make_room(self):
-            transport.write(as_bytes(_no_place(), self.server_state.default_headers))
+            transport.write(self._refused(_no_place()))
             self._close()
             return
         self._edge.waiting[self] = None
@@ -75,6 +76,7 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is closed, by whomever."""
         self._closing = True
+        self._edge.open -= 1
         self._edge.waiting.pop(self, None)
         self._cancel_head()
         self._reader.stop()
@@ -147,6 +149,7 @@ class Protocol(HttpToolsProtocol):
         wrong = heads.wrong(self.url, self.headers, version)
         if wrong is not None:
             self.url = b"/"  # the refusal is the same wherever it was sent
+            self._edge.refused[wrong.code] += 1
         app: Any = self.app if wrong is None else Refusal(wrong)
         cycle = self._cycle(version)
         last, self.cycle = self.cycle, cycle
@@ -251,9 +254,13 @@ class Protocol(HttpToolsProtocol):
         self._cancel_head()
         self._last.keep_alive = False
 
+    def _refused(self, error: PortgradError) -> bytes:
+        self._edge.refused[error.code] += 1
+        return as_bytes(error, self.server_state.default_headers)
+
     def _say(self, error: PortgradError) -> None:
         if not self.transport.is_closing():
-            self.transport.write(as_bytes(error, self.server_state.default_headers))
+            self.transport.write(self._refused(error))
             self._hear_out()
 
     def _hear_out(self) -> None:

@@ -30,12 +30,14 @@ class Watched:
     Args:
         name: the metric's, without `portgrad_`.
         told: what it is.
-        value: the number now. Called on the event loop.
+        value: the number now, or numbers by the values of a label. Called on the event loop.
+        counted: of what is counted from the start on, the label.
     """
 
     name: str
     told: str
-    value: Callable[[], float]
+    value: Callable[[], float | Mapping[str, float]]
+    counted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Now:
     pool: PoolStats
     store: Figures | None
     busy: list[tuple[str, Counts]]
-    numbers: list[tuple[Watched, float]]
+    numbers: list[tuple[Watched, float | Mapping[str, float]]]
 
 
 def gauges(now: Now) -> Iterator[Metric]:
@@ -63,7 +65,8 @@ def gauges(now: Now) -> Iterator[Metric]:
     yield _gauge("ready", "Whether /readyz says so.", now.parts.ready)
     yield _gauge("draining", "Whether the service was asked to stop.", now.parts.draining)
     for watched, value in now.numbers:
-        yield _gauge(watched.name, watched.told, value)
+        made = _gauge if watched.counted is None else _counter
+        yield made(watched.name, watched.told, value, watched.counted)
     yield from _pool(now.pool)
     yield from _events(now.pool)
     yield from _memory(now.pool)
