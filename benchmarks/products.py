@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from portgrad.autodiff import gradient_graph, hvp_graph, jvp_graph
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 
 Arrays = Mapping[str, np.ndarray]
 Run = Callable[[Arrays], Sequence[np.ndarray]]

@@ -26,7 +26,8 @@ from rich.table import Table
 
 from portgrad.autodiff import compile as compiling
 from portgrad.autodiff import gradient_graph
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 
 NORMS = {
     "LayerNorm": """{o}_m = ReduceMean({x}, last) {o}_d = Sub({x}, {o}_m) {o}_p = Pow({o}_d, two)

@@ -11,11 +11,10 @@ import pytest
 from portgrad.api.app import create_app
 from portgrad.api.openapi import examples
 from portgrad.compute.jobs import Kind
-from portgrad.compute.threads import ThreadCompute
-from portgrad.engine.limits import Limits
 from portgrad.samples import samples
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
+from support.computing import computing
 from support.engine import net_bytes, random
 from support.formats import FORMATS, NPZ, answer, as_object, request
 from support.http import AppClient, serving
@@ -30,7 +29,7 @@ WEIGHTS = {"weight": random(3, 2)}
 def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppClient]:
     store = LocalStore(tmp_path_factory.mktemp("data"))
     with serving(
-        create_app(store, ThreadCompute(1, limits=Limits(answer_bytes=LIMIT)), Settings())
+        create_app(store, computing(limits={"answer_bytes": LIMIT}), Settings())
     ) as client:
         vector = net_bytes("(float[2] x) => (float[3] y) { y = MatMul(weight, x) }", WEIGHTS)
         for name, model in {**samples(), "vector": vector}.items():

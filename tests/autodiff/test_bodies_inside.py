@@ -10,7 +10,8 @@ import portgrad
 from portgrad.autodiff import gradient_graph, registry
 from portgrad.autodiff.registry import Refused
 from portgrad.errors import Unsupported
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 
 HEAD = '<ir_version: 11, opset_import: ["": 23]>'
 ROTATED = f"""{HEAD}

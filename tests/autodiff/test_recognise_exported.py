@@ -14,7 +14,8 @@ import pytest
 
 from portgrad.autodiff import compile as compiling
 from portgrad.autodiff import gradient_graph
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 from support.double import Arrays
 from support.exporters.sample import FOLDER, read
 

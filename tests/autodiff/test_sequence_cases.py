@@ -7,7 +7,8 @@ import onnx_ir as ir
 import pytest
 
 from portgrad.errors import Unsupported
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 from support.rig import SINGLE, Case, check_adjoint, second_order
 from support.sequence_cases import TensorCase, sequence_cases
 

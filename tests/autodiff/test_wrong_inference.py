@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 from support.rig import ADJOINT, STEP, Case, check_adjoint
 
 # onnx infers that the scores have 0 columns, where the values have symbolic sizes.

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from portgrad.api.app import create_app
-from portgrad.compute.threads import ThreadCompute
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
 from portgrad_client import Client, Net, transport
+from support.computing import computing
 from support.http import AppClient, serving
 from support.sdk import ADDRESS, layers, pool
 
@@ -27,7 +27,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[AppClient]:
     settings = Settings(max_upload_bytes=1_000_000)
-    with serving(create_app(LocalStore(tmp_path / "data"), ThreadCompute(1), settings)) as app:
+    with serving(create_app(LocalStore(tmp_path / "data"), computing(), settings)) as app:
         yield app
 
 

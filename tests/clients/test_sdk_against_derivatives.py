@@ -13,11 +13,10 @@ import pytest
 
 import portgrad_client as sdk
 from portgrad.api.app import create_app
-from portgrad.compute.threads import ThreadCompute
-from portgrad.engine.limits import Limits
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
 from portgrad_client import Client, Net
+from support.computing import computing
 from support.engine import net_bytes
 from support.http import serving
 from support.sdk import ADDRESS, layers, pool
@@ -185,7 +184,7 @@ def test_diagnostics(net: Net) -> None:
 
 
 def test_what_would_be_too_large_is_refused_before_it_is_computed(tmp_path: Path) -> None:
-    compute = ThreadCompute(1, limits=Limits(answer_bytes=60))
+    compute = computing(limits={"answer_bytes": 60})
     with serving(create_app(LocalStore(tmp_path), compute, Settings())) as app:
         net = Client(ADDRESS, http_client=pool(app)).upload(layers())
         assert net.jacobian(X)["Output"]["Input"].nbytes < 60

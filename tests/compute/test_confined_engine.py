@@ -24,7 +24,7 @@ from portgrad.compute import landlock, seccomp
 from portgrad.compute.confine import Confinement, confine
 from portgrad.engine import Net, load
 from portgrad.errors import RunFailed
-from portgrad.graph import NetFiles
+from portgrad.graph.files import NetFiles
 from support.forked import in_child
 
 MIB = 1024 * 1024

@@ -111,7 +111,7 @@ BODIES = [
     (JSON, with_option(tangents={"input": [1]}), 422, "unknown_field"),
     (JSON, with_option(direction="reverse"), 422, "unknown_field"),
     (JSON, with_option(directions=3), 422, "unknown_field"),
-    (JSON, with_option(deadline=1), 422, "not_built"),
+    (JSON, with_option(deadline=0), 422, "invalid_field"),
     # Its arrays.
     (JSON, data(None), 400, "invalid_array"),
     (JSON, '{"data": null}', 400, "invalid_array"),
@@ -241,7 +241,7 @@ QUERIES = [
     ('{"parameters": {"layer1.weight": [1]}}', 422, "invalid_field"),
     ('{"tangents": {"input": [1]}}', 422, "unknown_field"),
     ('{"precision": "half"}', 422, "invalid_field"),
-    ('{"deadline": 1}', 422, "not_built"),
+    ('{"deadline": -1}', 422, "invalid_field"),
 ]
 
 
@@ -269,7 +269,7 @@ def test_queries_of_json_calls(http: AppClient, net: str, query: str, code: str)
     assert (response.status_code, response.json()["code"]) == (422, code)
 
 
-def test_fields_that_are_not_built_may_be_left_as_they_are(http: AppClient, net: str) -> None:
+def test_fields_may_be_null(http: AppClient, net: str) -> None:
     fields = {"mode": "test", "parameters": None, "deadline": None, "wrt": None, "of": None}
     response = http.post("/nets/echo/gradient", json={"data": [1], **fields})
     assert response.status_code == 200, response.text

@@ -107,7 +107,7 @@ def test_all_fields_of_every_call(
 @pytest.mark.parametrize("kind", CALLS)
 def test_a_call_takes_no_fields_of_others(http: AppClient, net: str, kind: str) -> None:
     prefixes, fields = CALLS[kind]
-    taken = {"data", "parameters", "encoding", *fields, *SETTINGS}
+    taken = {"data", "parameters", "encoding", "deadline", *fields, *SETTINGS}
     taken |= {"output_gradients"} if "seed/" in prefixes else set()
     taken |= {"tangents"} if "tangent/" in prefixes else set()
     every = set(itertools.chain.from_iterable(fields for _, fields in CALLS.values()))

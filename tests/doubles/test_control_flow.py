@@ -13,7 +13,8 @@ from autodiff import test_control_flow, test_growing_loops
 from autodiff.test_control_flow import Net
 from portgrad.autodiff import doubled, gradient_graph
 from portgrad.engine.sessions import Session, Weights
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 
 _PORTS = "double[k] x, double[k, k] w, int64 n"
 GROWING = [Net(str(net), _PORTS, net.body, net.case().feeds) for net in test_growing_loops.NETS]

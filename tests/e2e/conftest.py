@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from portgrad.api.app import create_app
-from portgrad.compute.threads import ThreadCompute
+from portgrad.compute.pool import WorkerCompute
 from portgrad.settings import Settings
 from portgrad.store import LOCAL, LocalStore, Shelf
+from support.computing import computing
 from support.http import AppClient, serving
 
 MIB = 1024 * 1024
@@ -22,8 +23,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def compute() -> ThreadCompute:
-    return ThreadCompute(1)
+def compute() -> WorkerCompute:
+    return computing()
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def store(folder: Path) -> Shelf:
 
 
 @pytest.fixture(scope="module")
-def http(folder: Path, compute: ThreadCompute) -> Iterator[AppClient]:
+def http(folder: Path, compute: WorkerCompute) -> Iterator[AppClient]:
     settings = Settings(data=folder, max_body_bytes=MIB, max_upload_bytes=MIB)
     with serving(create_app(LocalStore(folder), compute, settings)) as served:
         yield served

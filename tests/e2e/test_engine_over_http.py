@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from portgrad.api.app import create_app
-from portgrad.compute.threads import ThreadCompute
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
 from portgrad_client import Client, UnprocessableError
+from support.computing import computing
 from support.engine import counted, net_bytes
 from support.http import AppClient, serving
 from support.sdk import ADDRESS, pool
@@ -22,7 +22,7 @@ from support.sdk import ADDRESS, pool
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppClient]:
     data: Path = tmp_path_factory.mktemp("nets")
-    with serving(create_app(LocalStore(data), ThreadCompute(1), Settings(data=data))) as served:
+    with serving(create_app(LocalStore(data), computing(), Settings(data=data))) as served:
         yield served
 
 

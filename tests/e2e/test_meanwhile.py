@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 import pytest
 
-from portgrad.compute.threads import ThreadCompute
+from portgrad.compute.pool import WorkerCompute
 from portgrad.store import Shelf
 from portgrad.store.shelf import LocalShelf
 from support.http import AppClient
@@ -35,7 +35,7 @@ def body(before_the_end: Callable[[], Any]) -> AsyncIterator[bytes]:
 
 
 def test_a_net_that_is_removed_while_the_body_arrives(
-    http: AppClient, store: Shelf, compute: ThreadCompute
+    http: AppClient, store: Shelf, compute: WorkerCompute
 ) -> None:
     net_id = http.post("/nets?name=leaving", content=times(3)).json()["id"]
     http.run(compute.forget(net_id))  # as in a replica that never opened it

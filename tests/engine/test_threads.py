@@ -1,20 +1,15 @@
-"""One net under many threads, the first call of each kind among them; and the compute's pool."""
+"""One net under many threads, the first call of each kind among them; a cache that they share."""
 
 from __future__ import annotations
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import portgrad
-from portgrad.compute.jobs import Job, Kind
-from portgrad.compute.threads import ThreadCompute
 from portgrad.engine.cache import Cache
 from portgrad.engine.plan import Plan
-from portgrad.errors import InvalidNet, InvalidRequest
-from portgrad.graph.files import NetFiles
 from support.engine import engine_net, net_bytes, random
 
 BODY = "(float[1,8] x) => (float[1,4] y) { h = Gemm(x, w, b) y = Tanh(h) }"
@@ -55,32 +50,3 @@ def test_sessions_of_several_nets_share_one_bounded_cache() -> None:
     assert len(cache) == 3
     for net, expected in zip(nets, first, strict=True):
         np.testing.assert_array_equal(net.evaluate(x)["y"], expected)
-
-
-def _job(files: NetFiles, kind: Kind = "gradient", **options: object) -> Job:
-    return Job(kind, files.net_id(), files, random(1, 8), options=options)
-
-
-def test_the_pool_answers_with_timings_and_forgets() -> None:
-    files = NetFiles(net_bytes(BODY, WEIGHTS))
-
-    async def calls() -> None:
-        compute = ThreadCompute(2)
-        described = await compute.inspect(files)
-        assert [port["name"] for port in described["inputs"]] == ["x"]
-        jobs = [compute.call(_job(files, wrt="all")) for _ in range(8)]
-        for answer in await asyncio.gather(*jobs):
-            assert list(answer.derivatives) == [("x",), ("w",), ("b",)]
-            assert set(answer.timings) == {"queue", "compile", "run"}
-        assert len(compute._sessions) > 0
-        await compute.forget(files.net_id())
-        assert (len(compute._sessions), len(compute._nets)) == (0, 0)
-        again = await compute.call(_job(files, "evaluate"))
-        assert list(again.outputs) == ["y"]
-        with pytest.raises(InvalidRequest):
-            await compute.call(_job(files, wrt=["v"]))
-        with pytest.raises(InvalidNet):
-            await compute.inspect(NetFiles(b"no net"))
-        await compute.close()
-
-    asyncio.run(calls())

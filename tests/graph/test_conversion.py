@@ -12,7 +12,8 @@ import pytest
 from onnx import numpy_helper
 
 from portgrad.errors import InvalidNet
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 
 
 def model(text: str, opset: int, more: str = "") -> onnx.ModelProto:

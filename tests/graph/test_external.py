@@ -13,7 +13,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from portgrad.errors import InvalidNet
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 
 LARGE = np.arange(2000, dtype=np.float32)
 Entries = dict[str, Any]

@@ -9,7 +9,8 @@ import onnxruntime as ort
 import pytest
 
 from portgrad.errors import InvalidNet
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 
 NET = "(float[N, 3] x) => (float[N, 3] y) { [first] h = f.Double(x) [second] y = f.Twice(h) }"
 DOUBLE = """

@@ -12,8 +12,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from portgrad.errors import InvalidNet
-from portgrad.graph import NetFiles, load
 from portgrad.graph.constants import constant_value
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 
 
 def model(text: str, imports: str = '"" : 21', functions: str = "") -> onnx.ModelProto:

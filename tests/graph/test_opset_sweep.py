@@ -16,7 +16,8 @@ import onnx_ir as ir
 import pytest
 
 from portgrad.errors import InvalidNet
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 from portgrad.graph.opsets import WORKING_OPSET
 from rules.test_rule_table import ROWS as ALL_ROWS
 from support.double import Arrays, directional, runner

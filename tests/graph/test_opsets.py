@@ -11,7 +11,8 @@ import onnxruntime as ort
 import pytest
 
 from portgrad.autodiff.tensor import FLOATING
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 from support.double import Arrays, directional
 from support.old_operators import CASES, Array, Case, old_model
 from support.rig import Case as Rigged

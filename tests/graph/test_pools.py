@@ -14,7 +14,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from portgrad.errors import InvalidNet
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 
 Array = np.ndarray[Any, Any]
 

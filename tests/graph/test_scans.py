@@ -9,7 +9,8 @@ import onnxruntime as ort
 import pytest
 
 from portgrad.errors import InvalidNet
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 from support.double import Arrays
 from support.rig import Case, check_adjoint
 

@@ -7,8 +7,9 @@ import onnx_ir as ir
 import pytest
 
 from portgrad.errors import InvalidNet
-from portgrad.graph import NetFiles, load
 from portgrad.graph.batching import batched
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 
 GROUPS = "y = GroupNormalization<num_groups = 2>(x, s, s)"
 IMAGE = "(float[N, 4, H, 5] x, float[4] s) => (float[] z)"

@@ -7,7 +7,8 @@ import pytest
 
 from portgrad.autodiff import gradient_graph
 from portgrad.errors import Unsupported
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 
 HEAD = '<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]> net '
 _M = "com.microsoft"

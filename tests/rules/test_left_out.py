@@ -12,7 +12,8 @@ import onnx_ir as ir
 import pytest
 
 from portgrad.autodiff import gradient_graph
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 from support.double import Arrays, runner
 from support.rig import Case, second_order
 

@@ -8,7 +8,8 @@ import onnx_ir as ir
 import pytest
 
 from portgrad.autodiff import gradient_graph
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 from support.double import runner
 
 # As torch's exporter writes scaled_dot_product_attention, and with a mask of rows.

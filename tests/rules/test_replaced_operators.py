@@ -10,7 +10,8 @@ import onnx_ir as ir
 import pytest
 from onnx import helper, numpy_helper
 
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 from support.double import Arrays
 from support.rig import Case, check_adjoint
 

@@ -14,10 +14,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from portgrad.compute.jobs import Answer, Description, Export, Job, Kind, Place
+from portgrad.compute.jobs import Answer, Description, Export, Inspection, Job, Kind, Place
 from portgrad.compute.stats import PoolStats, WorkerStats
 from portgrad.errors import InvalidNet
-from portgrad.graph.files import NetFiles
 
 WEIGHT = {"name": "layer1.weight", "dtype": "float32", "shape": [2], "buffer": False}
 
@@ -52,7 +51,8 @@ class FakeCompute:
         self.exports: list[Export] = []
         self.forgotten: list[str] = []
         self.inspected = 0
-        self.closed = False
+        self.started = self.closed = False
+        self.in_quarantine: set[str] = set()
         self.error: Exception | None = None
         self.outputs: Mapping[str, Any] | None = None
         self.pool = PoolStats((WorkerStats("worker-1", 1, "idle"),), wanted=1)
@@ -61,9 +61,10 @@ class FakeCompute:
     async def operators(self) -> list[Description]:
         return [{"name": "Relu", "versions": [14], "gradient": "rule", "note": "0 at 0"}]
 
-    async def inspect(self, files: NetFiles) -> Description:
+    async def inspect(self, job: Inspection) -> Description:
         self.inspected += 1
-        model = files.model if isinstance(files.model, bytes) else files.model.read_bytes()
+        source = job.files.model
+        model = source if isinstance(source, bytes) else source.read_bytes()
         try:
             description: Description = json.loads(model)
         except ValueError as error:
@@ -99,6 +100,17 @@ class FakeCompute:
             return {(row, name): array for row in rows for name, array in data.items()}
         return {(name,): array for name, array in data.items()} if job.kind == "gradient" else {}
 
+    async def start(self) -> None:
+        self.started = True
+
+    def quarantined(self) -> list[Description]:
+        return [{"net": net, "crashes": 3, "seconds": 60.0} for net in sorted(self.in_quarantine)]
+
+    def release(self, net_id: str) -> bool:
+        was = net_id in self.in_quarantine
+        self.in_quarantine.discard(net_id)
+        return was
+
     async def forget(self, net_id: str) -> None:
         self.forgotten.append(net_id)
 
@@ -131,7 +143,7 @@ class FakeCompute:
 
 
 def _about(job: Job, data: Mapping[str, Any]) -> dict[str, Any]:
-    """What answers of each kind tell, as ThreadCompute tells it."""
+    """What answers of each kind tell, as WorkerCompute tells it."""
     targets = {"targets": list(data)}
     none = {"none": [{"name": "ids", "reason": "It is an integer."}]}
     warnings = {"warnings": ["Mind the trees."]}

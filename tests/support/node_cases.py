@@ -13,7 +13,8 @@ import onnx_ir as ir
 from onnx import numpy_helper
 from onnx.backend.test.case.node import collect_testcases
 
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 from portgrad.graph.nothing import HYPER_PARAMETERS
 from support.double import Arrays
 from support.operators import DIFFERENTIABLE, OTHERS

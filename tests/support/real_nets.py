@@ -23,10 +23,10 @@ from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
 from portgrad.api.app import create_app
-from portgrad.compute.threads import ThreadCompute
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
 from portgrad_client import Client, Net
+from support.computing import computing
 from support.double import in_double
 from support.http import serving
 from support.sdk import ADDRESS, pool
@@ -80,7 +80,7 @@ def service() -> Iterator[Client]:
     """The real application, engine and store, through the SDK."""
     with tempfile.TemporaryDirectory() as data:
         settings = Settings(data=Path(data))
-        app = create_app(LocalStore(Path(data)), ThreadCompute(1), settings)
+        app = create_app(LocalStore(Path(data)), computing(), settings)
         with serving(app) as served:
             yield Client(ADDRESS, http_client=pool(served))
 

@@ -9,7 +9,8 @@ import onnx
 import onnx_ir as ir
 
 from portgrad.autodiff.randomness import say_batch_statistics, seed_port, seeded
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 from support.double import runner
 
 Arrays = dict[str, np.ndarray]

@@ -14,7 +14,16 @@ from portgrad.api.auth.contradictions import refuse_contradictions
 from portgrad.api.auth.guard import Guard
 from portgrad.api.auth.scopes import check_table, within_scope
 from portgrad.api.middleware import Traced
-from portgrad.api.routes import calls, docs, files, health, metrics, nets, operators
+from portgrad.api.routes import (
+    calls,
+    docs,
+    files,
+    health,
+    metrics,
+    nets,
+    operators,
+    quarantine,
+)
 from portgrad.api.service import Service
 from portgrad.api.telling.teller import Teller
 from portgrad.compute.jobs import Compute
@@ -45,6 +54,7 @@ def create_app(store: NetStore, compute: Compute, settings: Settings) -> Applica
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await compute.start()
         yield
         await compute.close()
         await teller.close()
@@ -66,6 +76,7 @@ def create_app(store: NetStore, compute: Compute, settings: Settings) -> Applica
         files.router,
         nets.router,
         operators.router,
+        quarantine.router,
         health.router,
         metrics.router,
         docs.router,

@@ -114,6 +114,7 @@ STATUS: dict[type[PortgradError], tuple[int, str]] = {
     RunFailed: (422, "The net failed on these data"),
     Quarantined: (422, "The net is quarantined"),
     TooManyRequests: (429, "Too many requests"),
+    Wait: (503, "Not now"),
     HeadTooLarge: (431, "The request's head is too large"),
     Busy: (503, "The service is busy"),
     DeadlineExceeded: (504, "It took longer than it may"),

@@ -14,9 +14,6 @@ _FAIL_FAST = Field(fail_fast=True)
 Target = Name | Annotated[list[str], _FAIL_FAST]
 Targets = Annotated[list[Target], _FAIL_FAST, Field(max_length=65_536)]
 
-# Fields that the design has and this release has not, with the one value that changes nothing.
-NOT_BUILT = {"deadline": None}
-
 _CONFIG = ConfigDict(extra="forbid", strict=True)
 _SEED_END = 2**63
 
@@ -52,6 +49,7 @@ FIELDS: Mapping[str, tuple[Any, Any]] = {
     "direction": _field(Literal["forward", "reverse"], '"forward" or "reverse"'),
     "directions": _field(int, "a whole number from 1 to 1000", ge=1, le=1000),
     "tolerance": _field(float, "a positive number", gt=0),
+    "deadline": _field(float, "a positive number of seconds", gt=0),
 }
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging.config
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,8 +17,9 @@ from portgrad.api.auth.nearby import refuse_to_listen
 from portgrad.api.server import serving
 from portgrad.api.telling import logs
 from portgrad.cli.server import Server
-from portgrad.compute.threads import ThreadCompute
-from portgrad.engine.limits import Limits
+from portgrad.compute.config import PoolConfig, WorkerConfig
+from portgrad.compute.memory import memory_share
+from portgrad.compute.pool import WorkerCompute
 from portgrad.samples import samples
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
@@ -56,40 +56,56 @@ def serve(
     refuse_to_listen(settings)
     logging.config.dictConfig(logs.config(settings.log_level, settings.log_format))
     app = service(settings)
-    if with_samples:
-        asyncio.run(_upload_samples(app))
+    greeting = partial(_greet, app, settings) if with_samples else _be_silent
     Server(
         serving.config(app, settings),
         drain_seconds=settings.drain_seconds,
         deadline=settings.deadline,
-        on_listening=_greeting(settings) if with_samples else lambda _: None,
+        on_listening=greeting,
         on_drain=lambda: drain(app),
     ).run()
 
 
-def _greeting(settings: Settings) -> Callable[[str], None]:
+async def _greet(app: Application, settings: Settings, address: str) -> None:
+    """Load the sample nets, and say how to begin with them."""
+    await _upload_samples(app)
     asked = settings.auth == "required"
+    console = Console(soft_wrap=True, highlight=False)
+    credential = CREDENTIAL if asked else ""
+    names = ", ".join(sorted(samples()))
+    console.print(FIRST_CALL.format(address=address, names=names, credential=credential))
+    if asked:
+        console.print(A_KEY)
 
-    def greet(address: str) -> None:
-        console = Console(soft_wrap=True, highlight=False)
-        credential = CREDENTIAL if asked else ""
-        names = ", ".join(sorted(samples()))
-        console.print(FIRST_CALL.format(address=address, names=names, credential=credential))
-        if asked:
-            console.print(A_KEY)
 
-    return greet
+async def _be_silent(_address: str) -> None:
+    """Who loads no samples knows how to begin."""
 
 
 def service(settings: Settings) -> Application:
     """The application over its own store and compute."""
-    limits = Limits(
-        answer_bytes=settings.max_answer_bytes,
-        nodes=settings.max_nodes,
-        subgraph_depth=settings.max_subgraph_depth,
-        memory_bytes=settings.worker_memory_bytes,
+    pool = PoolConfig(
+        workers=settings.workers,
+        spare=settings.spare_workers,
+        deadline=settings.deadline,
+        compile_seconds=settings.compile_seconds,
+        max_queued=settings.max_queued,
+        quarantine_after=settings.quarantine_after,
+        quarantine_seconds=settings.quarantine_seconds,
     )
-    compute = ThreadCompute(settings.threads, limits=limits)
+    memory = settings.worker_memory_bytes or memory_share(pool.wanted + pool.spare)
+    worker = WorkerConfig(
+        threads=settings.threads or 0,
+        limits={
+            "answer_bytes": settings.max_answer_bytes,
+            "nodes": settings.max_nodes,
+            "subgraph_depth": settings.max_subgraph_depth,
+            "memory_bytes": memory,
+        },
+        readable=tuple(str(settings.data.resolve() / name) for name in ("nets", "staging")),
+        memory_bytes=memory,
+    )
+    compute = WorkerCompute(worker, pool)
     return create_app(LocalStore(settings.data), compute, settings)
 
 

@@ -12,7 +12,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Any
 
@@ -41,7 +41,7 @@ class Server(uvicorn.Server):
         *,
         drain_seconds: float,
         deadline: float,
-        on_listening: Callable[[str], None],
+        on_listening: Callable[[str], Awaitable[None]],
         on_drain: Callable[[], None],
     ) -> None:
         config.timeout_graceful_shutdown = math.ceil(deadline + GRACE)
@@ -57,7 +57,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
-            self._on_listening(f"{host}:{port}")
+            await self._on_listening(f"{host}:{port}")
 
     def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
         """Asked to stop. uvicorn would die by the signal in the end; here all is well then."""

@@ -42,6 +42,9 @@ class Job:
         tangents: directions, by input port, parameter or inner value.
         options: the other fields of the request, as they came: `wrt`, `of`, `outputs`, `batch` and
             so on.
+        owner: who asks. Owners take turns where calls have to wait.
+        seconds: how long it may take, waiting included; None for the default.
+        text_bytes: how much text its lists came from, if any did.
     """
 
     kind: Kind
@@ -52,6 +55,9 @@ class Job:
     parameters: Mapping[str, ArrayLike] = field(default_factory=dict)
     tangents: Mapping[str, ArrayLike] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    owner: str = ""
+    seconds: float | None = None
+    text_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,18 +86,44 @@ class Export:
         files: where its bytes are.
         options: `wrt`, `of`, `outputs`, `seeds` and `quantized`, as a net takes them.
         external: the name of a second file, which gets the weights; None for one file.
+        owner: who asks.
     """
 
     net_id: str
     files: NetFiles
     options: Mapping[str, Any] = field(default_factory=dict)
     external: str | None = None
+    owner: str = ""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A net that is to be checked and described.
+
+    Args:
+        net_id: the id of the net.
+        files: where its bytes are.
+        owner: who asks.
+    """
+
+    net_id: str
+    files: NetFiles
+    owner: str = ""
 
 
 class Compute(Protocol):
-    """Runs jobs somewhere off the event loop."""
+    """Runs jobs somewhere off the event loop.
 
-    async def inspect(self, files: NetFiles) -> Description:
+    Raises, from every job:
+        DeadlineExceeded: `deadline_exceeded`, `compile_too_long`.
+        Busy: too many wait already, or the job's worker died twice; later it may succeed.
+        Quarantined: the net has crashed too many workers.
+    """
+
+    async def start(self) -> None:
+        """Begin to get ready. Jobs may be given at once: they wait."""
+
+    async def inspect(self, job: Inspection) -> Description:
         """Check a net and describe it; raises InvalidNet where it cannot be served."""
 
     async def call(self, job: Job) -> Answer:
@@ -108,6 +140,12 @@ class Compute(Protocol):
 
     async def forget(self, net_id: str) -> None:
         """Drop what is cached of a net."""
+
+    def quarantined(self) -> list[Description]:
+        """The nets that are in quarantine: `net`, `crashes` and the seconds that are left."""
+
+    def release(self, net_id: str) -> bool:
+        """Take a net out of quarantine; whether it was in it."""
 
     def stats(self) -> PoolStats:
         """How it does. Waits for nothing; called on the event loop."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
+from portgrad.engine import stopping
 from portgrad.engine.arrays import Array, Value
 from portgrad.engine.batches import Reading
 from portgrad.engine.plan import Plan, Results
@@ -40,6 +41,7 @@ class Execution:
 
     def timed(self, stage: str, work: Callable[[], Made]) -> Made:
         """Do some work and add its seconds to a stage."""
+        stopping.entering(stage)
         start = time.perf_counter()
         try:
             return work()

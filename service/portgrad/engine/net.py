@@ -18,9 +18,9 @@ from portgrad.engine.requests import Data
 from portgrad.engine.results import Gradients, Outputs
 from portgrad.engine.variants import Settings, Variants
 from portgrad.engine.written import GradientFile
-from portgrad.graph import load as load_model
 from portgrad.graph.files import NetFiles
 from portgrad.graph.lifting import lift_parameters
+from portgrad.graph.load import load as load_model
 from portgrad.graph.names import Names
 from portgrad.graph.ports import Description, describe
 from portgrad.graph.targets import resolve_of, resolve_outputs, resolve_targets

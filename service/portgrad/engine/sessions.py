@@ -16,7 +16,7 @@ import onnx_ir as ir
 import onnxruntime as ort
 
 from portgrad.autodiff.randomness import say_batch_statistics
-from portgrad.engine import arena, doubles, folding, kernels
+from portgrad.engine import arena, doubles, folding, kernels, stopping
 from portgrad.engine.arrays import Array, Value
 from portgrad.engine.failures import for_memory, not_runnable, run_failed
 from portgrad.engine.foreseen import Foreseen, check_found
@@ -144,14 +144,16 @@ class Session:
         Raises:
             LimitExceeded: what it computes would be too large.
             RunFailed: the runtime failed on these data.
+            DeadlineExceeded: it was stopped.
         """
         self._sizes.check(feeds)
         if self._dies_on_empty and any(_empty(feeds[name]) for name in self._inputs):
             raise _refused_empty()
         given = {name: _feed(feeds[name], dtype) for name, dtype in self._inputs.items()}
         try:
-            results = arena.with_memory(lambda: self._session.run(None, given))
+            results = arena.with_memory(lambda: self._session.run(None, given, stopping.options()))
         except Exception as error:
+            stopping.options()  # raises where the run was ended on purpose
             raise run_failed(error) from error
         check_found(results, self._limits)
         named = zip(self.outputs, results, strict=True)

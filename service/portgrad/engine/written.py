@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 import onnx_ir as ir
 
@@ -16,6 +18,7 @@ from portgrad.graph.types import Shape
 MOST_INLINE = 2_000_000_000
 # Larger tensors lie in the second file, where there is one.
 EXTERNAL_BYTES = 1024
+_ALIGNMENT = 64  # of each tensor in that file, so that it can be used where it is mapped
 DATA_SUFFIX = ".data"
 
 
@@ -88,32 +91,68 @@ class GradientFile:
 
     def write(self, path: Path, *, external: bool | None, location: str) -> GradientFile:
         """As `save`, with a name for the second file and OSError as it comes."""
-        heavy = any(_is_heavy(tensor) for tensor in _tensors(self._model))
         if external is None:
             external = _weight(self._model) > MOST_INLINE
-        if not external:
-            _refuse_large(self._model)
-        names = [location, path.name] if external and heavy else [path.name]
         with TemporaryDirectory(dir=path.parent, prefix=".portgrad-") as folder:
-            ir.save(
-                self._model,
-                Path(folder) / path.name,
-                format="protobuf",
-                external_data=location if external and heavy else None,
-                size_threshold_bytes=EXTERNAL_BYTES,
-            )
+            made, weights = Path(folder) / path.name, Path(folder) / location
+            with ExitStack() as stack:
+                graph = stack.enter_context(made.open("wb"))
+                more = [stack.enter_context(weights.open("wb"))] if external else []
+                two = self.stream(graph, *more, location=location if external else None)
             # The model comes last: where it is, all of it is.
-            files = [(Path(folder) / name).replace(path.with_name(name)) for name in names]
+            files = [one.replace(path.with_name(one.name)) for one in [weights, made][not two :]]
         return replace(self, files=tuple(reversed(files)))
 
+    def stream(
+        self, graph: BinaryIO, weights: BinaryIO | None = None, *, location: str | None = None
+    ) -> bool:
+        """Write into open files; whether anything went into that of the weights.
 
-def _tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:
+        Args:
+            graph: where the model goes.
+            weights: where the larger tensors go, if not into the model.
+            location: what the model calls that second file.
+
+        Raises:
+            InvalidRequest: `file_too_large`.
+            OSError: as it comes from the disk.
+        """
+        if weights is None or location is None:
+            graph.write(self.to_bytes())
+            return False
+        heavy = [(v, tensor) for v, tensor in _initializers(self._model) if _is_heavy(tensor)]
+        try:
+            for value, tensor in heavy:
+                value.const_value = _moved(tensor, weights, location)
+            graph.write(ir.to_proto(self._model).SerializeToString())
+        finally:
+            for value, tensor in heavy:
+                value.const_value = tensor
+        return bool(heavy)
+
+
+def _moved(tensor: ir.TensorProtocol, to: BinaryIO, location: str) -> ir.ExternalTensor:
+    """Write a tensor to the end of a file; the reference to it."""
+    to.write(bytes(-to.tell() % _ALIGNMENT))
+    offset = to.tell()
+    to.write(tensor.tobytes())
+    shape = ir.Shape(tensor.numpy().shape)
+    return ir.ExternalTensor(
+        location, offset, to.tell() - offset, tensor.dtype, shape=shape, name=str(tensor.name)
+    )
+
+
+def _initializers(model: ir.Model) -> Iterator[tuple[ir.Value, ir.TensorProtocol]]:
     """The initializers that are numbers; texts can only lie inline."""
     for graph in model.graphs():
         for value in graph.initializers.values():
             tensor = value.const_value
             if tensor is not None and tensor.dtype != ir.DataType.STRING:
-                yield tensor
+                yield value, tensor
+
+
+def _tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:
+    return (tensor for _, tensor in _initializers(model))
 
 
 def _is_heavy(tensor: ir.TensorProtocol) -> bool:

@@ -1,9 +1,5 @@
-"""The ONNX graph in memory: load, check, normalise, ports and paths, builder vocabulary."""
+"""The ONNX graph in memory: load, check, normalise, ports and paths, builder vocabulary.
 
-from portgrad.graph import schemas
-from portgrad.graph.files import NetFiles
-from portgrad.graph.load import load
-
-schemas.register()
-
-__all__ = ["NetFiles", "load"]
+Importing this package is cheap: `files` and `nearest` serve the HTTP process too, which never loads
+onnx.
+"""

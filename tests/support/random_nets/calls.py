@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 from rules.test_rule_table import SMOOTH
 from support.double import Arrays, runner
 from support.rig import Case, Row, case

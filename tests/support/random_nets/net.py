@@ -10,7 +10,8 @@ import onnx
 import onnx_ir as ir
 from onnx import helper, numpy_helper
 
-from portgrad.graph import NetFiles, load
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 from support.double import Arrays
 from support.random_nets.calls import Kind
 from support.random_nets.steps import Called, Step, port_like, steps_inside

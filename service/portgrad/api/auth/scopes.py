@@ -23,6 +23,8 @@ TABLE: Mapping[tuple[str, str], Scope | None] = {
     ("DELETE", "/nets/{net}"): "write",
     ("PUT", "/nets/{net}/shared"): "write",
     ("DELETE", "/nets/{net}/shared"): "write",
+    ("GET", "/quarantine"): "admin",
+    ("DELETE", "/quarantine/{net_id}"): "admin",
     ("GET", "/operators"): None,
     ("GET", "/metrics"): "admin",
     ("GET", "/healthz"): None,

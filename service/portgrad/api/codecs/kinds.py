@@ -20,7 +20,7 @@ PREFIXES = {SEEDS: "seed/", TANGENTS: "tangent/"}
 # Without these there is nothing to compute.
 REQUIRED = (DATA, TANGENTS)
 
-_ALWAYS = ("batch", "mode", "random_seed", "precision", "encoding")
+_ALWAYS = ("batch", "mode", "random_seed", "precision", "deadline", "encoding")
 
 
 @dataclass(frozen=True)

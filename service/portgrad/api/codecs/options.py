@@ -11,22 +11,18 @@ from portgrad.api.codecs.bounds import Bounds
 from portgrad.api.codecs.kinds import FORMS, SEEDS, Form
 from portgrad.api.codecs.model import Encoding
 from portgrad.api.problems import field_error, unknown_field
-from portgrad.api.schemas import NOT_BUILT
 from portgrad.compute.jobs import Kind
-from portgrad.errors import InvalidRequest, NotBuilt
+from portgrad.errors import InvalidRequest
 
 
 def read(fields: dict[str, Any], kind: Kind) -> tuple[dict[str, Any], Encoding]:
     """The options that a job takes, and the encoding of the answer's arrays."""
     form = FORMS[kind]
-    for name in fields.keys() & NOT_BUILT.keys():
-        _refuse_unbuilt(name, fields[name])
-    given = {name: value for name, value in fields.items() if name not in NOT_BUILT}
-    unknown = next((name for name in given if name not in form.options.model_fields), None)
+    unknown = next((name for name in fields if name not in form.options.model_fields), None)
     if unknown is not None:  # pydantic would list every one, of which there may be a million
         raise unknown_field(unknown, _takes(form))
     try:
-        options = form.options.model_validate(given)
+        options = form.options.model_validate(fields)
     except ValidationError as error:
         raise field_error(error.errors(include_url=False), _takes(form)) from error
     given = options.model_dump(exclude_none=True)
@@ -58,12 +54,3 @@ def from_query(
             )
     options, encoding = read(fields, kind)
     return options, seeds.without_arrays(given_seeds), encoding
-
-
-def _refuse_unbuilt(name: str, value: Any) -> None:
-    if value != NOT_BUILT[name]:
-        raise NotBuilt(
-            f"The field {name!r} is designed, but not built yet.",
-            where=name,
-            remedy="Leave it out for now.",
-        )

@@ -89,6 +89,10 @@ _FIELDS: Schema = {
         _one_of("forward", "reverse"),
         "Columns by tangents or rows by cotangents; without it the fewer ones.",
     ),
+    "deadline": nullable(
+        {"type": "number", "minimum": 0},
+        "Seconds that the call may take, if fewer than the service gives it.",
+    ),
     "directions": nullable(
         {"type": "integer", "minimum": 1, "maximum": 1000},
         "How many random directions are tried for each target; 3 where it is left out.",

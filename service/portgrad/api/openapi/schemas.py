@@ -97,6 +97,14 @@ SCHEMAS: Schema = {
         },
         closed=True,
     ),
+    "Quarantine": obj({"nets": many(ref("QuarantinedNet"))}),
+    "QuarantinedNet": obj(
+        {
+            "net": STRING,
+            "crashes": {"type": "integer", "description": "Workers that it crashed."},
+            "seconds": {"type": "number", "description": "How long the quarantine still lasts."},
+        }
+    ),
     "Operators": obj({"operators": many(ref("Operator"))}),
     "Operator": obj(
         {

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portgrad.api import bodies, queries
+from portgrad.api.attended import attended
+from portgrad.api.auth import caller_of
 from portgrad.api.codecs import bounds, json, npz, safetensors
 from portgrad.api.codecs.guess import guess
 from portgrad.api.codecs.model import Call, Codec
@@ -50,10 +52,21 @@ async def _call(request: Request, net: str, kind: Kind) -> Response:
     writer = CODECS[negotiate(request.headers.get("accept"), offers)]
     query = await _options(request)
     found = await service.find(request, net)
-    call = await _read(request, reader, query, kind, found.description)
+    call, size = await _read(request, reader, query, kind, found.description)
     arrays: dict[str, Any] = dict(call.arrays)
-    job = Job(kind, found.net_id, found.files, call.data, **arrays, options=call.options)
-    with timed(request, "compute"):
+    options = dict(call.options)
+    job = Job(
+        kind,
+        found.net_id,
+        found.files,
+        call.data,
+        **arrays,
+        seconds=options.pop("deadline", None),
+        options=options,
+        owner=caller_of(request).owner,
+        text_bytes=size,
+    )
+    with timed(request, "compute"), attended(request):
         answer = await service.compute.call(job)
     timings(request).update(answer.timings)
     with timed(request, "encode"):
@@ -63,8 +76,8 @@ async def _call(request: Request, net: str, kind: Kind) -> Response:
 
 async def _read(
     request: Request, reader: Codec, query: str | None, kind: Kind, description: Description
-) -> Call:
-    """The body, read and decoded. What is not in the call is let go of."""
+) -> tuple[Call, int]:
+    """The body decoded, and its size. What is not in the call is let go of."""
     settings = service_of(request).settings
     limits = {setting: getattr(settings, setting) for setting in ("max_body_bytes", reader.setting)}
     setting = min(limits, key=limits.__getitem__)
@@ -74,7 +87,7 @@ async def _read(
         size = INLINE_BYTES + 1 if reader.inflates else len(body)
         call: Call = await _near(size, _decode, reader, body, query, kind, description, allowed)
         allowed.check_call(call.data, call.arrays.values())
-    return call
+    return call, len(body)
 
 
 def _decode(reader: Codec, body: bytes, *more: Any) -> Call:

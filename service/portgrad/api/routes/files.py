@@ -15,6 +15,8 @@ from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from portgrad.api import queries
+from portgrad.api.attended import attended
+from portgrad.api.auth import caller_of
 from portgrad.api.middleware import timed
 from portgrad.api.openapi import files as docs
 from portgrad.api.service import service_of
@@ -56,12 +58,14 @@ async def gradient_file(
     _check_external(query)
     service = service_of(request)
     found = await service.find(request, net)
-    job = Export(found.net_id, found.files, _options(query), query.external)
+    owner = caller_of(request).owner
+    job = Export(found.net_id, found.files, _options(query), query.external, owner)
     scratch = await run_in_threadpool(service.shelf(request).scratch)
     try:
         with (
             disk_errors("write the gradient's file"),
             timed(request, "compute"),
+            attended(request),
             timed(request, "compile"),
         ):
             written = await service.compute.export(job, scratch.folder / GRAPH)

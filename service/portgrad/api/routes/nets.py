@@ -14,11 +14,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from portgrad.api import queries, uploads
-from portgrad.api.auth import audit, scopes
+from portgrad.api.attended import attended
+from portgrad.api.auth import audit, caller_of, scopes
 from portgrad.api.openapi import nets as docs
-from portgrad.api.service import Service, described, service_of
+from portgrad.api.service import described, service_of
 from portgrad.api.telling.record import note_net
-from portgrad.compute.jobs import Description
+from portgrad.compute.jobs import Description, Inspection
 from portgrad.errors import Conflict, InvalidRequest, NotFound
 from portgrad.graph.files import NetFiles, Source
 from portgrad.graph.nearest import offer
@@ -86,7 +87,7 @@ async def upload_net(request: Request, query: Annotated[UploadQuery, Query()]) -
         note_net(net_id)
         if query.name is not None and not query.replace:
             await run_in_threadpool(_refuse_taken, shelf, query.name, net_id)
-        created = await _keep(service, shelf, upload)
+        created = await _keep(request, shelf, upload)
     answer, named = await run_in_threadpool(_kept, shelf, net_id, query)
     _tell_upload(request, net_id, query, created=created, named=named)
     return _json(answer, 201 if created else 200, {"Location": f"/nets/{net_id}"})
@@ -107,14 +108,16 @@ def _refuse_taken(shelf: Shelf, name: str, net_id: str) -> None:
         )
 
 
-async def _keep(service: Service, shelf: Shelf, upload: Upload) -> bool:
+async def _keep(request: Request, shelf: Shelf, upload: Upload) -> bool:
     """Commit what was uploaded, unless the caller has it already; whether it is new.
 
     What only others have is inspected all the same: an answer that came sooner would tell of them.
     """
     if await run_in_threadpool(_has, shelf, upload):
         return False
-    description = await service.compute.inspect(upload.files)
+    job = Inspection(upload.net_id, upload.files, caller_of(request).owner)
+    with attended(request):
+        description = await service_of(request).compute.inspect(job)
     return await run_in_threadpool(_commit, shelf, upload, description)
 
 

@@ -1,10 +1,10 @@
-"""What onnx does not know of operators, or knows wrongly, put into its schemas."""
+"""What onnx does not know of operators, or knows wrongly, put into its schemas.
+
+Importing this makes onnx know it, once for the process.
+"""
 
 from portgrad.graph.schemas import classical, contrib, training
 
-
-def register() -> None:
-    """Make onnx know it, once for the process."""
-    classical.register()
-    contrib.register()
-    training.register()
+classical.register()
+contrib.register()
+training.register()

@@ -1,0 +1,270 @@
+"""The workers of a pool: as many as wanted, started anew when they end, and whose turn it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from portgrad.compute import frames
+from portgrad.compute.config import PoolConfig, WorkerConfig
+from portgrad.compute.line import Ticket
+from portgrad.compute.links import Heard, Link, Nursery
+from portgrad.compute.stats import WorkerState, WorkerStats
+
+# A job that has waited for so long, with every worker at something longer, gets a spare one.
+_LONG = 0.25
+_IDLE_SECONDS = 30.0
+# A worker that ends before it is ready would do so again: no hurry.
+_PAUSE = 0.5
+# What opening a net takes, before it is known; and how many nets it is known of.
+_OPENING, _KNOWN = 0.05, 1000
+
+
+class Boss(Protocol):
+    """Whom a crew works for."""
+
+    def dispatch(self) -> None:
+        """A worker may be free now."""
+
+    def heard(self, ticket: Ticket, message: Mapping[str, Any]) -> bool:
+        """A worker answered; whether it makes sense."""
+
+    def word(self, ticket: Ticket, word: bytes) -> None:
+        """A worker said a word about what it does."""
+
+    def died(self, ticket: Ticket | None, status: int, *, doomed: bool) -> None:
+        """A worker ended unasked, or was ended for what it did."""
+
+
+@dataclass(eq=False)
+class Member:
+    """One worker of the crew, and what it is at."""
+
+    link: Link
+    state: WorkerState
+    since: float
+    ticket: Ticket | None = None
+    doomed: bool = False
+    sessions: int = 0
+
+
+class Crew:
+    """Workers, kept alive.
+
+    Args:
+        worker: how workers work.
+        pool: how many there are.
+        boss: whom they work for.
+    """
+
+    def __init__(self, worker: WorkerConfig, pool: PoolConfig, boss: Boss) -> None:
+        self._config = pool
+        self._nets = worker.nets
+        self._boss = boss
+        self._nursery = Nursery(worker)
+        self._members: dict[Link, Member] = {}
+        self._opening: OrderedDict[str, float] = OrderedDict()
+        self._heard = Heard(self._on_frame, self._on_word, self._on_end)
+        self._timer: asyncio.TimerHandle | None = None
+        self._open = False
+        self.started = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether a worker is free."""
+        return any(member.state == "idle" for member in self._members.values())
+
+    @property
+    def busy(self) -> bool:
+        """Whether a worker is at work."""
+        return any(member.ticket is not None for member in self._members.values())
+
+    def start(self) -> None:
+        """Start as many workers as are wanted, if that is not done."""
+        if not self._open:
+            self._open = True
+            self._fill()
+
+    async def close(self) -> None:
+        """End all workers."""
+        self._open = False
+        for member in self._members.values():
+            member.link.close()
+        self._members.clear()
+        await self._nursery.close()
+
+    def choose(self, ticket: Ticket) -> Link | None:
+        """The worker that is to do a job; None while it is better to wait.
+
+        A worker that has the net is best. While those that have it are busy, the job waits as long
+        as opening the net elsewhere would take: then, whatever happens, it has not lost more than
+        twice what was needed.
+        """
+        free = [m.link for m in self._members.values() if m.state == "idle"]
+        net_id = ticket.net_id
+        if net_id is None:
+            return free[0] if free else None
+        warm = next((link for link in free if net_id in link.nets), None)
+        if warm is None and any(net_id in link.nets for link in self._members):
+            now = asyncio.get_running_loop().time()
+            due = ticket.asked + self._opening.get(net_id, _OPENING)
+            if now < due:
+                self._remind(due - now)
+                return None
+        return warm or min(free, key=lambda link: len(link.nets), default=None)
+
+    def give(self, ticket: Ticket, link: Link) -> None:
+        """Let a free worker do a job."""
+        member = self._members[link]
+        ticket.cold = ticket.net_id is not None and ticket.net_id not in link.nets
+        if ticket.net_id is not None:
+            link.nets[ticket.net_id] = None
+            link.nets.move_to_end(ticket.net_id)
+            while len(link.nets) > self._nets:
+                link.nets.popitem(last=False)
+        member.ticket = ticket
+        self._turn(member, "busy")
+        link.give(ticket.frame, ticket.number)
+
+    def forget(self, net_id: str) -> None:
+        """Have every worker drop a net, as soon as it is free."""
+        for member in self._members.values():
+            if member.link.nets.pop(net_id, 0) is None:
+                member.link.stale.add(net_id)
+                if member.state == "idle":
+                    _drop_stale(member.link)
+
+    def doom(self, link: Link) -> None:
+        """Kill a worker for what it does."""
+        if link in self._members:
+            self._members[link].doomed = True
+            link.kill()
+
+    def relieve(self, oldest: float | None) -> None:
+        """Start a spare worker where a job has waited for long and nobody is about to be free."""
+        states = [member.state for member in self._members.values()]
+        most = self._config.wanted + self._config.spare
+        if oldest is None or len(states) >= most or {"idle", "starting"} & {*states}:
+            return
+        waited = asyncio.get_running_loop().time() - oldest
+        if waited >= _LONG:
+            self._fork()
+        else:
+            self._remind(_LONG - waited)
+
+    def stats(self) -> tuple[WorkerStats, ...]:
+        """Every worker as it is now."""
+        return tuple(self._stats())
+
+    def others(self) -> dict[str, int]:
+        """Process ids of what is no worker."""
+        pid = self._nursery.pid
+        return {} if pid is None else {"nursery": pid}
+
+    def _stats(self) -> Iterator[WorkerStats]:
+        now = asyncio.get_running_loop().time()
+        for member in self._members.values():
+            yield WorkerStats(
+                str(member.link.name),
+                member.link.pid,
+                member.state,
+                member.link.name > self._config.wanted,
+                member.ticket.what if member.ticket else None,
+                now - member.since,
+                len(member.link.nets),
+                member.sessions,
+            )
+
+    def _remind(self, seconds: float) -> None:
+        """Look at the line again, soon enough for whoever wants it soonest."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+        if self._timer is not None and not self._timer.cancelled():
+            if loop.time() < self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(due, self._boss.dispatch)
+
+    def _fill(self) -> None:
+        while self._open and len(self._members) < self._config.wanted:
+            self._fork()
+
+    def _fork(self) -> None:
+        names = {link.name for link in self._members}
+        name = next(n for n in range(1, len(names) + 2) if n not in names)
+        link = Link(name, self._heard)
+        self._members[link] = Member(link, "starting", asyncio.get_running_loop().time())
+        self.started += 1
+        self._nursery.fork(link)
+
+    def _turn(self, member: Member, state: WorkerState) -> None:
+        member.state, member.since = state, asyncio.get_running_loop().time()
+
+    def _on_frame(self, link: Link, frame: frames.Received) -> None:
+        member = self._members.get(link)
+        if member is None or (member.state != "starting" and frame.number == 0):
+            return  # it was told to forget something, and has
+        ticket, member.ticket = member.ticket, None
+        if ticket is not None and not self._answered(member, ticket, frame):
+            member.ticket = ticket
+            link.kill()
+            return
+        self._turn(member, "idle")
+        if link.stale:
+            _drop_stale(link)
+        self._boss.dispatch()
+        if link.name > self._config.wanted and member.state == "idle":
+            since = member.since
+            loop = asyncio.get_running_loop()
+            loop.call_later(_IDLE_SECONDS, self._retire, member, since)
+
+    def _answered(self, member: Member, ticket: Ticket, frame: frames.Received) -> bool:
+        message = frame.message
+        if frame.number != ticket.number or not isinstance(message, dict):
+            return False
+        ticket.link = None
+        try:
+            member.sessions = int(message["kept"]["sessions"])
+            if ticket.cold and ticket.net_id is not None and "done" in message:
+                self._note(ticket.net_id, message["done"])
+        except (KeyError, TypeError, ValueError):
+            return False
+        return self._boss.heard(ticket, message)
+
+    def _note(self, net_id: str, done: Any) -> None:
+        """Remember what it took to open a net and compile for its first call here."""
+        timings = done.get("timings", {}) if isinstance(done, dict) else {}
+        self._opening[net_id] = min(float(timings.get("compile", _OPENING)), 60.0)
+        self._opening.move_to_end(net_id)
+        while len(self._opening) > _KNOWN:
+            self._opening.popitem(last=False)
+
+    def _on_word(self, link: Link, word: bytes, number: int) -> None:
+        member = self._members.get(link)
+        if member is not None and member.ticket is not None and member.ticket.number == number:
+            self._boss.word(member.ticket, word)
+
+    def _on_end(self, link: Link, status: int) -> None:
+        member = self._members.pop(link, None)
+        if member is None:
+            return  # it was asked to
+        unready = member.state == "starting"
+        self._boss.died(member.ticket, status, doomed=member.doomed)
+        asyncio.get_running_loop().call_later(_PAUSE if unready else 0, self._fill)
+        self._boss.dispatch()
+
+    def _retire(self, member: Member, since: float) -> None:
+        """End a spare worker that nobody has needed since then."""
+        if member.state == "idle" and member.since == since and member.link in self._members:
+            del self._members[member.link]
+            member.link.close()
+
+
+def _drop_stale(link: Link) -> None:
+    frame = frames.pack({"do": "forget", "net_ids": sorted(link.stale)})
+    link.stale.clear()
+    link.give(frame, 0)
+    frame.release()

@@ -1,0 +1,239 @@
+"""Messages between the HTTP process and a worker: plain data as msgpack, arrays by reference.
+
+    head (32 bytes)   number of the job, length of the text, length of the block, files
+    text              msgpack; small arrays stand in it
+    block             what is large, in shared memory; its descriptor travels beside the head
+    files             descriptors of files that the message is about, likewise
+
+A text that is large itself lies at the start of the block. Nothing is ever unpickled: a worker runs
+strangers' nets, and what it sends is read like any stranger's bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import ml_dtypes
+import msgspec
+import numpy as np
+
+from portgrad.compute import blocks
+
+Array = np.ndarray[Any, Any]
+
+_HEAD = struct.Struct("<QQQQ")
+# The socket takes a frame at once; its buffer holds some 200 KiB.
+_MOST_TEXT = 48 * 1024
+_MOST_INLINE = 16 * 1024
+_IN_BLOCK = 1 << 63  # in the length of the text: it lies in the block
+_ARRAY, _STRINGS = 1, 2
+_DTYPES = {
+    np.dtype(dtype).name: np.dtype(dtype)
+    for dtype in (
+        *(np.bool_, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32),
+        *(np.uint64, np.float16, np.float32, np.float64, np.complex64, np.complex128),
+        *(getattr(ml_dtypes, name) for name in vars(ml_dtypes) if name in ml_dtypes.__all__),
+    )
+    if isinstance(dtype, type) and issubclass(dtype, np.generic)
+}
+
+
+class Broken(Exception):
+    """What came is no frame: the other side is not what it was."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A message on its way out: its text, the block beside it, if any, and files.
+
+    It may be sent several times; `release` gives the block's memory back.
+    """
+
+    text: bytes
+    block: int | None = None
+    size: int = 0
+    in_block: bool = False
+    files: tuple[int, ...] = ()
+
+    def send(self, to: socket.socket, number: int) -> None:
+        """Send it.
+
+        Raises:
+            OSError: the other side is gone, or does not read.
+        """
+        length = len(self.text) | (_IN_BLOCK if self.in_block else 0)
+        head = _HEAD.pack(number, length, self.size, len(self.files))
+        bytes_ = head if self.in_block else head + self.text
+        beside = [*(() if self.block is None else (self.block,)), *self.files]
+        sent = socket.send_fds(to, [bytes_], beside)
+        if sent < len(bytes_):
+            to.sendall(memoryview(bytes_)[sent:])
+
+    def release(self) -> None:
+        """Give the block back. The other side keeps what it has of it."""
+        if self.block is not None:
+            os.close(self.block)
+            object.__setattr__(self, "block", None)
+
+
+def pack(message: Any, files: tuple[int, ...] = ()) -> Frame:
+    """A message of plain data and arrays as a frame, with the descriptors of files beside it.
+
+    Raises:
+        OSError: there is no memory for its block.
+        TypeError: it holds something else.
+    """
+    writer = _Writer()
+    text = msgspec.msgpack.encode(message, enc_hook=writer.value)
+    if len(text) <= _MOST_TEXT:
+        if not writer.pieces:
+            return Frame(text, files=files)
+        return Frame(text, blocks.sealed(writer.pieces), writer.size, files=files)
+    # Arrays keep their offsets: the text comes after them.
+    pieces = [*writer.pieces, text]
+    block = blocks.sealed(pieces)
+    return Frame(text, block, writer.size + len(text), in_block=True, files=files)
+
+
+class _Writer:
+    """Takes large arrays out of a message."""
+
+    def __init__(self) -> None:
+        self.pieces: list[blocks.Buffer] = []
+        self.size = 0
+
+    def value(self, value: Any) -> msgspec.msgpack.Ext:
+        if not isinstance(value, np.ndarray | np.generic):
+            raise TypeError(f"{type(value).__name__} is no plain data")
+        array = np.asarray(value)
+        if array.dtype.kind in "OUT":
+            texts = [str(text) for text in array.ravel()]
+            return msgspec.msgpack.Ext(_STRINGS, msgspec.msgpack.encode((array.shape, texts)))
+        if array.dtype.name not in _DTYPES:
+            raise TypeError(f"arrays of {array.dtype.name} do not travel")
+        native = np.asarray(array, array.dtype.newbyteorder("="), order="C")
+        raw = native.reshape(-1).view(np.uint8).data
+        placed = raw.tobytes() if len(raw) <= _MOST_INLINE else self._offset(raw)
+        told = (native.dtype.name, native.shape, placed)
+        return msgspec.msgpack.Ext(_ARRAY, msgspec.msgpack.encode(told))
+
+    def _offset(self, raw: memoryview) -> int:
+        offset = self.size
+        gap = blocks.padding(len(raw))
+        self.pieces += [raw, bytes(gap)] if gap else [raw]
+        self.size += len(raw) + gap
+        return offset
+
+
+@dataclass(frozen=True)
+class Received:
+    """A frame that came. Whoever takes it closes its files."""
+
+    number: int
+    message: Any
+    files: tuple[int, ...] = ()
+
+
+class Reader:
+    """Puts frames together out of what a socket gives.
+
+    Args:
+        most: the most bytes of a text, above which the other side is not to be believed.
+    """
+
+    def __init__(self, most: int = 1 << 31) -> None:
+        self._most = most
+        self._bytes = bytearray()
+        self._descriptors: list[int] = []
+
+    def feed(self, source: socket.socket) -> list[Received] | None:
+        """The frames that are whole now; None where the end has come.
+
+        Raises:
+            Broken: what came is no frame.
+            OSError: the socket failed.
+        """
+        received, descriptors, _, _ = socket.recv_fds(source, 1 << 17, 8)
+        self._descriptors += descriptors
+        if not received:
+            self.close()
+            return None
+        self._bytes += received
+        found = []
+        while (frame := self._frame()) is not None:
+            found.append(frame)
+        return found
+
+    def close(self) -> None:
+        """Let go of what came and was not read."""
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+    def _frame(self) -> Received | None:
+        if len(self._bytes) < _HEAD.size:
+            return None
+        number, length, size, count = _HEAD.unpack_from(self._bytes)
+        in_block, length = bool(length & _IN_BLOCK), length & ~_IN_BLOCK
+        end = _HEAD.size + (0 if in_block else length)
+        if length > self._most:
+            raise Broken(f"a text of {length} bytes")
+        if len(self._bytes) < end:
+            return None
+        inline = bytes(self._bytes[_HEAD.size : end])
+        del self._bytes[:end]
+        block = self._block(size) if size else memoryview(b"")
+        text = block[size - length :] if in_block else inline
+        if count > len(self._descriptors):
+            raise Broken("files without descriptors")
+        files = tuple(self._descriptors.pop(0) for _ in range(count))
+        return Received(number, unpack(text, block), files)
+
+    def _block(self, size: int) -> memoryview:
+        if not self._descriptors:
+            raise Broken("a block without a descriptor")
+        descriptor = self._descriptors.pop(0)
+        try:
+            return blocks.mapped(descriptor, size)
+        except (blocks.Unsealed, OSError, ValueError) as error:
+            raise Broken(str(error)) from error
+        finally:
+            os.close(descriptor)
+
+
+def unpack(text: blocks.Buffer, block: memoryview) -> Any:
+    """The message of a text; its arrays are views of the block, or of the text.
+
+    Raises:
+        Broken: it is no message.
+    """
+
+    def extension(code: int, data: memoryview) -> Any:
+        return _strings(data) if code == _STRINGS else _array(data, block)
+
+    try:
+        return msgspec.msgpack.decode(text, ext_hook=extension)
+    except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise Broken(str(error)) from error
+
+
+def _array(data: memoryview, block: memoryview) -> Array:
+    name, shape, placed = msgspec.msgpack.decode(data)
+    dtype = _DTYPES[name]
+    count = math.prod(shape)
+    if isinstance(placed, bytes):
+        return np.frombuffer(placed, dtype, count).reshape(shape)
+    if count and not 0 <= placed < len(block):
+        raise ValueError("an array outside of the block")
+    return np.frombuffer(block, dtype, count, placed).reshape(shape)
+
+
+def _strings(data: memoryview) -> Array:
+    shape, texts = msgspec.msgpack.decode(data)
+    array = np.empty(len(texts), object)
+    array[:] = texts
+    return array.reshape(shape)

@@ -1,0 +1,98 @@
+"""Jobs that wait for a worker: owners take turns, and each owner's jobs keep their order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from portgrad.compute.frames import Frame
+from portgrad.compute.links import Link
+
+
+@dataclass(eq=False)
+class Ticket:
+    """A job on its way.
+
+    Attributes:
+        what: the kind of the job, for people.
+        frame: what the worker is sent.
+        net_id: the net that it is about, if any.
+        owner: who asks.
+        asked: when it came, on the event loop's clock.
+        seconds: how long it may take.
+        answer: what came of it.
+        number: what it is called in words to its worker; a new one for each try.
+        link: the worker that has it.
+        given: when that got it.
+        cold: whether the net had to be opened for it.
+        overdue: whether its time is over, or nobody waits for it any more.
+        deaths: how many workers died of it, or with it.
+        timers: what is to happen to it while it is at a worker.
+    """
+
+    what: str
+    frame: Frame
+    net_id: str | None
+    owner: str
+    asked: float
+    seconds: float
+    answer: asyncio.Future[Any]
+    number: int = 0
+    link: Link | None = None
+    given: float = 0.0
+    cold: bool = False
+    overdue: bool = False
+    deaths: int = 0
+    timers: list[asyncio.TimerHandle] = field(default_factory=list)
+
+
+class Line:
+    """The tickets that wait."""
+
+    def __init__(self) -> None:
+        self._by_owner: OrderedDict[str, deque[Ticket]] = OrderedDict()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Ticket]:
+        """In the order of whose turn it is. Tickets may be removed meanwhile."""
+        waiting = [deque(tickets) for tickets in self._by_owner.values()]
+        while waiting:
+            for tickets in waiting:
+                yield tickets.popleft()
+            waiting = [tickets for tickets in waiting if tickets]
+
+    def add(self, ticket: Ticket, *, first: bool = False) -> None:
+        """Let a ticket wait; `first` before the others of its owner."""
+        tickets = self._by_owner.setdefault(ticket.owner, deque())
+        if first:
+            tickets.appendleft(ticket)
+        else:
+            tickets.append(ticket)
+        self._count += 1
+
+    def take(self, ticket: Ticket) -> None:
+        """Its turn has come: the next one is another owner's."""
+        self.drop(ticket)
+        if ticket.owner in self._by_owner:
+            self._by_owner.move_to_end(ticket.owner)
+
+    def drop(self, ticket: Ticket) -> bool:
+        """It waits no longer; whether it did."""
+        tickets = self._by_owner.get(ticket.owner)
+        if tickets is None or ticket not in tickets:
+            return False
+        tickets.remove(ticket)
+        self._count -= 1
+        if not tickets:
+            del self._by_owner[ticket.owner]
+        return True
+
+    def oldest(self) -> float | None:
+        """When the one that has waited longest came."""
+        return min((tickets[0].asked for tickets in self._by_owner.values()), default=None)

@@ -1,0 +1,255 @@
+"""The nursery and its workers as the HTTP process sees them: sockets, process ids, ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from portgrad.compute import frames
+from portgrad.compute.config import WorkerConfig
+from portgrad.compute.words import STOP, WORD
+
+log = logging.getLogger("portgrad.compute")
+
+_SECONDS_TO_END = 2.0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a link calls when something comes: a frame, a word, or the end with its status."""
+
+    frame: Callable[[Link, frames.Received], None]
+    word: Callable[[Link, bytes, int], None]
+    end: Callable[[Link, int], None]
+
+
+class Link:
+    """One worker.
+
+    Attributes:
+        name: its place in the pool.
+        pid: its process id; 0 until it is known.
+        nets: the nets that it holds, the one used last at the end.
+        stale: those that it is still to drop.
+    """
+
+    def __init__(self, name: int, heard: Heard) -> None:
+        self.name = name
+        self.pid = 0
+        self.nets: OrderedDict[str, None] = OrderedDict()
+        self.stale: set[str] = set()
+        self._heard = heard
+        self._reader = frames.Reader()
+        self._loop = asyncio.get_running_loop()
+        self._jobs, self.theirs = _pair(socket.SOCK_STREAM)
+        self._words, self.their_words = _pair(socket.SOCK_SEQPACKET)
+        self._loop.add_reader(self._jobs, self._on_frames)
+        self._loop.add_reader(self._words, self._on_word)
+        self._closed = False
+
+    def give(self, frame: frames.Frame, number: int) -> None:
+        """Send a job. A worker that is gone tells so by its end."""
+        try:
+            frame.send(self._jobs, number)
+        except OSError:
+            self.kill()
+
+    def say(self, word: bytes, number: int) -> None:
+        """Send a word about a job."""
+        try:
+            self._words.send(WORD.pack(word, number))
+        except OSError:
+            self.kill()
+
+    def stop(self, number: int) -> None:
+        """Ask it to end a job."""
+        self.say(STOP, number)
+
+    def kill(self) -> None:
+        """End it. Its end is told as any other."""
+        if self.pid:
+            try:
+                os.kill(self.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                log.debug("Worker %d was gone already.", self.name)
+
+    def ended(self, status: int) -> None:
+        """Its process is gone."""
+        self.close()
+        self._heard.end(self, status)
+
+    def close(self) -> None:
+        """Hang up; a worker that hears that ends by itself."""
+        if self._closed:
+            return
+        self._closed = True
+        self._loop.remove_reader(self._jobs)
+        self._loop.remove_reader(self._words)
+        for end in (self._jobs, self._words, self.theirs, self.their_words):
+            end.close()
+        self._reader.close()
+
+    def _on_frames(self) -> None:
+        try:
+            received = self._reader.feed(self._jobs)
+        except BlockingIOError:
+            return
+        except (frames.Broken, OSError) as error:
+            log.warning("Worker %d sent what is no answer: %s.", self.name, error)
+            self._give_up()
+            return
+        if received is None:
+            self._give_up()
+            return
+        for frame in received:
+            self._heard.frame(self, frame)
+
+    def _on_word(self) -> None:
+        try:
+            heard = self._words.recv(WORD.size)
+        except OSError:
+            heard = b""
+        if len(heard) == WORD.size:
+            self._heard.word(self, *WORD.unpack(heard))
+        else:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """It hung up or talks nonsense. The nursery tells of its end."""
+        self._loop.remove_reader(self._jobs)
+        self._loop.remove_reader(self._words)
+        self.kill()
+
+
+class Nursery:
+    """The process that forks workers. It is started when a worker is wanted and there is none.
+
+    Args:
+        config: how workers work.
+    """
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._unborn: dict[int, Link] = {}
+        self._links: dict[int, Link] = {}
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, where it lives."""
+        return self._process.pid if self._process else None
+
+    def fork(self, link: Link) -> None:
+        """Have a process made at the other end of a link."""
+        if self._socket is None:
+            self._start()
+        assert self._socket is not None
+        self._unborn[link.name] = link
+        descriptors = [link.theirs.fileno(), link.their_words.fileno()]
+        try:
+            socket.send_fds(self._socket, [json.dumps({"fork": link.name}).encode()], descriptors)
+        except OSError:
+            self._ended()
+        link.theirs.close()
+        link.their_words.close()
+
+    async def close(self) -> None:
+        """Hang up, and see it gone."""
+        process, self._process = self._process, None
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+            self._socket = None
+        if process is not None:
+            await asyncio.to_thread(_see_gone, process)
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _start(self) -> None:
+        # The runtime looks into the working directory for files that a net names: it stays empty.
+        self._folder = self._folder or tempfile.TemporaryDirectory(prefix="portgrad-empty-")
+        Path(self._folder.name).chmod(0o500)
+        ours, theirs = _pair(socket.SOCK_SEQPACKET)
+        theirs.setblocking(True)
+        command = [sys.executable, "-m", "portgrad.compute.nursery", str(theirs.fileno())]
+        self._process = subprocess.Popen(
+            [*command, json.dumps(asdict(self._config))],
+            cwd=self._folder.name,
+            # Workers have no use for secrets that others left in the environment.
+            env={"PYTHONPATH": os.pathsep.join(sys.path), "LANG": "C.UTF-8"},
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # a terminal's Ctrl-C is for the service alone
+        )
+        theirs.close()
+        self._socket = ours
+        asyncio.get_running_loop().add_reader(ours, self._on_message)
+
+    def _on_message(self) -> None:
+        assert self._socket is not None
+        try:
+            message = self._socket.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            message = b""
+        if not message:
+            self._ended()
+            return
+        self._take(json.loads(message))
+
+    def _take(self, told: dict[str, Any]) -> None:
+        if "forked" in told:
+            link = self._unborn.pop(told["forked"])
+            link.pid = told["pid"]
+            self._links[link.pid] = link
+        else:
+            gone = self._links.pop(told["died"], None)
+            if gone is not None:
+                gone.ended(told["status"])
+
+    def _ended(self) -> None:
+        """The nursery died, and with it all workers."""
+        if self._process is not None:
+            log.error("The process that makes workers ended; it is started again.")
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+            self._socket = None
+        links = [*self._links.values(), *self._unborn.values()]
+        self._links.clear()
+        self._unborn.clear()
+        for link in links:
+            link.ended(signal.SIGKILL)
+
+
+def _pair(kind: socket.SocketKind) -> tuple[socket.socket, socket.socket]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+    ours.setblocking(False)
+    return ours, theirs
+
+
+def _see_gone(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(_SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

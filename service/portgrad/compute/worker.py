@@ -1,0 +1,101 @@
+"""A worker: a process that takes one job after the other, and can be told to end the one it does.
+
+Two sockets lead to it. On the first come jobs and go answers (`frames`). On the second come words
+about the job that is being done (`words`). A thread of its own listens to these, as the other one
+is at work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from portgrad.compute import faults, frames
+from portgrad.compute.config import WorkerConfig
+from portgrad.compute.words import OPENING, RUNNING, STAGE, STOP, WORD
+from portgrad.compute.workshop import Workshop
+from portgrad.engine.stopping import Stop
+from portgrad.errors import PortgradError, out_of_memory
+
+log = logging.getLogger("portgrad.worker")
+
+
+def serve(jobs: socket.socket, words: socket.socket, config: WorkerConfig) -> NoReturn:
+    """Do jobs until the other side hangs up."""
+    watch = _Watch(words)
+    workshop = Workshop(config)
+    _send(jobs, 0, {"done": None})
+    reader = frames.Reader()
+    while (received := reader.feed(jobs)) is not None:
+        for frame in received:
+            answer = _done(workshop, frame, watch)
+            _send(jobs, frame.number, {**answer, "kept": workshop.kept()})
+    os._exit(0)
+
+
+def _done(workshop: Workshop, frame: frames.Received, watch: _Watch) -> dict[str, Any]:
+    try:
+        with watch.working(frame.number):
+            return {"done": workshop.do(frame.message, frame.files)}
+    except PortgradError as error:
+        return {"fault": faults.plain(error)}
+    except MemoryError:
+        workshop.clear()
+        return {"fault": faults.plain(out_of_memory())}
+    except Exception:
+        log.exception("A job failed.")
+        return {"fault": faults.plain(PortgradError("The service failed on this request."))}
+    finally:
+        for descriptor in frame.files:
+            os.close(descriptor)
+
+
+def _send(jobs: socket.socket, number: int, answer: dict[str, Any]) -> None:
+    try:
+        frame = frames.pack(answer)
+    except (OSError, MemoryError):
+        frame = frames.pack({**answer, "done": None, "fault": faults.plain(out_of_memory())})
+    frame.send(jobs, number)
+    frame.release()
+
+
+class _Watch:
+    """Hears what is said about the job that is being done."""
+
+    def __init__(self, words: socket.socket) -> None:
+        self._words = words
+        self._lock = threading.Lock()
+        self._number = 0
+        self._stop: Stop | None = None
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    @contextlib.contextmanager
+    def working(self, number: int) -> Iterator[None]:
+        """What is said about this job reaches what is done meanwhile, on this thread."""
+        stop = Stop()
+        with self._lock:
+            self._number, self._stop = number, stop
+        try:
+            with stop.running():
+                yield
+        finally:
+            with self._lock:
+                self._stop = None
+
+    def _listen(self) -> NoReturn:
+        # A word is sent in one piece, and these sockets keep pieces whole.
+        while heard := self._words.recv(WORD.size):
+            word, number = WORD.unpack(heard)
+            with self._lock:
+                stop = self._stop if number == self._number else None
+            if stop is not None and word == STOP:
+                stop.now()
+            elif stop is not None and word == STAGE:
+                stage = RUNNING if stop.stage == "run" else OPENING
+                self._words.send(WORD.pack(stage, number))
+        os._exit(0)  # the HTTP process is gone, and nobody waits for what is being done

@@ -1,0 +1,118 @@
+"""The nets and sessions of one worker, and what it does with them, one job after the other."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+from portgrad.autodiff.catalogue import catalogue
+from portgrad.compute import messages
+from portgrad.compute.calls import CALLS
+from portgrad.compute.config import WorkerConfig
+from portgrad.compute.jobs import Job
+from portgrad.engine import Net, arena, load
+from portgrad.engine.cache import Cache
+from portgrad.engine.limits import Limits
+from portgrad.errors import NotFound
+
+
+class Workshop:
+    """Does jobs in this process, and keeps nets and sessions for the next ones."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._threads = config.threads or len(os.sched_getaffinity(0))
+        self._limits = Limits(**config.limits)  # type: ignore[arg-type]
+        self._nets: Cache[str, Net] = Cache(config.nets)
+        self._sessions: Cache[tuple[Any, ...], Any] = Cache(config.sessions)
+        self._ways: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+            "call": self._call,
+            "inspect": self._inspect,
+            "operators": _operators,
+            "forget": self._forget,
+        }
+
+    def do(self, job: Mapping[str, Any], files: Sequence[int] = ()) -> Any:
+        """What a job finds, as plain data and arrays: see `messages`.
+
+        Args:
+            job: what is asked.
+            files: descriptors of the files that it is to write.
+
+        Raises:
+            PortgradError: what the job is refused for.
+        """
+        if job["do"] == "export":
+            return self._export(job, files)
+        return self._ways[job["do"]](job)
+
+    def clear(self) -> None:
+        """Let go of all that is kept, where memory is short."""
+        self._nets.drop(lambda _: True)
+        self._sessions.drop(lambda _: True)
+        arena.give_back()
+
+    def kept(self) -> dict[str, int]:
+        """How many nets and sessions are kept."""
+        return {"nets": len(self._nets), "sessions": len(self._sessions)}
+
+    def _call(self, plain: Mapping[str, Any]) -> Any:
+        job: Job = messages.job_of(plain)
+        start = time.perf_counter()
+        net = self._net(plain)
+        opened = time.perf_counter() - start
+        answer = CALLS[job.kind](net, job)
+        timings = dict(answer.timings)
+        timings["compile"] = timings.get("compile", 0.0) + opened
+        return messages.answered(replace(answer, timings=timings))
+
+    def _inspect(self, plain: Mapping[str, Any]) -> Any:
+        net = self._load(plain)
+        net.check()
+        self._nets.get(net.id, lambda: net)
+        return net.description.plain()
+
+    def _export(self, plain: Mapping[str, Any], files: Sequence[int]) -> Any:
+        file = self._net(plain).export_gradient(**plain["options"])
+        for descriptor in files:  # another worker may have died while it wrote
+            os.ftruncate(descriptor, 0)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        with ExitStack() as stack:
+            graph, *more = [stack.enter_context(os.fdopen(fd, "wb", closefd=False)) for fd in files]
+            return file.stream(graph, *more, location=plain["external"])
+
+    def _forget(self, plain: Mapping[str, Any]) -> None:
+        gone = set(plain["net_ids"])
+        self._nets.drop(lambda key: key in gone)
+        self._sessions.drop(lambda key: key[0] in gone)
+
+    def _net(self, plain: Mapping[str, Any]) -> Net:
+        return self._nets.get(plain["net_id"], lambda: self._load(plain))
+
+    def _load(self, plain: Mapping[str, Any]) -> Net:
+        try:
+            return load(
+                messages.files_of(plain),
+                sessions=self._sessions,
+                threads=self._threads,
+                limits=self._limits,
+            )
+        except FileNotFoundError as error:
+            raise _removed(plain["net_id"]) from error
+
+
+def _operators(_: Mapping[str, Any]) -> list[Any]:
+    return [operator.plain() for operator in catalogue()]
+
+
+def _removed(net_id: str) -> NotFound:
+    return NotFound(
+        f"The net {net_id} was removed before this call could open it.",
+        code="net_not_found",
+        where=net_id,
+        expected="a net that stays until its calls are answered",
+        remedy="Upload the net again.",
+    )
