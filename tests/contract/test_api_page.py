@@ -7,13 +7,17 @@ from typing import Any
 
 import pytest
 
+from portgrad.api.app import create_app
+from portgrad.api.auth.scopes import TABLE
 from portgrad.api.codecs import options
 from portgrad.api.codecs.bounds import bounds
 from portgrad.api.codecs.kinds import FORMS
 from portgrad.api.problems import MEDIA_TYPE
 from portgrad.compute.jobs import Kind
 from portgrad.settings import Settings
-from support.http import AppClient
+from portgrad.store import LocalStore
+from support.fake_compute import FakeCompute
+from support.http import AppClient, serving
 
 CALLED = {"200", "400", "404", "406", "413", "415", "422", "503"}
 OPERATIONS = [
@@ -33,6 +37,9 @@ OPERATIONS = [
     ("/readyz", "get", {"200", "503"}),
     ("/metrics", "get", {"200"}),
 ]
+# What every route may answer that is not for everybody.
+REFUSED = {"401", "403", "429"}
+OPEN = {"/operators", "/healthz", "/readyz"}
 
 
 @pytest.fixture
@@ -46,7 +53,29 @@ def test_operations_and_their_answers(document: Any) -> None:
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
     }
-    assert found == {(p, m, frozenset(answers | {"default"})) for p, m, answers in OPERATIONS}
+    assert found == {
+        (path, method, frozenset(answers | {"default"} | (set() if path in OPEN else REFUSED)))
+        for path, method, answers in OPERATIONS
+    }
+
+
+def test_scopes_are_told_and_credentials_offered_where_they_are_asked_for(
+    document: Any, store: LocalStore, compute: FakeCompute
+) -> None:
+    with serving(create_app(store, compute, Settings(auth="required"))) as http:
+        asking = http.get("/openapi.json").json()
+    scheme = asking["components"]["securitySchemes"]["bearer"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    assert "securitySchemes" not in document["components"]
+    for path, method, _ in OPERATIONS:
+        operation, free = asking["paths"][path][method], document["paths"][path][method]
+        assert operation.get("security") == (None if path in OPEN else [{"bearer": []}])
+        assert "security" not in free
+        scope = TABLE[method.upper(), path]
+        assert (f"the scope `{scope}`" in free.get("description", "")) == (scope is not None)
+        if scope:
+            assert "Retry-After" in free["responses"]["429"]["headers"]
+            assert "WWW-Authenticate" in free["responses"]["401"]["headers"]
 
 
 def test_every_answer_tells_its_headers_and_problems(document: Any) -> None:

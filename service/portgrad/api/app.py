@@ -90,5 +90,5 @@ def create_app(store: NetStore, compute: Compute, settings: Settings) -> Applica
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(Admitted, admission=service.admission)
     app.add_middleware(Traced, teller=teller)  # the last is the first to see a request
-    openapi.install(app)
+    openapi.install(app, asked=settings.auth == "required")
     return app

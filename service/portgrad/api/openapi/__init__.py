@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from portgrad.api.openapi.access import tell_access
 from portgrad.api.openapi.schemas import SCHEMAS
 
 TAGS = [
@@ -21,8 +22,8 @@ TAGS = [
 _VERSION = "3.0.3"
 
 
-def install(app: FastAPI) -> None:
-    """Complete the document of the application."""
+def install(app: FastAPI, *, asked: bool) -> None:
+    """Complete the document of an application, where callers are `asked` who they are or not."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -37,6 +38,7 @@ def install(app: FastAPI) -> None:
             )
             made.setdefault("components", {})["schemas"] = SCHEMAS
             _tell_nets(made)
+            tell_access(made, asked=asked)
             app.openapi_schema = made
         return app.openapi_schema
 
