@@ -150,6 +150,8 @@ BAD_UPLOADS: list[tuple[dict[str, Any], int, str]] = [
      "invalid_multipart"),
     ({"content": ONE, "headers": {"Content-Type": "multipart/form-data; boundary=x"}}, 400,
      "invalid_multipart"),
+    ({"content": ONE, "headers": {"Content-Type": "multipart/form-data; boundary=" + "x" * 300}},
+     400, "invalid_multipart"),
     ({"content": b"", "headers": {"Content-Type": "multipart/form-data; boundary=x"}}, 400,
      "invalid_multipart"),
     ({"content": b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nbytes',

@@ -73,7 +73,10 @@ class Form:
         self._field = b""
         self._value = b""
         self._disposition = b""
-        self._parser = _parser(self, boundary)
+        try:
+            self._parser = _parser(self, boundary)
+        except FormParserError as error:  # the boundary is longer than one may be
+            raise _invalid(str(error)) from error
 
     def write(self, chunk: bytes) -> None:
         """Parse a chunk, and write what it holds of files."""
