@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+import portgrad
 from portgrad.cli import options, tables
-from portgrad.engine import load
 from portgrad.graph.files import NetFiles
 
 
@@ -35,7 +35,7 @@ def differentiate(
     external: options.External = None,
 ) -> None:
     """Write the gradient of a net as an ONNX file of standard operators, for any runtime."""
-    net = load(NetFiles(model, options.located(external)))
+    net = portgrad.load(NetFiles(model, options.located(external)))
     request = options.given(
         wrt=options.targets(wrt, "--wrt"),
         of=options.targets(of, "--of"),

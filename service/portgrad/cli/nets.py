@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+import portgrad
 from portgrad.cli import tables
 from portgrad.cli.options import HERE, ApiKey, External, Net, Quantized, Url, located, word
-from portgrad.engine import load
 from portgrad.graph.files import NetFiles
 from portgrad_client import Client
 
@@ -71,7 +71,7 @@ def check(
     external: External = None,
 ) -> None:
     """Say before an upload what stands in the way of a net's gradient; exit 1 if anything does."""
-    net = load(NetFiles(model, located(external)))
+    net = portgrad.load(NetFiles(model, located(external)))
     net.check()
     found = net.survey(quantized=word(quantized))
     if json:
@@ -85,7 +85,7 @@ def _described(
     net: str, external: list[Path] | None, url: str, api_key: str | None
 ) -> dict[str, Any]:
     if Path(net).is_file():
-        loaded = load(NetFiles(Path(net), located(external)))
+        loaded = portgrad.load(NetFiles(Path(net), located(external)))
         return {"id": loaded.id, "names": [net], **loaded.description.plain()}
     with Client(url, api_key=api_key) as client:
         return client.net(net).describe()

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import portgrad
 import portgrad_client as client
-from portgrad import engine
 from portgrad.cli.options import located
 from portgrad.graph.files import NetFiles
 
@@ -15,10 +15,10 @@ from portgrad.graph.files import NetFiles
 @contextmanager
 def opened(
     net: str, external: list[Path] | None, url: str, api_key: str | None
-) -> Iterator[engine.Net | client.Net]:
+) -> Iterator[portgrad.Net | client.Net]:
     """A net to call: the file of that name, or else the net of that name or id on a service."""
     if Path(net).is_file():
-        yield engine.load(NetFiles(Path(net), located(external)))
+        yield portgrad.load(NetFiles(Path(net), located(external)))
         return
     with client.Client(url, api_key=api_key) as service:
         yield service.net(net)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 import portgrad_client as client
-from portgrad import engine
 from portgrad.cli.tables import FEW, called, names
+
+if TYPE_CHECKING:  # `portgrad serve` shall not load the engine
+    from portgrad.engine import Report
 
 _FLAGS = {"zero": "all zero", "nan": "NaN", "infinite": "infinite"}
 
@@ -54,7 +56,7 @@ _VERDICTS = {
 }
 
 
-def report(console: Console, found: engine.Report | client.Report) -> None:
+def report(console: Console, found: Report | client.Report) -> None:
     """A gradient held against differences: a row for each target, and what is wrong."""
     table = Table(names("target"), "verdict", "error", "gradient", "difference", names("where"))
     for name, checked in found.targets.items():

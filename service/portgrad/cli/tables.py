@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from portgrad.autodiff.survey import Survey, Used
-from portgrad.engine.written import GradientFile
 from portgrad.errors import PortgradError
 from portgrad_client import PortgradError as ServiceError
+
+if TYPE_CHECKING:  # `portgrad serve` shall not load the engine
+    from portgrad.autodiff.survey import Survey, Used
+    from portgrad.engine.written import GradientFile
 
 Array = np.ndarray[Any, Any]
 FEW = 6  # gradients of up to so many numbers are shown whole

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import onnx
-from onnx import numpy_helper
 
 _HEADER = '<ir_version: 10, opset_import: ["": 21]>'
 
@@ -90,9 +88,11 @@ def _net(
     text: str,
     weights: Mapping[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]] | None = None,
 ) -> bytes:
+    import onnx  # noqa: PLC0415  # a service without samples does without it
+
     model = onnx.parser.parse_model(f"{_HEADER} sample {_quoted(text, weights or {})}")
     model.graph.initializer.extend(
-        numpy_helper.from_array(array, name) for name, array in (weights or {}).items()
+        onnx.numpy_helper.from_array(array, name) for name, array in (weights or {}).items()
     )
     model.producer_name = "portgrad"
     onnx.checker.check_model(model, full_check=True)
