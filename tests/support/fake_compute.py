@@ -104,7 +104,10 @@ class FakeCompute:
         self.started = True
 
     def quarantined(self) -> list[Description]:
-        return [{"net": net, "crashes": 3, "seconds": 60.0} for net in sorted(self.in_quarantine)]
+        return [
+            {"net": net, "owner": "local", "crashes": 3, "seconds": 60.0}
+            for net in sorted(self.in_quarantine)
+        ]
 
     def release(self, net_id: str) -> bool:
         was = net_id in self.in_quarantine

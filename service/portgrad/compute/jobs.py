@@ -142,7 +142,7 @@ class Compute(Protocol):
         """Drop what is cached of a net."""
 
     def quarantined(self) -> list[Description]:
-        """The nets that are in quarantine: `net`, `crashes` and the seconds that are left."""
+        """The nets that are in quarantine: `net`, `owner`, `crashes` and the `seconds` left."""
 
     def release(self, net_id: str) -> bool:
         """Take a net out of quarantine; whether it was in it."""

@@ -19,6 +19,7 @@ from typing import Any
 
 from portgrad.compute import frames
 from portgrad.compute.config import WorkerConfig
+from portgrad.compute.stderr import Listener
 from portgrad.compute.words import STOP, WORD
 
 log = logging.getLogger("portgrad.compute")
@@ -53,8 +54,11 @@ class Link:
         self._heard = heard
         self._reader = frames.Reader()
         self._loop = asyncio.get_running_loop()
-        self._jobs, self.theirs = _pair(socket.SOCK_STREAM)
-        self._words, self.their_words = _pair(socket.SOCK_SEQPACKET)
+        self._jobs, jobs = _pair(socket.SOCK_STREAM)
+        self._words, words = _pair(socket.SOCK_SEQPACKET)
+        said, self._stderr = os.pipe()
+        self._listener = Listener(f"worker {name}", said)
+        self._theirs = (jobs, words)
         self._loop.add_reader(self._jobs, self._on_frames)
         self._loop.add_reader(self._words, self._on_word)
         self._closed = False
@@ -97,9 +101,23 @@ class Link:
         self._closed = True
         self._loop.remove_reader(self._jobs)
         self._loop.remove_reader(self._words)
-        for end in (self._jobs, self._words, self.theirs, self.their_words):
+        for end in (self._jobs, self._words):
             end.close()
+        self.let_go()
         self._reader.close()
+        self._listener.close()
+
+    def theirs(self) -> list[int]:
+        """The descriptors that its process gets: jobs, words, stderr."""
+        return [*(end.fileno() for end in self._theirs), self._stderr]
+
+    def let_go(self) -> None:
+        """Close this process's copies of these. May be called again."""
+        if self._stderr >= 0:
+            os.close(self._stderr)
+        self._stderr = -1
+        for end in self._theirs:
+            end.close()
 
     def _on_frames(self) -> None:
         try:
@@ -159,13 +177,12 @@ class Nursery:
             self._start()
         assert self._socket is not None
         self._unborn[link.name] = link
-        descriptors = [link.theirs.fileno(), link.their_words.fileno()]
         try:
-            socket.send_fds(self._socket, [json.dumps({"fork": link.name}).encode()], descriptors)
+            asked = json.dumps({"fork": link.name}).encode()
+            socket.send_fds(self._socket, [asked], link.theirs())
         except OSError:
             self._ended()
-        link.theirs.close()
-        link.their_words.close()
+        link.let_go()
 
     async def close(self) -> None:
         """Hang up, and see it gone."""

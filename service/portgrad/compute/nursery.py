@@ -3,7 +3,7 @@
 A fork takes some milliseconds where a new interpreter with the engine takes a second or more, and
 workers share the memory of what was imported. It runs nothing else, so that it stays fit to fork.
 
-    asked      {"fork": name}, with the descriptors of the worker's two sockets
+    asked      {"fork": name}, with the descriptors of the worker's two sockets and its stderr
     tells      {"forked": name, "pid": …}; {"died": pid, "status": …}, as `os.waitpid` has it
 
 Run as `python -m portgrad.compute.nursery DESCRIPTOR CONFIG`.
@@ -48,7 +48,7 @@ def main(descriptor: int, config: WorkerConfig) -> None:
             wake.recv(_MESSAGE)
             _reap(parent)
         if parent in ready:
-            asked, descriptors, _, _ = socket.recv_fds(parent, _MESSAGE, 2)
+            asked, descriptors, _, _ = socket.recv_fds(parent, _MESSAGE, 3)
             if not asked:
                 return  # its workers get PR_SET_PDEATHSIG
             _fork(parent, json.loads(asked)["fork"], descriptors, config)
@@ -69,12 +69,15 @@ def _be(nursery: int, descriptors: list[int], config: WorkerConfig) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        _close_all_but({0, 1, 2, *descriptors})
+        *sockets, stderr = descriptors
+        for usual in (1, 2):
+            os.dup2(stderr, usual)
+        _close_all_but({0, 1, 2, *sockets})
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != nursery:  # it died before that
             os._exit(0)
         confine([Path(folder) for folder in config.readable], config.memory_bytes)
-        jobs, words = (socket.socket(fileno=descriptor) for descriptor in descriptors)
+        jobs, words = (socket.socket(fileno=descriptor) for descriptor in sockets)
         worker.serve(jobs, words, config)
     except ConnectionError:  # the HTTP process is gone
         os._exit(0)

@@ -131,7 +131,7 @@ class WorkerCompute:
     ) -> tuple[Any, Ticket]:
         """What a worker finds, and the ticket that the job had."""
         if job is not None:
-            self._quarantine.check(job.net_id)
+            self._quarantine.check(job.net_id, job.owner)
         if len(self._line) >= self._config.max_queued and not self._crew.idle:
             raise ends.line_full(self._config.max_queued)
         frame = await _packed(message, files, _size(job))
@@ -257,7 +257,7 @@ class WorkerCompute:
             return
         crashes = 0
         if how != ends.KILLED and ticket.net_id is not None:
-            crashes = self._quarantine.crashed(ticket.net_id)
+            crashes = self._quarantine.crashed(ticket.net_id, ticket.owner)
         ticket.deaths += 1
         # The first crash may be another job's fault, which left the process damaged.
         if ticket.deaths < 2 and crashes < 2 and not ticket.overdue:

@@ -101,6 +101,7 @@ SCHEMAS: Schema = {
     "QuarantinedNet": obj(
         {
             "net": STRING,
+            "owner": {**STRING, "description": "Whose calls of it are refused."},
             "crashes": {"type": "integer", "description": "Workers that it crashed."},
             "seconds": {"type": "number", "description": "How long the quarantine still lasts."},
         }
