@@ -20,6 +20,7 @@ class Watch:
         self._thread = threading.Thread(target=self._look)
 
     def __enter__(self) -> Watch:
+        self._note()
         self._thread.start()
         return self
 
@@ -31,6 +32,7 @@ class Watch:
     ) -> None:
         self._over.set()
         self._thread.join()
+        self._note()
 
     @property
     def ended(self) -> int:
@@ -39,8 +41,11 @@ class Watch:
 
     def _look(self) -> None:
         while not self._over.wait(0.25):
-            try:
-                self._now = {worker.pid for worker in self._service.workers()}
-            except psutil.NoSuchProcess:
-                return
-            self._seen |= self._now
+            self._note()
+
+    def _note(self) -> None:
+        try:
+            self._now = {worker.pid for worker in self._service.workers()}
+        except psutil.NoSuchProcess:
+            self._now = set()
+        self._seen |= self._now
