@@ -13,8 +13,9 @@ GZIP = partial(JSON, content_encoding="gzip")
 
 LATE = "call 504 deadline_exceeded"
 MEMORY = "call 422 out_of_memory"
-# Where the size stands in the file it may be found out when the net is looked at.
-FOUND = (MEMORY, "upload 422 out_of_memory")
+# A size that stands in the file is known before anything runs.
+KNOWN = ("call 413 value_too_large", "upload 422 out_of_memory")
+DEEP = "upload 413 subgraphs_too_deep"
 NODES = "upload 413 too_many_nodes"
 ARRAYS = "call 413 too_many_arrays"
 PAIR = {"x": [0.5, 0.25]}
@@ -29,11 +30,11 @@ ENDLESS = (
 )
 LARGE = (
     Bomb("ConstantOfShape of 100 GB", Net(nets.filled, {"x": 1, "shape": [MANY]}), (MEMORY,)),
-    Bomb("the same in the file", Net(partial(nets.filled_within, MANY), {"x": 1}), FOUND),
+    Bomb("the same in the file", Net(partial(nets.filled_within, MANY), {"x": 1}), KNOWN),
     Bomb("Loop that stacks", Net(nets.growing_loop, {"x": 1}), (MEMORY, LATE)),
     Bomb("Loop that grows a sequence", Net(nets.growing_sequence, {"x": 1}), (MEMORY, LATE)),
-    Bomb("a constant of 2 GB", Net(partial(nets.folded, 5 * 10**8), {"x": 1}, "gradient"), FOUND),
-    Bomb("a constant doubled", Net(partial(nets.doubling, 40), {"x": 1}, "gradient"), FOUND),
+    Bomb("a constant of 2 GB", Net(partial(nets.folded, 5 * 10**8), {"x": 1}, "gradient"), KNOWN),
+    Bomb("a constant doubled", Net(partial(nets.doubling, 40), {"x": 1}, "gradient"), KNOWN),
     Bomb(
         "Resize by 100,000",
         Net(nets.resized, {"x": [[SQUARE]], "scales": [1, 1, 1e5, 1e5]}),
@@ -44,8 +45,8 @@ LARGE = (
     Bomb("Tile to 16 TB", Net(nets.tiled, {"x": SQUARE, "repeats": [10**6, 10**6]}), (MEMORY,)),
 )
 INTRICATE = (
-    Bomb("If, 20 deep", Net(partial(nets.deep_if, 20), {}), ("upload 413 subgraphs_too_deep",)),
-    Bomb("If, 2,000 deep", Net(partial(nets.bottomless_if, 2000), {}), ("upload 422 not_onnx",)),
+    Bomb("If, 20 deep", Net(partial(nets.deep_if, 20), {}), (DEEP,)),
+    Bomb("If, 2,000 deep", Net(partial(nets.bottomless_if, 2000), {}), (DEEP,)),
     Bomb("200,000 nodes", Net(partial(nets.many_nodes, 200_000), {}), (NODES,)),
     Bomb("recursion", Net(nets.recursive_functions, {}), ("upload 422 recursive_function",)),
     Bomb("functions of 2^40 nodes", Net(partial(nets.exponential_functions, 40), {}), (NODES,)),

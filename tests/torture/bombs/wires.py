@@ -52,11 +52,12 @@ def aborted_bodies(address: Address, count: int) -> str:
 
 
 def idle_connections(address: Address, count: int, seconds: float) -> str:
-    """Many connections, held."""
+    """Many connections, opened within some seconds and held: to hold them is the attack."""
     wires: list[socket.socket] = []
     try:
         for _ in range(count):
             wires.append(socket.create_connection(address, timeout=5))
+            time.sleep(0.001)
         time.sleep(seconds)
         return f"held {len(wires)}"
     finally:
