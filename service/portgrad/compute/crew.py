@@ -69,6 +69,7 @@ class Crew:
         self._opening: OrderedDict[str, float] = OrderedDict()
         self._heard = Heard(self._on_frame, self._on_word, self._on_end)
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
         self._open = False
         self.started = 0
 
@@ -182,10 +183,12 @@ class Crew:
         """Look at the line again, soon enough for whoever wants it soonest."""
         loop = asyncio.get_running_loop()
         due = loop.time() + seconds
-        if self._timer is not None and not self._timer.cancelled():
-            if loop.time() < self._timer.when() <= due:
+        if self._timer is not None:
+            if loop.time() < self._due <= due:
                 return
             self._timer.cancel()
+        # Noted here: what uvloop gives for a moment that is past has no `when`.
+        self._due = due
         self._timer = loop.call_at(due, self._boss.dispatch)
 
     def _fill(self) -> None:
