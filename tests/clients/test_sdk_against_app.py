@@ -48,6 +48,18 @@ def test_a_name_is_removed_and_the_net_stays(client: Client, net: Net) -> None:
         client.net("layers")
 
 
+def test_a_net_is_shared_and_no_longer(client: Client, net: Net) -> None:
+    assert not net.shared
+    net.share()
+    assert net.shared
+    assert client.net("layers").shared
+    assert [found.shared for found in client.nets() if found.id == net.id] == [True]
+    net.unshare()
+    assert not net.shared
+    assert not client.net("layers").shared
+    assert client.upload(layers(), shared=True).shared
+
+
 def test_a_deleted_net_is_gone(client: Client, net: Net) -> None:
     net.delete()
     with pytest.raises(sdk.NotFoundError):

@@ -26,6 +26,7 @@ def upload(
         str | None, typer.Option(help="Name of the net; the file's by default.")
     ] = None,
     replace: Annotated[bool, typer.Option(help="Move the name if it is taken.")] = False,
+    shared: Annotated[bool, typer.Option(help="Let everybody use the net, by its id.")] = False,
     external: External = None,
     url: Url = HERE,
     api_key: ApiKey = None,
@@ -47,6 +48,7 @@ def upload(
             model,
             name=name if name is not None else _name_of(model),
             replace=replace,
+            shared=shared,
             external=external,
             progress=lambda sent, total: progress.update(task, completed=sent, total=total),
         )

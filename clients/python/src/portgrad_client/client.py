@@ -86,6 +86,7 @@ class Client:
         *,
         name: str | None = None,
         replace: bool = False,
+        shared: bool = False,
         external: External | None = None,
         progress: Progress | None = None,
     ) -> Net:
@@ -95,6 +96,7 @@ class Client:
             model: the ONNX file: a path, or its bytes.
             name: a name for the net.
             replace: move the name if it belongs to another net.
+            shared: let everybody use the net, by its id; `Net.share` does so later.
             external: files with external data: paths, whose locations are told from the model's
                 folder, or a mapping from location to path or bytes.
             progress: called with the bytes sent so far and their total; from the start again if
@@ -107,6 +109,7 @@ class Client:
         """
         params = {"name": name} if name is not None else {}
         params |= {"replace": "true"} if replace else {}
+        params |= {"shared": "true"} if shared else {}
         with body_of(model, external) as rewound:
 
             def build() -> httpx.Request:
@@ -126,7 +129,7 @@ class Client:
         return Net(self._transport, fields(self._transport.call("GET", _path(ref))))
 
     def nets(self) -> Iterator[Net]:
-        """All nets in order of id, fetched a page at a time."""
+        """All nets of yours in order of id, fetched a page at a time."""
         params: dict[str, str] = {}
         while True:
             page = fields(self._transport.call("GET", "/nets", params=params), "nets", "next")

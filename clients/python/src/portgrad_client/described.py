@@ -21,6 +21,7 @@ class Described:
         try:
             self.id: str = described["id"]
             self.names: tuple[str, ...] = tuple(described["names"])
+            self.shared = bool(described.get("shared", False))
             self._inputs = tuple(description.port(entry) for entry in described["inputs"])
             self._outputs = tuple(description.port(entry) for entry in described["outputs"])
         except (KeyError, TypeError, AttributeError) as error:
@@ -54,8 +55,18 @@ class Described:
         """The service's whole description of the net, as it is now."""
         return fields(self.transport.call("GET", self.path), "parameters")
 
+    def share(self) -> None:
+        """Let everybody use the net, by its id. Its names stay yours."""
+        self.transport.call("PUT", f"{self.path}/shared")
+        self.shared = True
+
+    def unshare(self) -> None:
+        """Keep the net to yourself."""
+        self.transport.call("DELETE", f"{self.path}/shared")
+        self.shared = False
+
     def delete(self) -> None:
-        """Remove the net with all its names from the service."""
+        """Remove the net with all your names of it from the service."""
         self.transport.call("DELETE", self.path)
 
     @property

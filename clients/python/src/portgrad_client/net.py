@@ -23,7 +23,8 @@ class Net(Derivatives):
 
     Attributes:
         id: SHA-256 (hex) of its files.
-        names: the names that it had when it was looked up.
+        names: the names that you had given it when it was looked up.
+        shared: whether everybody may use it, as far as was heard last.
     """
 
     def evaluate(
