@@ -10,6 +10,8 @@ import errno
 import io
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,3 +97,25 @@ def judge(root: Path, call: Callable[[], object], state: int, states: int) -> No
     except NotFound:
         assert found == expected(STATES)[state + states]
     assert seen(root) == expected(STATES)[state + states]
+
+
+UNSHARE = ["unshare", "--user", "--map-root-user", "--mount"]
+
+
+@pytest.mark.parametrize("disk", ["full", "read_only"])
+def test_a_disk_that_is_really_so(tmp_path, disk):
+    able = [*UNSHARE, "mount", "-t", "tmpfs", "tmpfs", str(tmp_path)]
+    if (
+        not shutil.which("unshare")
+        or subprocess.run(able, capture_output=True, check=False).returncode
+    ):
+        pytest.skip("the kernel lets nobody mount a disk here")
+    done = subprocess.run(
+        [*UNSHARE, sys.executable, "-m", "support.small_disks", disk, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr

@@ -152,6 +152,7 @@ DAMAGE = {
     "description no object": ("description.json", b"[]", "get"),
     "description not UTF-8": ("description.json", b'{"\xff":1}', "get"),
     "description gone": ("description.json", None, "get"),
+    "description of something else": ("description.json", b'{"opset": 22}', "get"),
     "manifest cut short": ("manifest.json", b"{", "get"),
     "manifest of something else": ("manifest.json", b"{}", "get"),
     "manifest gone": ("manifest.json", None, "get"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import orjson
@@ -20,10 +22,12 @@ from portgrad.api.openapi import nets as docs
 from portgrad.api.service import described, service_of
 from portgrad.api.telling.record import note_net
 from portgrad.compute.jobs import Description, Inspection
-from portgrad.errors import Conflict, InvalidRequest, NotFound
+from portgrad.errors import Conflict, InvalidRequest, NotFound, StoreFailed
 from portgrad.graph.files import NetFiles, Source
 from portgrad.graph.nearest import offer
 from portgrad.store import Shelf, Upload, check_name, is_id
+
+log = logging.getLogger("portgrad.api")
 
 router = APIRouter(tags=["nets"], dependencies=[Depends(queries.each_once)])
 
@@ -165,10 +169,21 @@ def _page(shelf: Shelf, after: str | None, limit: int) -> dict[str, Any]:
     nets = []
     for net_id in ids:
         # A net that somebody removed in the meantime is none of the list.
-        with suppress(NotFound):
+        with suppress(NotFound), _around_damage(net_id):
             net = described(shelf, net_id)
             nets.append({key: net[key] for key in _SUMMARY})
     return {"nets": nets, "next": following}
+
+
+@contextmanager
+def _around_damage(net_id: str) -> Iterator[None]:
+    """Leave a net that cannot be described out of a list that is about others too."""
+    try:
+        yield
+    except StoreFailed as error:
+        if error.code != "store_damaged":
+            raise
+        log.warning("The net %s is damaged, and not on the list of nets.", net_id)
 
 
 @router.get("/nets/{net}", **docs.DESCRIBE)
