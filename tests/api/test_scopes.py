@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from portgrad.api.app import create_app
-from portgrad.api.auth.scopes import TABLE, check_table
+from portgrad.api.auth.scopes import TABLE, Scoped, check_table
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
 from support.fake_compute import FakeCompute
@@ -26,8 +26,11 @@ def test_the_table_has_every_route_and_no_other(tmp_path: Path) -> None:
     assert served == TABLE.keys() | documents
 
 
-def test_a_route_without_a_scope_is_not_served() -> None:
-    router = APIRouter()
-    router.get("/new")(lambda: None)
-    with pytest.raises(AssertionError, match="/new"):
-        check_table(route for route in router.routes if isinstance(route, APIRoute))
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/new", Scoped), ("/nets", APIRoute)], ids=["not told", "not asked for"]
+)
+def test_a_route_without_a_scope_is_not_served(path: str, kind: type[APIRoute]) -> None:
+    router = APIRouter(route_class=kind)
+    router.get(path)(lambda: None)
+    with pytest.raises(AssertionError, match=path):
+        check_table(router.routes)

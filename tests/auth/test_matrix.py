@@ -15,7 +15,7 @@ import pytest
 from portgrad.api.auth.scopes import TABLE
 from portgrad.compute.jobs import Kind
 from portgrad.store.keys import Keys
-from support.fake_compute import fake_net
+from support.fake_compute import FakeCompute, fake_net
 from support.http import AppClient
 from support.issuer import Issuer, SigningKey
 
@@ -41,6 +41,8 @@ ROUTES: dict[tuple[str, str], tuple[str | None, dict[str, Any], int]] = {
     ("PUT", "/nets/{net}/shared"): ("write", {}, 204),
     ("DELETE", "/nets/{net}/shared"): ("write", {}, 204),
     ("GET", "/metrics"): ("admin", {}, 200),
+    ("GET", "/quarantine"): ("admin", {}, 200),
+    ("DELETE", "/quarantine/{net_id}"): ("admin", {}, 204),
     ("GET", "/operators"): (None, {}, 200),
     ("GET", "/healthz"): (None, {}, 200),
     ("GET", "/readyz"): (None, {}, 200),
@@ -172,6 +174,7 @@ def test_every_route_by_everybody(
     *,
     guarded: AppClient,
     operator: Callable[..., Any],
+    compute: FakeCompute,
     credentials: dict[str, dict[str, str]],
     route: tuple[str, str],
     who: str,
@@ -180,7 +183,9 @@ def test_every_route_by_everybody(
     wanted, sent, good = ROUTES[route]
     if "{net}" in path:
         assert operator("POST", "/nets?name=echo", content=fake_net()).is_success
-    filled = path.replace("{net}", "echo").replace("{asset}", "swagger-ui.css")
+    compute.in_quarantine.add("echo")
+    filled = path.replace("{net}", "echo").replace("{net_id}", "echo")
+    filled = filled.replace("{asset}", "swagger-ui.css")
     answer = guarded.request(method, filled, headers=credentials[who], **sent)
     if route == ("POST", "/nets") and answer.is_success:
         assert operator("DELETE", f"/nets/{answer.json()['id']}").is_success

@@ -11,11 +11,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from portgrad.cli.serve import _greeting, _upload_samples
-from portgrad.main import create_app
-from portgrad.samples import samples
+from portgrad import main
+from portgrad.api.app import create_app
 from portgrad.settings import Settings
+from portgrad.store import LocalStore
 from portgrad.store.keys import Keys
+from support.fake_compute import FakeCompute, fake_net
+from support.http import serving
+
+# The module, which the package gives the name of its function.
+SERVE = sys.modules["portgrad.cli.serve"]
 
 
 def test_it_does_not_listen_beyond_this_machine_unasked(tmp_path: Path) -> None:
@@ -37,7 +42,7 @@ def test_another_server_may_run_it_and_strangers_are_still_refused(
 ) -> None:
     """`uvicorn --factory portgrad.main:create_app --host 0.0.0.0` knows nothing of our settings."""
     monkeypatch.setenv("PORTGRAD_DATA", str(tmp_path))
-    app = create_app()
+    app = main.create_app()
 
     async def ask(peer: str) -> int:
         transport = httpx.ASGITransport(app, client=(peer, 5))
@@ -53,21 +58,14 @@ def test_another_server_may_run_it_and_strangers_are_still_refused(
 def test_samples_belong_to_local_where_a_key_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("PORTGRAD_DATA", str(tmp_path))
-    monkeypatch.setenv("PORTGRAD_AUTH", "required")
-    app = create_app()
-    asyncio.run(_upload_samples(app))
-    key = Keys(tmp_path).create("local", ["read"])[1]
-
-    async def names() -> set[str]:
-        headers = {"Authorization": f"Bearer {key}"}
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://x") as http:
-            listed = (await http.get("/nets", headers=headers)).json()["nets"]
-        return {name for net in listed for name in net["names"]}
-
-    assert asyncio.run(names()) == set(samples())
-    _greeting(Settings())("127.0.0.1:8000")
+    monkeypatch.setattr(SERVE, "samples", lambda: {"moons": fake_net("point")})
+    settings = Settings(data=tmp_path, auth="required")
+    app = create_app(LocalStore(tmp_path), FakeCompute(), settings)
+    asyncio.run(SERVE._greet(app, settings, "127.0.0.1:8000"))
     told = capsys.readouterr().out
     assert "Authorization: Bearer $PORTGRAD_API_KEY" in told
     assert "portgrad keys create --owner local" in told
+    key = Keys(tmp_path).create("local", ["read"])[1]
+    with serving(app) as http:
+        listed = http.get("/nets", headers={"Authorization": f"Bearer {key}"}).json()["nets"]
+    assert [net["names"] for net in listed] == [["moons"]]

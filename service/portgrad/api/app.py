@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import Depends, FastAPI
-from fastapi.routing import APIRoute
+from fastapi import FastAPI
 
 from portgrad.api import openapi, problems
 from portgrad.api.admission import Admitted
 from portgrad.api.auth.contradictions import refuse_contradictions
 from portgrad.api.auth.guard import Guard
-from portgrad.api.auth.scopes import check_table, within_scope
+from portgrad.api.auth.scopes import check_table
 from portgrad.api.middleware import Traced
 from portgrad.api.routes import (
     calls,
@@ -82,10 +81,8 @@ def create_app(store: NetStore, compute: Compute, settings: Settings) -> Applica
         docs.router,
     ]
     for router in routers:
-        app.include_router(router, dependencies=[Depends(within_scope)])
-    every = [route for router in routers for route in router.routes]
-    routes = [route for route in every if isinstance(route, APIRoute)]
-    check_table(routes)
+        app.include_router(router)
+    routes = check_table(route for router in routers for route in router.routes)
     problems.install(app, routes)
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(Admitted, admission=service.admission)

@@ -9,9 +9,11 @@ salted hash protects what can be guessed. 256 random bits cannot, and a fast one
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from hmac import compare_digest
@@ -65,7 +67,7 @@ class Keys:
 
     def __init__(self, root: Path) -> None:
         self._folder = root.resolve() / "keys"
-        self._read: dict[str, tuple[_Seen, Key]] = {}
+        self._read: dict[str, tuple[_Seen, Key, Path]] = {}
 
     @disk_errors("keep a key")
     def create(
@@ -83,24 +85,26 @@ class Keys:
         self._write(key)
         return key, f"pg_{key_id}_{secret}"
 
-    @disk_errors("read a key")
     def get(self, key_id: str) -> Key | None:
         """The key of that id as it is now: a look at its file's entry tells whether it changed."""
-        if _ID.fullmatch(key_id) is None:
-            return None
+        known = self._read.get(key_id)
+        # Every request asks: this is all that it costs while nothing changes.
+        with suppress(OSError):
+            if known is not None and known[0] == _seen(known[2].stat()):
+                return known[1]
+        return self._get(key_id) if _ID.fullmatch(key_id) else None
+
+    @disk_errors("read a key")
+    def _get(self, key_id: str) -> Key | None:
         path = self._path(key_id)
         try:
-            facts = path.stat()
-            seen = (facts.st_ino, facts.st_mtime_ns, facts.st_size)
-            known = self._read.get(key_id)
-            if known is not None and known[0] == seen:
-                return known[1]
+            seen = _seen(path.stat())
             key = _key(key_id, path.read_bytes())
         except FileNotFoundError:
             return None
         if len(self._read) >= _KEPT:
             self._read.clear()
-        self._read[key_id] = seen, key
+        self._read[key_id] = seen, key, path
         return key
 
     @disk_errors("list the keys")
@@ -140,6 +144,10 @@ class Keys:
         write_synced(new, json.dumps(content))
         new.replace(self._path(key.id))
         sync(self._folder)
+
+
+def _seen(facts: os.stat_result) -> _Seen:
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
 def _digest(secret: str) -> str:

@@ -41,20 +41,17 @@ class Guard:
             return
         state = scope["state"]
         state.update(caller=NOBODY, refusals=self._refusals)
-        begun = False
         try:
             caller = state["caller"] = await self._caller(scope)
-            if caller is NOBODY:
-                await self.app(scope, receive, send)
-                return
-            with self._turns.of(caller):
-                begun = True
-                await self.app(scope, receive, send)
+            turn = None if caller is NOBODY else self._turns.begin(caller)
         except PortgradError as error:
-            if begun:
-                raise
             told = self._refusals.count(scope, error)
             await Problem(told, state["request_id"])(scope, receive, send)
+            return
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._turns.end(turn)
 
     async def _caller(self, scope: Connection) -> Caller:
         if _TRUSTED in scope:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from portgrad.api.auth.callers import Caller
 from portgrad.errors import TooManyRequests
@@ -53,27 +52,30 @@ class Turns:
         self._buckets = Buckets()
         self._now: Counter[str] = Counter()
 
-    @contextmanager
-    def of(self, caller: Caller) -> Iterator[None]:
-        """A turn of this caller, as long as the block takes.
+    def begin(self, caller: Caller) -> str | None:
+        """A turn of this caller begins; what `end` takes, if anything, once it is over.
 
         Raises:
             TooManyRequests: `rate_limited`, `too_many_at_once`.
         """
-        name = caller.key or caller.owner
         at_once = caller.quota.max_concurrent or self._at_once
         per_minute = caller.quota.requests_per_minute or self._per_minute
+        if at_once is None and per_minute is None:
+            return None
+        name = caller.key or caller.owner
         if at_once is not None and self._now[name] >= at_once:
             raise _too_many_at_once(at_once)
         if per_minute is not None and (wait := self._buckets.take(name, per_minute)):
             raise _too_often(per_minute, wait)
         self._now[name] += 1
-        try:
-            yield
-        finally:
-            self._now[name] -= 1
-            if not self._now[name]:
-                del self._now[name]
+        return name
+
+    def end(self, turn: str | None) -> None:
+        """That turn is over."""
+        if turn is not None:
+            self._now[turn] -= 1
+            if not self._now[turn]:
+                del self._now[turn]
 
 
 def _too_many_at_once(allowed: int) -> TooManyRequests:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from portgrad.api import bodies, queries
 from portgrad.api.attended import attended
 from portgrad.api.auth import caller_of
+from portgrad.api.auth.scopes import Scoped
 from portgrad.api.codecs import bounds, json, npz, safetensors
 from portgrad.api.codecs.guess import guess
 from portgrad.api.codecs.model import Call, Codec
@@ -25,7 +26,7 @@ from portgrad.compute.jobs import Answer, Description, Job, Kind
 from portgrad.errors import InvalidRequest
 from portgrad.graph.nearest import offer
 
-router = APIRouter(tags=["calls"])
+router = APIRouter(tags=["calls"], route_class=Scoped)
 
 CODECS: dict[str, Codec] = {
     codec.media_type: codec for codec in (json.CODEC, safetensors.CODEC, npz.CODEC)

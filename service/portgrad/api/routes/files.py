@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from portgrad.api import queries
 from portgrad.api.attended import attended
 from portgrad.api.auth import caller_of
+from portgrad.api.auth.scopes import Scoped
 from portgrad.api.middleware import timed
 from portgrad.api.openapi import files as docs
 from portgrad.api.service import service_of
@@ -24,7 +25,7 @@ from portgrad.compute.jobs import Export
 from portgrad.errors import InvalidRequest, NotFound
 from portgrad.store import Scratch, disk_errors
 
-router = APIRouter(tags=["nets"])
+router = APIRouter(tags=["nets"], route_class=Scoped)
 
 GRAPH = "gradient.onnx"
 LISTS = frozenset({"wrt", "of", "outputs"})

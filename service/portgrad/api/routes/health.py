@@ -6,10 +6,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from portgrad.api.auth.scopes import Scoped
 from portgrad.api.openapi import health as docs
 from portgrad.api.service import service_of
 
-router = APIRouter(tags=["probes"])
+router = APIRouter(tags=["probes"], route_class=Scoped)
 
 
 @router.get("/healthz", **docs.HEALTHZ)

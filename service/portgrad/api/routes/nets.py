@@ -18,6 +18,7 @@ from starlette.responses import FileResponse, Response
 from portgrad.api import queries, uploads
 from portgrad.api.attended import attended
 from portgrad.api.auth import audit, caller_of, scopes
+from portgrad.api.auth.scopes import Scoped
 from portgrad.api.openapi import nets as docs
 from portgrad.api.service import described, service_of
 from portgrad.api.telling.record import note_net
@@ -29,7 +30,7 @@ from portgrad.store import Shelf, Upload, check_name, is_id
 
 log = logging.getLogger("portgrad.api")
 
-router = APIRouter(tags=["nets"], dependencies=[Depends(queries.each_once)])
+router = APIRouter(tags=["nets"], dependencies=[Depends(queries.each_once)], route_class=Scoped)
 
 _SUMMARY = ("id", "names", "shared", "bytes", "inputs", "outputs")
 

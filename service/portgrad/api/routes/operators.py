@@ -7,10 +7,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from portgrad.api.auth.scopes import Scoped
 from portgrad.api.openapi import operators as docs
 from portgrad.api.service import service_of
 
-router = APIRouter(tags=["operators"])
+router = APIRouter(tags=["operators"], route_class=Scoped)
 
 
 @router.get("/operators", **docs.OPERATORS)

@@ -7,11 +7,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from portgrad.api.auth import audit
+from portgrad.api.auth.scopes import Scoped
 from portgrad.api.openapi import quarantine as docs
 from portgrad.api.service import service_of
 from portgrad.errors import NotFound
 
-router = APIRouter(tags=["operators"])
+router = APIRouter(tags=["operators"], route_class=Scoped)
 
 
 @router.get("/quarantine", **docs.LIST)
@@ -32,4 +34,5 @@ async def release(request: Request, net_id: str) -> Response:
             expected="the id of a net that GET /quarantine lists",
             remedy="Each replica has a quarantine of its own: ask the one that refused the net.",
         )
+    audit.done(request, "net_released", net=net_id)
     return Response(status_code=204)
