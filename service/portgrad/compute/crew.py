@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from portgrad.compute import frames
@@ -49,6 +49,7 @@ class Member:
     ticket: Ticket | None = None
     doomed: bool = False
     sessions: int = 0
+    counted: Counter[str] = field(default_factory=Counter)
 
 
 class Crew:
@@ -72,6 +73,7 @@ class Crew:
         self._due = 0.0
         self._open = False
         self.started = 0
+        self.counted: Counter[str] = Counter()
 
     @property
     def idle(self) -> bool:
@@ -230,12 +232,20 @@ class Crew:
             return False
         ticket.link = None
         try:
-            member.sessions = int(message["kept"]["sessions"])
+            self._take_counts(member, message["kept"])
             if ticket.cold and ticket.net_id is not None and "done" in message:
                 self._note(ticket.net_id, message["done"])
         except (KeyError, TypeError, ValueError):
             return False
         return self._boss.heard(ticket, message)
+
+    def _take_counts(self, member: Member, kept: Mapping[str, Any]) -> None:
+        """A worker counts from its own start: what is new adds to what those before it counted."""
+        member.sessions = int(kept["sessions"])
+        for what in ("session_hits", "session_misses"):
+            found = int(kept[what])
+            self.counted[what] += max(0, found - member.counted[what])
+            member.counted[what] = found
 
     def _note(self, net_id: str, done: Any) -> None:
         """Remember what it took to open a net and compile for its first call here."""

@@ -9,7 +9,7 @@ from portgrad.compute.line import Ticket
 from portgrad.errors import Busy, DeadlineExceeded, InvalidRequest, PortgradError, RunFailed
 
 # How a worker ended. Only an end that came from outside says nothing about its job.
-CRASHED, MEMORY, KILLED = "crashed", "out_of_memory", "killed"
+CRASHED, MEMORY, KILLED = REASONS = ("crashed", "out_of_memory", "killed")
 
 
 def reason(status: int, *, short_of_memory: bool) -> str:

@@ -15,11 +15,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from portgrad.compute import frames
 from portgrad.compute.config import WorkerConfig
-from portgrad.compute.stderr import Listener
+from portgrad.compute.stderr import Listener, listen
 from portgrad.compute.words import STOP, WORD
 
 log = logging.getLogger("portgrad.compute")
@@ -165,6 +165,7 @@ class Nursery:
         self._unborn: dict[int, Link] = {}
         self._links: dict[int, Link] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._said: Listener | None = None
 
     @property
     def pid(self) -> int | None:
@@ -193,6 +194,7 @@ class Nursery:
             self._socket = None
         if process is not None:
             await asyncio.to_thread(_see_gone, process)
+        self._hear_no_more()
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
@@ -204,6 +206,7 @@ class Nursery:
         ours, theirs = _pair(socket.SOCK_SEQPACKET)
         theirs.setblocking(True)
         command = [sys.executable, "-m", "portgrad.compute.nursery", str(theirs.fileno())]
+        self._said, stderr = listen("nursery")
         self._process = subprocess.Popen(
             [*command, json.dumps(asdict(self._config))],
             cwd=self._folder.name,
@@ -211,9 +214,12 @@ class Nursery:
             env={"PYTHONPATH": os.pathsep.join(sys.path), "LANG": "C.UTF-8"},
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
+            stdout=stderr,
+            stderr=stderr,
             start_new_session=True,  # a terminal's Ctrl-C is for the service alone
         )
         theirs.close()
+        stderr.close()
         self._socket = ours
         asyncio.get_running_loop().add_reader(ours, self._on_message)
 
@@ -247,6 +253,7 @@ class Nursery:
             self._process.kill()
             self._process.wait()
         self._process = None
+        self._hear_no_more()
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
@@ -256,6 +263,11 @@ class Nursery:
         self._unborn.clear()
         for link in links:
             link.ended(signal.SIGKILL)
+
+    def _hear_no_more(self) -> None:
+        if self._said is not None:
+            self._said.close()
+            self._said = None
 
 
 def _pair(kind: socket.SocketKind) -> tuple[socket.socket, socket.socket]:

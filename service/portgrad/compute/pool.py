@@ -28,6 +28,7 @@ from portgrad.errors import PortgradError
 _GRACE = 0.2
 # Nobody waits for a job whose client is gone: its worker's caches are worth some patience.
 _PATIENCE = 2.0
+_DEADLINE = "deadline"  # why a worker ended that was killed for its job's lateness
 # A message of more bytes is packed off the event loop.
 _LARGE = 256 * 1024
 
@@ -48,7 +49,7 @@ class WorkerCompute:
         self._crew = Crew(worker, pool, self)
         self._numbers = itertools.count(1)
         self._counts: Counter[str] = Counter()
-        self._deaths: Counter[str] = Counter()
+        self._deaths = Counter(dict.fromkeys((*ends.REASONS, _DEADLINE), 0))
         self._operators: list[Description] | None = None
         self._memory_kills = killed_for_memory()
 
@@ -119,6 +120,8 @@ class WorkerCompute:
             retries=self._counts["retries"],
             net_hits=self._counts["net_hits"],
             net_misses=self._counts["net_misses"],
+            session_hits=self._crew.counted["session_hits"],
+            session_misses=self._crew.counted["session_misses"],
         )
 
     async def _ask(
@@ -247,7 +250,7 @@ class WorkerCompute:
 
     def died(self, ticket: Ticket | None, status: int, *, doomed: bool) -> None:
         """See `Boss`."""
-        how = "deadline" if doomed else ends.reason(status, short_of_memory=self._memory_short())
+        how = _DEADLINE if doomed else ends.reason(status, short_of_memory=self._memory_short())
         self._deaths[how] += 1
         if ticket is None:
             return

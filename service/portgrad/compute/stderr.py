@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from typing import BinaryIO
 
 log = logging.getLogger("portgrad.worker")
 
@@ -68,6 +69,12 @@ class Lines:
 
     def _log(self, text: str) -> None:
         log.warning("%s: %s", self._worker, text, extra={"worker": self._worker})
+
+
+def listen(worker: str) -> tuple[Listener, BinaryIO]:
+    """What reads a worker's stderr, and what is to be that."""
+    said, stderr = os.pipe()
+    return Listener(worker, said), os.fdopen(stderr, "wb", buffering=0)
 
 
 class Listener:

@@ -56,8 +56,13 @@ class Workshop:
         arena.give_back()
 
     def kept(self) -> dict[str, int]:
-        """How many nets and sessions are kept."""
-        return {"nets": len(self._nets), "sessions": len(self._sessions)}
+        """How many nets and sessions are kept, and how often a session was at hand."""
+        return {
+            "nets": len(self._nets),
+            "sessions": len(self._sessions),
+            "session_hits": self._sessions.hits,
+            "session_misses": self._sessions.misses,
+        }
 
     def _call(self, plain: Mapping[str, Any]) -> Any:
         job: Job = messages.job_of(plain)

@@ -17,12 +17,16 @@ class Cache(Generic[Key, Made]):
 
     Args:
         capacity: how many entries are kept.
+
+    Attributes:
+        hits, misses: how often an entry was there, and how often it had to be made.
     """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._entries: OrderedDict[Key, Future[Made]] = OrderedDict()
         self._lock = threading.Lock()
+        self.hits = self.misses = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -32,6 +36,7 @@ class Cache(Generic[Key, Made]):
         with self._lock:
             entry = self._entries.get(key)
             mine = entry is None
+            self.hits, self.misses = self.hits + (not mine), self.misses + mine
             if entry is None:
                 entry = self._entries[key] = Future()
             self._entries.move_to_end(key)
