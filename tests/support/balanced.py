@@ -21,6 +21,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
 HAPROXY = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -35,6 +37,10 @@ class Replica:
 
     process: subprocess.Popen[bytes]
     port: int
+
+    def ready(self) -> bool:
+        """Whether it says that it takes calls."""
+        return httpx.get(f"http://127.0.0.1:{self.port}/readyz").is_success
 
     def end(self, how: signal.Signals) -> int:
         """Send the signal and wait; the exit status."""
@@ -86,10 +92,14 @@ def replicas(folder: Path, names: Sequence[str], **more: str) -> Iterator[dict[s
             name: stack.enter_context(_process(command, settings, folder / f"{name}.log"))
             for name in names
         }
-        yield {
+        running = {
             name: Replica(process, _port(process, folder / f"{name}.log"))
             for name, process in started.items()
         }
+        for replica in running.values():
+            # A replica listens before its workers are there; HAProxy believes in it until a check.
+            wait_until(replica.ready, "a replica is ready")
+        yield running
 
 
 @contextmanager
