@@ -6,7 +6,6 @@ waiting counts: how long we take to make use of a chunk is not the sender's.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import time
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from portgrad.api.admission import Held
+from portgrad.api.patience import Patience
 from portgrad.api.problems import SlowBody
 from portgrad.api.service import service_of
 from portgrad.errors import LimitExceeded
@@ -27,15 +27,19 @@ async def stream(request: Request, limit: int, setting: str) -> AsyncIterator[by
         LimitExceeded: as soon as the body is known to be longer than `limit` bytes.
         SlowBody: as soon as it has taken longer than it may.
     """
-    announced = _announced(request)
-    if announced is not None and announced > limit:
-        raise _too_large(limit, setting, str(announced))
-    settings = service_of(request).settings
+    _announced(request, limit, setting)
+    async for chunk in _chunks(request, limit, setting):
+        yield chunk
+
+
+async def _chunks(request: Request, limit: int, setting: str) -> AsyncIterator[bytes]:
+    service = service_of(request)
+    settings = service.settings
     grace, rate = settings.body_seconds, settings.body_bytes_per_second
     seen, waited, more = 0, 0.0, True
     while more:
         start = time.monotonic()
-        message = await _next(request, grace + seen / rate - waited)
+        message = await _next(request, service.patience, grace + seen / rate - waited)
         waited += time.monotonic() - start
         chunk: bytes = message.get("body", b"")
         more = message.get("more_body", False)
@@ -46,10 +50,9 @@ async def stream(request: Request, limit: int, setting: str) -> AsyncIterator[by
             yield chunk
 
 
-async def _next(request: Request, seconds: float) -> Message:
+async def _next(request: Request, patience: Patience, seconds: float) -> Message:
     try:
-        async with asyncio.timeout(seconds):
-            message = await request.receive()
+        message = await patience.wait(request.receive(), seconds)
     except TimeoutError:
         raise _too_slow() from None
     if message["type"] == "http.disconnect":
@@ -65,20 +68,21 @@ async def read(request: Request, limit: int, setting: str) -> bytes:
         Busy: other requests hold too much; before anything is read where the length is known.
     """
     held: Held = request.state.held
-    announced = _announced(request)
-    if announced is not None and announced <= limit:
-        held.grow(announced)
+    held.grow(_announced(request, limit, setting))
     body = io.BytesIO()  # grows in place: joined chunks would be there twice for a moment
-    async for chunk in stream(request, limit, setting):
+    async for chunk in _chunks(request, limit, setting):
         held.reach(body.tell() + len(chunk))
         body.write(chunk)
     return body.getvalue()
 
 
-def _announced(request: Request) -> int | None:
-    """How long the body is said to be, if it is said."""
+def _announced(request: Request, limit: int, setting: str) -> int:
+    """How long the body is said to be, 0 where that is not said; refused where it is too long."""
     length = request.headers.get("content-length", "")
-    return int(length) if length.isdecimal() and len(length) < 20 else None
+    announced = int(length) if length.isdecimal() else 0
+    if announced > limit:
+        raise _too_large(limit, setting, length)
+    return announced
 
 
 def _too_slow() -> SlowBody:

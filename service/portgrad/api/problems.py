@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -261,6 +262,14 @@ def install(app: FastAPI, routes: Sequence[APIRoute]) -> None:
         problem = field_error(error.errors(), dict.fromkeys(_query_fields(request)))
         return Problem(problem, request.state.request_id)
 
+    async def on_crash(request: Request, _: Exception) -> Response:
+        """What went wrong outside of everything that answers; whoever serves us logs it."""
+        request_id = getattr(request.state, "request_id", None) or uuid.uuid4().hex
+        answer = Problem(internal_error(), request_id)
+        answer.headers["x-request-id"] = request_id
+        return answer
+
+    app.add_exception_handler(Exception, on_crash)
     app.add_exception_handler(PortgradError, on_portgrad)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_validation)

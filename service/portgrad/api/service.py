@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from portgrad.api.admission import Admission
 from portgrad.api.auth import caller_of
+from portgrad.api.patience import Patience
 from portgrad.api.telling.gauges import Watched
 from portgrad.api.telling.readiness import Readiness
 from portgrad.api.telling.record import note_net
@@ -35,6 +36,7 @@ class Service:
         self.teller = teller
         self.readiness = Readiness(store, compute, teller)
         self.admission = Admission(settings)
+        self.patience = Patience(min(1.0, settings.body_seconds / 4))
         self.scrape = Scrape(teller.metrics, self.readiness, store, compute)
         for watched in self._watched():
             self.scrape.watch(watched)
