@@ -15,12 +15,16 @@ Buffer = bytes | memoryview
 
 # Vectors of operators want aligned data; a cache line suits them all.
 ALIGNMENT = 64
-_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _MOST_VECTORS = 1000  # Linux takes 1024
 
 
 class Unsealed(Exception):
     """A descriptor that came is no sealed block of the size that was told."""
+
+
+def _seals() -> int:
+    """Linux alone has them; the command line, which does without, is to load elsewhere too."""
+    return fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 def padding(size: int) -> int:
@@ -38,7 +42,7 @@ def sealed(pieces: Sequence[Buffer]) -> int:
     try:
         for start in range(0, len(pieces), _MOST_VECTORS):
             _write(descriptor, [memoryview(p) for p in pieces[start : start + _MOST_VECTORS]])
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _seals())
     except BaseException:
         os.close(descriptor)
         raise
@@ -69,7 +73,7 @@ def mapped(descriptor: int, size: int) -> memoryview:
         seals = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)
     except OSError as error:
         raise Unsealed("a descriptor is no block") from error
-    if seals & _SEALS != _SEALS:
+    if seals & _seals() != _seals():
         raise Unsealed("a block is not sealed")
     flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
     return memoryview(mmap.mmap(descriptor, size, flags=flags, prot=mmap.PROT_READ))
