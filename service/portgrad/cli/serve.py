@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging.config
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from portgrad.cli.server import Server
 from portgrad.compute.config import PoolConfig, WorkerConfig
 from portgrad.compute.memory import memory_share
 from portgrad.compute.pool import WorkerCompute
+from portgrad.errors import PortgradError
 from portgrad.samples import samples
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
@@ -83,7 +85,20 @@ async def _be_silent(_address: str) -> None:
 
 
 def service(settings: Settings) -> Application:
-    """The application over its own store and compute."""
+    """The application over its own store and compute.
+
+    Raises:
+        PortgradError: `needs_linux`.
+    """
+    if sys.platform != "linux":
+        raise PortgradError(
+            "The service holds strangers' nets back by means that Linux alone has.",
+            code="needs_linux",
+            expected="linux",
+            found=sys.platform,
+            remedy="Run it in a container (docs/howto/deploy.md); the library and the other "
+            "commands work here.",
+        )
     pool = PoolConfig(
         workers=settings.workers,
         spare=settings.spare_workers,
