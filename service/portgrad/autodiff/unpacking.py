@@ -214,14 +214,14 @@ def _sizes(node: ir.Node) -> list[int] | None:
     given = node.inputs[1] if len(node.inputs) > 1 else None
     size = dims[axis] if -len(dims) <= axis < len(dims) else None
     if given is None:
-        return [1] * size if isinstance(size, int) else None
+        return [1] * size if isinstance(size, int) and size <= _MOST else None
     constant = constant_value(given)
     if constant is None:
         return None
     if constant.ndim:
         return [int(part) for part in constant]
     part = int(constant)
-    if not isinstance(size, int) or part <= 0:
+    if not isinstance(size, int) or part <= 0 or size > part * _MOST:
         return None
     return [min(part, size - start) for start in range(0, size, part)]
 

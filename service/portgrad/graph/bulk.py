@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
@@ -81,6 +82,17 @@ def take_out(model: onnx.ModelProto, external: ExternalData) -> Bulk:
     return bulk
 
 
+def check_rest(model: onnx.ModelProto) -> None:
+    """Refuse tensors, of those that stay, whose data do not fill their shape.
+
+    Raises:
+        InvalidNet: `invalid_tensor`.
+    """
+    for name, tensor in walk.tensors(model):
+        if tensor.data_type != onnx.TensorProto.STRING:
+            _array(tensor, name)
+
+
 def _take_initializers(
     model: onnx.ModelProto,
     graph: onnx.GraphProto,
@@ -144,14 +156,20 @@ def _tensor(tensor: onnx.TensorProto, name: str, external: ExternalData) -> ir.T
             array = np.frombuffer(data, dtype.numpy()).reshape(tuple(tensor.dims))
             return ir.Tensor(array, dtype=dtype, name=name)
         embed(tensor, data)
+    return ir.Tensor(_array(tensor, name), dtype=dtype, name=name)
+
+
+def _array(tensor: onnx.TensorProto, name: str) -> np.ndarray[Any, Any]:
     try:
-        return ir.Tensor(numpy_helper.to_array(tensor), dtype=dtype, name=name)
-    except (ValueError, TypeError) as error:
+        return numpy_helper.to_array(tensor)
+    except (ValueError, TypeError, LookupError) as error:
+        known = tensor.data_type in onnx.TensorProto.DataType.values()
+        dtype = ir.DataType(tensor.data_type).name.lower() if known else "unknown"
         raise InvalidNet(
             f"The data of the tensor `{name}` do not fit its shape.",
             code="invalid_tensor",
             where=f"tensor `{name}`",
-            expected=f"{dtype.name.lower()} data of shape {list(tensor.dims)}",
+            expected=f"{dtype} data of shape {list(tensor.dims)}",
             remedy="Export the net again.",
         ) from error
 

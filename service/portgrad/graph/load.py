@@ -71,6 +71,7 @@ def load(files: NetFiles, *, nodes: int = NODES, depth: int = DEPTH) -> ir.Model
     shapes.forget(model)
     functions.check(model)
     check(model)
+    bulk.check_rest(model)
     promised = shapes.promised(model)
     model = functions.inline(model)
     operands.check_attributes(model)
