@@ -139,3 +139,19 @@ def test_a_long_net_runs_at_once() -> None:
     started = time.process_time()
     net.evaluate(counted(4))
     assert time.process_time() - started < 0.1
+
+
+def test_a_hundred_loops_compile_at_once() -> None:
+    """The shapes of a graph were inferred anew after each of its loops."""
+    names = ["x", *(f"v{i}" for i in range(99)), "y"]
+    nodes = " ".join(
+        f"{b} = Loop(two, yes, {a}) <body = b{i} (int64 i{i}, bool c{i}, float[n] s{i})"
+        f" => (bool d{i}, float[n] r{i}) {{ d{i} = Identity(c{i}) r{i} = Sin(s{i}) }}>"
+        for i, (a, b) in enumerate(itertools.pairwise(names))
+    )
+    constants = "two = Constant<value = int64 {2}>() yes = Constant<value = bool {1}>()"
+    text = f"(float[n] x) => (float[n] y) {{ {constants} {nodes} }}"
+    net = portgrad.load(net_bytes(text), threads=1)
+    started = time.process_time()
+    net.check()
+    assert time.process_time() - started < 0.8  # a tenth of a second, against 1.5 before

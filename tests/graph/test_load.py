@@ -172,6 +172,7 @@ BROKEN = [
     ("unknown attribute", instead(node("Mul", "x", "w", axis=1)), "invalid_net", "`bad` (Mul)"),
     ("unknown value", instead(node("Mul", "x", "v")), "invalid_net", None),
     ("weight too short", weight(data_type=1, dims=[3], raw_data=b"12"), "invalid_net", "`w`"),
+    ("weight too long", weight(data_type=1, dims=[3], raw_data=bytes(16)), "invalid_tensor", "`w`"),
     ("large weight too short", weight(data_type=1, dims=[3, 9999]), "invalid_tensor", "`w`"),
     ("absurd weight", weight(data_type=1, dims=[2**40, 2**40]), "invalid_tensor", "`w`"),
     ("negative dimension", weight(data_type=1, dims=[-3]), "invalid_net", "`w`"),

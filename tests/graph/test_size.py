@@ -164,6 +164,13 @@ ODD: dict[str, tuple[bytes, str]] = {
         net_bytes("(float[4] x) => (float[4] y) { y = Split<num_outputs = 268435456>(x) }"),
         "invalid_net",
     ),
+    "a batch below nothing, which ends the process": (
+        net_bytes(
+            "(float[2,2] x) => (float[a,b] y) { i = Constant<value = int64[1,1] {0}>()"
+            " y = GatherND<batch_dims = -2147483648>(x, i) }"
+        ),
+        "invalid_net",
+    ),
     "axes that are no list": (
         net_bytes(
             "(float[2,2] x) => (float[a,b] y)"

@@ -19,7 +19,7 @@ _LISTS = frozenset(
 
 
 def check_attributes(model: onnx.ModelProto) -> None:
-    """Refuse what onnx's inference does not end on, or takes all memory for.
+    """Refuse what onnx's inference does not end on, takes all memory for, or ends the process at.
 
     Raises:
         InvalidNet: `invalid_net`.
@@ -30,6 +30,8 @@ def check_attributes(model: onnx.ModelProto) -> None:
             which, parts = (node.op_type, attribute.name), len(node.output)
             if which == ("Einsum", "equation") and not _EQUATION.fullmatch(text):
                 raise _wrong(node, attribute, "letters, commas, dots and one arrow", text)
+            if which == ("GatherND", "batch_dims") and attribute.i < 0:
+                raise _wrong(node, attribute, "0 or more", f"{attribute.i}")
             if which == ("Split", "num_outputs") and attribute.i != parts:
                 raise _wrong(node, attribute, f"{parts}, for as many outputs", f"{attribute.i}")
 

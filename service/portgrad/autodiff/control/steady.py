@@ -147,15 +147,22 @@ class _Search:
         """
         given, inside = dict(given), dict[str, Dims | None]()
         shapes = _infer(graph, given, around, self._opsets)
+        behind = False  # whether more would be known of what comes after a loop, if onnx were asked
         for node in graph:
             if node.op_type != "Loop" or node.domain:
                 continue
+            if behind and not _reads_known(node, shapes):
+                shapes, behind = _infer(graph, given, around, self._opsets), False
             body, states = node.attributes["body"].as_graph(), list(_carried(node))
             assumed, found = self.loop(body, states, {**around, **shapes})
             inside |= found
-            for value, shape in zip(node.outputs, assumed, strict=False):
-                if shape is not None and shapes.get(str(value.name)) is None:
-                    given[str(value.name)] = _form(shape).shape
+            told = {
+                str(value.name): _form(shape).shape
+                for value, shape in zip(node.outputs, assumed, strict=False)
+                if shape is not None and shapes.get(str(value.name)) is None
+            }
+            given, shapes, behind = given | told, shapes | told, behind or bool(told)
+        if behind:
             shapes = _infer(graph, given, around, self._opsets)
         return {**shapes, **inside}
 
@@ -184,6 +191,16 @@ class _Search:
         if isinstance(state.initial.type, ir.SequenceType):  # no symbol stands for many sizes
             return [old if old == new else None for old, new in pairs]
         return [old if old == new or _varies(old) else self._fresh(_VARIES) for old, new in pairs]
+
+
+def _reads_known(node: ir.Node, shapes: Shapes) -> bool:
+    """Whether nothing more can become known of the sizes that a loop depends on."""
+    for value in (*node.inputs, *captures(node)):
+        if value is not None and isinstance(value.type, ir.TensorType):
+            shape = shapes.get(str(value.name), dims_of(value))
+            if shape is None or None in shape:
+                return False
+    return all(v is None or isinstance(v.type, ir.TensorType) for v in node.inputs)
 
 
 def _carried(node: ir.Node) -> Iterator[Carried]:
