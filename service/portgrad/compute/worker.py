@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ from portgrad.errors import PortgradError, out_of_memory
 
 log = logging.getLogger("portgrad.worker")
 
+# A worker that has had nothing to do for so long gives memory back that no net holds.
+_REST_SECONDS = 1.0
+
 
 def serve(jobs: socket.socket, words: socket.socket, config: WorkerConfig) -> NoReturn:
     """Do jobs until the other side hangs up."""
@@ -31,11 +35,20 @@ def serve(jobs: socket.socket, words: socket.socket, config: WorkerConfig) -> No
     workshop = Workshop(config)
     _send(jobs, 0, {"done": None})
     reader = frames.Reader()
-    while (received := reader.feed(jobs)) is not None:
+    while (received := _next(reader, jobs, workshop)) is not None:
         for frame in received:
             answer = _done(workshop, frame, watch)
             _send(jobs, frame.number, {**answer, "kept": workshop.kept()})
     os._exit(0)
+
+
+def _next(
+    reader: frames.Reader, jobs: socket.socket, workshop: Workshop
+) -> list[frames.Received] | None:
+    """What comes next; memory that the job before needed is kept for it, unless it takes long."""
+    if not select.select([jobs], [], [], _REST_SECONDS)[0]:
+        workshop.rest()
+    return reader.feed(jobs)
 
 
 def _done(workshop: Workshop, frame: frames.Received, watch: _Watch) -> dict[str, Any]:

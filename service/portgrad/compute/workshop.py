@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,8 @@ from portgrad.engine import Net, arena, load
 from portgrad.engine.cache import Cache
 from portgrad.engine.limits import Limits
 from portgrad.errors import NotFound
+
+log = logging.getLogger("portgrad.worker")
 
 
 class Workshop:
@@ -54,6 +57,13 @@ class Workshop:
         self._nets.drop(lambda _: True)
         self._sessions.drop(lambda _: True)
         arena.give_back()
+
+    def rest(self) -> None:
+        """Return memory that was needed for jobs and is not for what is kept."""
+        try:
+            arena.give_back()
+        except Exception:  # it takes a little memory itself, the first time
+            log.warning("Memory could not be given back.", exc_info=True)
 
     def kept(self) -> dict[str, int]:
         """How many nets and sessions are kept, and how often a session was at hand."""
