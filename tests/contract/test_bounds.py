@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
+import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +14,8 @@ import numpy as np
 import pytest
 
 from portgrad.api.app import create_app
+from portgrad.api.codecs import json as json_codec
+from portgrad.api.codecs.bounds import bounds
 from portgrad.api.codecs.marks import COLONS, COMMAS, depth, marks
 from portgrad.errors import RunFailed
 from portgrad.settings import Settings
@@ -203,3 +207,18 @@ HEADERS = [
 @pytest.mark.parametrize(("body", "status", "code"), HEADERS)
 def test_headers_of_safetensors(http: AppClient, body: bytes, status: int, code: str) -> None:
     assert send(http, SAFETENSORS, body) == (status, code)
+
+
+@pytest.mark.parametrize("text", ["[]", "1", "[1,2]", "0.5"])
+def test_lists_are_held_as_what_they_take_in_memory(text: str) -> None:
+    held: list[int] = []
+    body = ('{"data": [' + ",".join([text] * 50_000) + "]}").encode()
+    tracemalloc.start()
+    try:
+        call = json_codec.decode(body, None, "evaluate", {}, bounds(Settings(), held.append))
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert call.data
+    assert taken <= sum(held) < taken * 6
+    assert gc.isenabled()
