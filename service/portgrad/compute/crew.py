@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from portgrad.compute.config import PoolConfig, WorkerConfig
 from portgrad.compute.line import Ticket
 from portgrad.compute.links import Heard, Link, Nursery
 from portgrad.compute.stats import WorkerState, WorkerStats
+
+log = logging.getLogger("portgrad.compute")
 
 # A job that has waited for so long, with every worker at something longer, gets a spare one.
 _LONG = 0.25
@@ -72,6 +75,7 @@ class Crew:
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self._open = False
+        self._told = False
         self.started = 0
         self.counted: Counter[str] = Counter()
 
@@ -210,7 +214,9 @@ class Crew:
 
     def _on_frame(self, link: Link, frame: frames.Received) -> None:
         member = self._members.get(link)
-        if member is None or (member.state != "starting" and frame.number == 0):
+        if member is not None and member.state == "starting":
+            self._tell_lacking(frame.message)
+        elif member is None or frame.number == 0:
             return  # it was told to forget something, and has
         ticket, member.ticket = member.ticket, None
         if ticket is not None and not self._answered(member, ticket, frame):
@@ -225,6 +231,15 @@ class Crew:
             since = member.since
             loop = asyncio.get_running_loop()
             loop.call_later(_IDLE_SECONDS, self._retire, member, since)
+
+    def _tell_lacking(self, message: Any) -> None:
+        """Log what the kernel did not grant; once, as it will not grant it to the next one."""
+        lacking = message.get("lacking") if isinstance(message, dict) else None
+        if lacking and not self._told:
+            self._told = True
+            log.warning(
+                "Workers are not confined as they should be: %s.", "; ".join(map(str, lacking))
+            )
 
     def _answered(self, member: Member, ticket: Ticket, frame: frames.Received) -> bool:
         message = frame.message

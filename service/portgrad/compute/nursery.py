@@ -76,9 +76,9 @@ def _be(nursery: int, descriptors: list[int], config: WorkerConfig) -> NoReturn:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != nursery:  # it died before that
             os._exit(0)
-        confine([Path(folder) for folder in config.readable], config.memory_bytes)
+        confined = confine([Path(folder) for folder in config.readable], config.memory_bytes)
         jobs, words = (socket.socket(fileno=descriptor) for descriptor in sockets)
-        worker.serve(jobs, words, config)
+        worker.serve(jobs, words, config, confined.lacking)
     except ConnectionError:  # the HTTP process is gone
         os._exit(0)
     except BaseException:

@@ -13,7 +13,7 @@ import os
 import select
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from portgrad.compute import faults, frames
@@ -29,11 +29,13 @@ log = logging.getLogger("portgrad.worker")
 _REST_SECONDS = 1.0
 
 
-def serve(jobs: socket.socket, words: socket.socket, config: WorkerConfig) -> NoReturn:
-    """Do jobs until the other side hangs up."""
+def serve(
+    jobs: socket.socket, words: socket.socket, config: WorkerConfig, lacking: Sequence[str]
+) -> NoReturn:
+    """Do jobs until the other side hangs up. What the confinement lacks is told first."""
     watch = _Watch(words)
     workshop = Workshop(config)
-    _send(jobs, 0, {"done": None})
+    _send(jobs, 0, {"done": None, "lacking": lacking})
     reader = frames.Reader()
     while (received := _next(reader, jobs, workshop)) is not None:
         for frame in received:
