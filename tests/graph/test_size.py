@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from portgrad.graph import load
 from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
 from support.engine import net_bytes, refusal
 
 FLOAT = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2])
@@ -171,6 +171,14 @@ ODD: dict[str, tuple[bytes, str]] = {
         ),
         "invalid_net",
     ),
+    "codes in blocks of less than nothing": (
+        net_bytes(
+            "(uint8[2,2] x) => (float[a,b] y) { i = Constant<value = int64[1] {0}>()"
+            " s = Constant<value = float[2,1] {1, 1}>()"
+            " y = com.microsoft.GatherBlockQuantized<block_size = -1>(x, i, s) }"
+        ),
+        "block",
+    ),
     "axes that are no list": (
         net_bytes(
             "(float[2,2] x) => (float[a,b] y)"
@@ -185,6 +193,10 @@ ODD: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("case", ODD)
 def test_odd_fields(case: str) -> None:
     data, code = ODD[case]
+    if code == "block":
+        proto = onnx.load_from_string(data)
+        proto.opset_import.add(domain="com.microsoft", version=1)
+        data, code = proto.SerializeToString(), "invalid_net"
     if code == "opset":
         proto = onnx.load_from_string(data)
         proto.opset_import.add(domain="com.microsoft", version=2**40)

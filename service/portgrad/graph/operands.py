@@ -12,6 +12,16 @@ from portgrad.graph import walk
 
 # onnx's inference never ends on other characters.
 _EQUATION = re.compile(r"[A-Za-z., ]*(?:->[A-Za-z. ]*)?")
+# Sizes among the attributes of onnxruntime's own operators, and the largest of use.
+_SIZES = {
+    "K": 2**24,
+    "N": 2**24,
+    "bits": 16,
+    "block_size": 2**24,
+    "dilation": 2**16,
+    "size": 2**16,
+    "step": 2**16,
+}
 # Operands that are lists of numbers, by what the schemas call them.
 _LISTS = frozenset(
     "axes ends output_shape pads repeats scales shape sizes split starts steps".split()
@@ -25,6 +35,8 @@ def check_attributes(model: onnx.ModelProto) -> None:
         InvalidNet: `invalid_net`.
     """
     for node in walk.nodes(model.graph):
+        if node.domain == "com.microsoft":
+            _check_sizes(node)
         for attribute in node.attribute if not node.domain else ():
             text = attribute.s.decode()
             which, parts = (node.op_type, attribute.name), len(node.output)
@@ -34,6 +46,14 @@ def check_attributes(model: onnx.ModelProto) -> None:
                 raise _wrong(node, attribute, "0 or more", f"{attribute.i}")
             if which == ("Split", "num_outputs") and attribute.i != parts:
                 raise _wrong(node, attribute, f"{parts}, for as many outputs", f"{attribute.i}")
+
+
+def _check_sizes(node: onnx.NodeProto) -> None:
+    """onnx ends the process where a size of one of these comes to be less than nothing."""
+    for attribute in node.attribute:
+        most = _SIZES.get(attribute.name)
+        if most is not None and not 1 <= attribute.i <= most:
+            raise _wrong(node, attribute, f"1 to {most}", f"{attribute.i}")
 
 
 def _wrong(
