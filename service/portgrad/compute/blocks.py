@@ -16,6 +16,9 @@ Buffer = bytes | memoryview
 # Vectors of operators want aligned data; a cache line suits them all.
 ALIGNMENT = 64
 _MOST_VECTORS = 1000  # Linux takes 1024
+# A larger block is mapped page by page as it is read: who maps it may be an event loop.
+_MOST_AT_ONCE = 16 * 1024 * 1024
+_SECTOR = 512  # what `st_blocks` counts
 
 
 class Unsealed(Exception):
@@ -67,13 +70,16 @@ def mapped(descriptor: int, size: int) -> memoryview:
     Raises:
         Unsealed: these bytes could change, or are fewer, or none.
     """
-    if not size or os.fstat(descriptor).st_size != size:
+    found = os.fstat(descriptor)
+    if not size or found.st_size != size:
         raise Unsealed(f"a block of {size} bytes has another size")
+    if found.st_blocks * _SECTOR < size:  # to read it would take memory that nobody has paid for
+        raise Unsealed(f"a block of {size} bytes has holes")
     try:
         seals = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)
     except OSError as error:
         raise Unsealed("a descriptor is no block") from error
     if seals & _seals() != _seals():
         raise Unsealed("a block is not sealed")
-    flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
+    flags = mmap.MAP_SHARED | (mmap.MAP_POPULATE if size <= _MOST_AT_ONCE else 0)
     return memoryview(mmap.mmap(descriptor, size, flags=flags, prot=mmap.PROT_READ))

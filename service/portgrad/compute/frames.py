@@ -5,7 +5,7 @@
     block             what is large, in shared memory; its descriptor travels beside the head
     files             descriptors of files that the message is about, likewise
 
-A text that is large itself lies at the start of the block. Nothing is ever unpickled: a worker runs
+A text that is large itself lies at the end of the block. Nothing is ever unpickled: a worker runs
 strangers' nets, and what it sends is read like any stranger's bytes.
 """
 
@@ -16,7 +16,7 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import ml_dtypes
 import msgspec
@@ -31,6 +31,11 @@ _HEAD = struct.Struct("<QQQQ")
 _MOST_TEXT = 48 * 1024
 _MOST_INLINE = 16 * 1024
 _IN_BLOCK = 1 << 63  # in the length of the text: it lies in the block
+# The largest text that a worker may send. What it says becomes objects of the HTTP process, which
+# may take some dozens of times as much; arrays of numbers are not in it.
+MOST_ANSWER = 64 * 1024 * 1024
+# So many descriptors may be on their way: a block, and the files of one message.
+_MOST_DESCRIPTORS = 8
 _ARRAY, _STRINGS = 1, 2
 _DTYPES = {
     np.dtype(dtype).name: np.dtype(dtype)
@@ -45,6 +50,10 @@ _DTYPES = {
 
 class Broken(Exception):
     """What came is no frame: the other side is not what it was."""
+
+
+class TooLong(Exception):
+    """A message has more text than the other side takes."""
 
 
 @dataclass(frozen=True)
@@ -81,15 +90,18 @@ class Frame:
             object.__setattr__(self, "block", None)
 
 
-def pack(message: Any, files: tuple[int, ...] = ()) -> Frame:
+def pack(message: Any, files: tuple[int, ...] = (), *, most: int | None = None) -> Frame:
     """A message of plain data and arrays as a frame, with the descriptors of files beside it.
 
     Raises:
         OSError: there is no memory for its block.
-        TypeError: it holds something else.
+        OverflowError, TypeError, RecursionError: it holds something else.
+        TooLong: its text has more than `most` bytes.
     """
     writer = _Writer()
     text = msgspec.msgpack.encode(message, enc_hook=writer.value)
+    if most is not None and len(text) > most:
+        raise TooLong(f"{len(text)} bytes of text")
     if len(text) <= _MOST_TEXT:
         if not writer.pieces:
             return Frame(text, files=files)
@@ -144,10 +156,12 @@ class Reader:
 
     Args:
         most: the most bytes of a text, above which the other side is not to be believed.
+        files: the most files that come with a message.
     """
 
-    def __init__(self, most: int = 1 << 31) -> None:
+    def __init__(self, most: int = 1 << 31, files: int = 2) -> None:
         self._most = most
+        self._most_files = files
         self._bytes = bytearray()
         self._descriptors: list[int] = []
 
@@ -158,7 +172,9 @@ class Reader:
             Broken: what came is no frame.
             OSError: the socket failed.
         """
-        received, descriptors, _, _ = socket.recv_fds(source, 1 << 17, 8)
+        received, descriptors, _, _ = socket.recv_fds(
+            source, 1 << 17, _MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+        )
         self._descriptors += descriptors
         if not received:
             self.close()
@@ -167,6 +183,8 @@ class Reader:
         found = []
         while (frame := self._frame()) is not None:
             found.append(frame)
+        if len(self._descriptors) > _MOST_DESCRIPTORS:
+            raise Broken("descriptors that no message is about")
         return found
 
     def close(self) -> None:
@@ -180,8 +198,10 @@ class Reader:
         number, length, size, count = _HEAD.unpack_from(self._bytes)
         in_block, length = bool(length & _IN_BLOCK), length & ~_IN_BLOCK
         end = _HEAD.size + (0 if in_block else length)
-        if length > self._most:
+        if length > (min(self._most, size) if in_block else _MOST_TEXT):
             raise Broken(f"a text of {length} bytes")
+        if count > self._most_files:
+            raise Broken(f"a message with {count} files")
         if len(self._bytes) < end:
             return None
         inline = bytes(self._bytes[_HEAD.size : end])
@@ -213,27 +233,38 @@ def unpack(text: blocks.Buffer, block: memoryview) -> Any:
     """
 
     def extension(code: int, data: memoryview) -> Any:
-        return _strings(data) if code == _STRINGS else _array(data, block)
+        if code == _STRINGS:
+            return _strings(data)
+        if code == _ARRAY:
+            return _array(data, block)
+        raise ValueError(f"an extension {code}")
 
     try:
         return msgspec.msgpack.decode(text, ext_hook=extension)
-    except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (msgspec.MsgspecError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise Broken(str(error)) from error
+    except RecursionError as error:
+        raise Broken("a message that is nested too deep") from error
+
+
+_Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1 << 48)]
+_TOLD_ARRAY = msgspec.msgpack.Decoder(tuple[str, tuple[_Size, ...], bytes | _Size])
+_TOLD_STRINGS = msgspec.msgpack.Decoder(tuple[tuple[_Size, ...], list[str]])
 
 
 def _array(data: memoryview, block: memoryview) -> Array:
-    name, shape, placed = msgspec.msgpack.decode(data)
+    name, shape, placed = _TOLD_ARRAY.decode(data)
     dtype = _DTYPES[name]
     count = math.prod(shape)
+    if not count:
+        return np.empty(shape, dtype)
     if isinstance(placed, bytes):
         return np.frombuffer(placed, dtype, count).reshape(shape)
-    if count and not 0 <= placed < len(block):
-        raise ValueError("an array outside of the block")
     return np.frombuffer(block, dtype, count, placed).reshape(shape)
 
 
 def _strings(data: memoryview) -> Array:
-    shape, texts = msgspec.msgpack.decode(data)
+    shape, texts = _TOLD_STRINGS.decode(data)
     array = np.empty(len(texts), object)
     array[:] = texts
     return array.reshape(shape)
