@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from portgrad.compute import frames
+from portgrad.compute import frames, messages
 from portgrad.compute.config import PoolConfig, WorkerConfig
+from portgrad.compute.ends import CRASHED
+from portgrad.compute.jobs import Answer
 from portgrad.compute.line import Ticket
 from portgrad.compute.links import Heard, Link, Nursery
 from portgrad.compute.stats import WorkerState, WorkerStats
@@ -23,7 +25,7 @@ _IDLE_SECONDS = 30.0
 # A worker that ends before it is ready would do so again: no hurry.
 _PAUSE = 0.5
 # What opening a net takes, before it is known; and how many nets it is known of.
-_OPENING, _KNOWN = 0.05, 1000
+_OPENING, _MOST_OPENING, _KNOWN = 0.05, 60.0, 1000
 
 
 class Boss(Protocol):
@@ -32,14 +34,14 @@ class Boss(Protocol):
     def dispatch(self) -> None:
         """A worker may be free now."""
 
-    def heard(self, ticket: Ticket, message: Mapping[str, Any]) -> bool:
-        """A worker answered; whether it makes sense."""
+    def heard(self, ticket: Ticket, told: messages.Told) -> Any:
+        """A worker answered; what it found, if anything. Raises ValueError if that is no answer."""
 
     def word(self, ticket: Ticket, word: bytes) -> None:
         """A worker said a word about what it does."""
 
-    def died(self, ticket: Ticket | None, status: int, *, doomed: bool) -> None:
-        """A worker ended unasked, or was ended for what it did."""
+    def died(self, ticket: Ticket | None, status: int, sentence: str | None) -> None:
+        """A worker ended unasked, or was ended for what it did: the sentence, one of `ends`."""
 
 
 @dataclass(eq=False)
@@ -50,7 +52,9 @@ class Member:
     state: WorkerState
     since: float
     ticket: Ticket | None = None
-    doomed: bool = False
+    sentence: str | None = None
+    asides: int = 0  # what it was told beside its jobs, and has not acknowledged
+    retiring: asyncio.TimerHandle | None = None
     sessions: int = 0
     counted: Counter[str] = field(default_factory=Counter)
 
@@ -142,20 +146,22 @@ class Crew:
             if member.link.nets.pop(net_id, 0) is None:
                 member.link.stale.add(net_id)
                 if member.state == "idle":
-                    _drop_stale(member.link)
+                    _drop_stale(member)
 
-    def doom(self, link: Link) -> None:
+    def end(self, link: Link, sentence: str) -> None:
         """Kill a worker for what it does."""
         if link in self._members:
-            self._members[link].doomed = True
+            self._members[link].sentence = sentence
             link.kill()
 
     def relieve(self, oldest: float | None) -> None:
         """Start a spare worker where a job has waited for long and nobody is about to be free."""
         states = [member.state for member in self._members.values()]
         most = self._config.wanted + self._config.spare
-        if oldest is None or len(states) >= most or {"idle", "starting"} & {*states}:
+        if oldest is None or {"idle", "starting"} & {*states}:
             return
+        if not self._config.wanted <= len(states) < most:
+            return  # those that are wanted come first, and in their own time
         waited = asyncio.get_running_loop().time() - oldest
         if waited >= _LONG:
             self._fork()
@@ -199,73 +205,87 @@ class Crew:
 
     def _fill(self) -> None:
         while self._open and len(self._members) < self._config.wanted:
-            self._fork()
+            if not self._fork():
+                asyncio.get_running_loop().call_later(_PAUSE, self._fill)
+                return
 
-    def _fork(self) -> None:
+    def _fork(self) -> bool:
+        """Start a worker; whether there was what that takes of this process."""
         names = {link.name for link in self._members}
         name = next(n for n in range(1, len(names) + 2) if n not in names)
-        link = Link(name, self._heard)
+        try:
+            link = Link(name, self._heard)
+        except OSError as error:
+            log.warning("No worker can be started now: %s.", error)
+            return False
         self._members[link] = Member(link, "starting", asyncio.get_running_loop().time())
         self.started += 1
         self._nursery.fork(link)
+        return True
 
     def _turn(self, member: Member, state: WorkerState) -> None:
         member.state, member.since = state, asyncio.get_running_loop().time()
+        if member.retiring is not None:
+            member.retiring.cancel()
+            member.retiring = None
 
     def _on_frame(self, link: Link, frame: frames.Received) -> None:
         member = self._members.get(link)
-        if member is not None and member.state == "starting":
-            self._tell_lacking(frame.message)
-        elif member is None or frame.number == 0:
-            return  # it was told to forget something, and has
-        ticket, member.ticket = member.ticket, None
-        if ticket is not None and not self._answered(member, ticket, frame):
-            member.ticket = ticket
-            link.kill()
+        if member is None or member.sentence:
+            return
+        try:
+            aside = self._take(member, frame)
+        except ValueError as error:
+            log.warning("Worker %d sent what is no answer: %s.", link.name, error)
+            self.end(link, CRASHED)
+            return
+        if aside:
             return
         self._turn(member, "idle")
         if link.stale:
-            _drop_stale(link)
+            _drop_stale(member)
         self._boss.dispatch()
         if link.name > self._config.wanted and member.state == "idle":
-            since = member.since
             loop = asyncio.get_running_loop()
-            loop.call_later(_IDLE_SECONDS, self._retire, member, since)
+            member.retiring = loop.call_later(_IDLE_SECONDS, self._retire, member)
 
-    def _tell_lacking(self, message: Any) -> None:
+    def _tell_lacking(self, lacking: Sequence[str]) -> None:
         """Log what the kernel did not grant; once, as it will not grant it to the next one."""
-        lacking = message.get("lacking") if isinstance(message, dict) else None
         if lacking and not self._told:
             self._told = True
-            log.warning(
-                "Workers are not confined as they should be: %s.", "; ".join(map(str, lacking))
-            )
+            log.warning("Workers are not confined as they should be: %s.", "; ".join(lacking))
 
-    def _answered(self, member: Member, ticket: Ticket, frame: frames.Received) -> bool:
-        message = frame.message
-        if frame.number != ticket.number or not isinstance(message, dict):
+    def _take(self, member: Member, frame: frames.Received) -> bool:
+        """What a worker sent; whether that was but a word beside its jobs."""
+        told = messages.told(frame.message)
+        ticket = member.ticket
+        if frame.number == 0 and member.state == "starting":
+            self._tell_lacking(told.lacking)
             return False
-        ticket.link = None
-        try:
-            self._take_counts(member, message["kept"])
-            if ticket.cold and ticket.net_id is not None and "done" in message:
-                self._note(ticket.net_id, message["done"])
-        except (KeyError, TypeError, ValueError):
-            return False
-        return self._boss.heard(ticket, message)
+        if frame.number == 0 and member.asides:
+            member.asides -= 1
+            return True
+        if ticket is None or frame.number != ticket.number:
+            raise ValueError("nobody asked for it")
+        found = self._boss.heard(ticket, told)
+        member.ticket = ticket.link = None
+        self._take_counts(member, told.kept)
+        if ticket.cold and ticket.net_id is not None and found is not None:
+            self._note(ticket.net_id, found)
+        return False
 
-    def _take_counts(self, member: Member, kept: Mapping[str, Any]) -> None:
+    def _take_counts(self, member: Member, kept: messages.Kept) -> None:
         """A worker counts from its own start: what is new adds to what those before it counted."""
-        member.sessions = int(kept["sessions"])
+        member.sessions = kept.sessions
         for what in ("session_hits", "session_misses"):
-            found = int(kept[what])
+            found = getattr(kept, what)
             self.counted[what] += max(0, found - member.counted[what])
             member.counted[what] = found
 
-    def _note(self, net_id: str, done: Any) -> None:
+    def _note(self, net_id: str, found: Any) -> None:
         """Remember what it took to open a net and compile for its first call here."""
-        timings = done.get("timings", {}) if isinstance(done, dict) else {}
-        self._opening[net_id] = min(float(timings.get("compile", _OPENING)), 60.0)
+        timings = found.timings if isinstance(found, Answer) else {}
+        self._opening[net_id] = min(timings.get("compile", _OPENING), _MOST_OPENING)
         self._opening.move_to_end(net_id)
         while len(self._opening) > _KNOWN:
             self._opening.popitem(last=False)
@@ -280,19 +300,23 @@ class Crew:
         if member is None:
             return  # it was asked to
         unready = member.state == "starting"
-        self._boss.died(member.ticket, status, doomed=member.doomed)
-        asyncio.get_running_loop().call_later(_PAUSE if unready else 0, self._fill)
-        self._boss.dispatch()
+        sentence = member.sentence or (CRASHED if link.broken else None)
+        self._boss.died(member.ticket, status, sentence)
+        loop = asyncio.get_running_loop()
+        loop.call_later(_PAUSE if unready else 0, self._fill)
+        loop.call_soon(self._boss.dispatch)  # others may have ended at the same moment
 
-    def _retire(self, member: Member, since: float) -> None:
-        """End a spare worker that nobody has needed since then."""
-        if member.state == "idle" and member.since == since and member.link in self._members:
+    def _retire(self, member: Member) -> None:
+        """End a spare worker that nobody has needed for long, unless it is one of those wanted."""
+        if member.link in self._members and len(self._members) > self._config.wanted:
             del self._members[member.link]
+            member.link.kill()
             member.link.close()
 
 
-def _drop_stale(link: Link) -> None:
-    frame = frames.pack({"do": "forget", "net_ids": sorted(link.stale)})
-    link.stale.clear()
-    link.give(frame, 0)
+def _drop_stale(member: Member) -> None:
+    frame = frames.pack({"do": "forget", "net_ids": sorted(member.link.stale)})
+    member.link.stale.clear()
+    member.asides += 1
+    member.link.give(frame, 0)
     frame.release()

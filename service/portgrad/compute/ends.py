@@ -8,8 +8,8 @@ import signal
 from portgrad.compute.line import Ticket
 from portgrad.errors import Busy, DeadlineExceeded, InvalidRequest, PortgradError, RunFailed
 
-# How a worker ended. Only an end that came from outside says nothing about its job.
-CRASHED, MEMORY, KILLED = REASONS = ("crashed", "out_of_memory", "killed")
+# How a worker ended. One that was killed from outside says nothing about its job.
+CRASHED, MEMORY, KILLED, DEADLINE = REASONS = ("crashed", "out_of_memory", "killed", "deadline")
 
 
 def reason(status: int, *, short_of_memory: bool) -> str:
@@ -50,6 +50,24 @@ def never_begun(ticket: Ticket) -> PortgradError:
     )
 
 
+def no_memory() -> PortgradError:
+    """There is no memory, or no descriptor, for the message that a job becomes."""
+    return Busy(
+        "There is no memory for this call at the moment.",
+        retry_after=2,
+        remedy="Try again later, with fewer or smaller calls at once.",
+    )
+
+
+def closing() -> PortgradError:
+    """No job is begun any more."""
+    return Busy(
+        "The service is about to stop.",
+        code="draining",
+        remedy="Try again: another replica, or the next one in this place, will answer.",
+    )
+
+
 def line_full(most: int) -> PortgradError:
     """So many wait that nobody else may."""
     return Busy(
@@ -68,6 +86,17 @@ def too_deep() -> PortgradError:
         where="data",
         expected="arrays of at most 64 dimensions",
         remedy="Send each array as nested lists of its own rank.",
+    )
+
+
+def too_large_number() -> PortgradError:
+    """A list has an integer that no dtype holds."""
+    return InvalidRequest(
+        "Lists of this call hold an integer of more than 64 bits.",
+        code="out_of_range",
+        where="data",
+        expected="integers from -2**63 to 2**64 - 1",
+        remedy="Send it as a float, such as 1e30.",
     )
 
 

@@ -118,6 +118,7 @@ class Compute(Protocol):
         DeadlineExceeded: `deadline_exceeded`, `compile_too_long`.
         Busy: too many wait already, or the job's worker died twice; later it may succeed.
         Quarantined: the net has crashed too many workers.
+        OSError: as it comes from the disk that holds the net.
     """
 
     async def start(self) -> None:
@@ -130,10 +131,7 @@ class Compute(Protocol):
         """Whatever the job asks, and the outputs that were asked for."""
 
     async def export(self, job: Export, path: Path) -> list[Path]:
-        """Write a gradient's file, and beside it that of its weights if any; what was written.
-
-        Raises OSError as it comes from the disk.
-        """
+        """Write a gradient's file, and beside it that of its weights if any; what was written."""
 
     async def operators(self) -> list[Description]:
         """Every operator with its versions and what becomes of its gradient."""

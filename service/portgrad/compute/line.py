@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,13 +23,14 @@ class Ticket:
         owner: who asks.
         asked: when it came, on the event loop's clock.
         seconds: how long it may take.
+        read: makes of what a worker found what is asked for; raises ValueError where it cannot.
         answer: what came of it.
         number: what it is called in words to its worker; a new one for each try.
         link: the worker that has it.
         given: when that got it.
         cold: whether the net had to be opened for it.
         overdue: whether its time is over, or nobody waits for it any more.
-        deaths: how many workers died of it, or with it.
+        deaths: how many workers died while they had it.
         timers: what is to happen to it while it is at a worker.
     """
 
@@ -39,6 +40,7 @@ class Ticket:
     owner: str
     asked: float
     seconds: float
+    read: Callable[[Any], Any]
     answer: asyncio.Future[Any]
     number: int = 0
     link: Link | None = None

@@ -25,6 +25,8 @@ from portgrad.compute.words import STOP, WORD
 log = logging.getLogger("portgrad.compute")
 
 _SECONDS_TO_END = 2.0
+# Between a process's last breath and the nursery's telling of its end.
+_SECONDS_TO_TELL = 0.5
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Link:
         pid: its process id; 0 until it is known.
         nets: the nets that it holds, the one used last at the end.
         stale: those that it is still to drop.
+        broken: whether it sent what is no message, or hung up and lived on.
     """
 
     def __init__(self, name: int, heard: Heard) -> None:
@@ -51,8 +54,9 @@ class Link:
         self.pid = 0
         self.nets: OrderedDict[str, None] = OrderedDict()
         self.stale: set[str] = set()
+        self.broken = False
         self._heard = heard
-        self._reader = frames.Reader()
+        self._reader = frames.Reader(frames.MOST_ANSWER, files=0)
         self._loop = asyncio.get_running_loop()
         self._jobs, jobs = _pair(socket.SOCK_STREAM)
         self._words, words = _pair(socket.SOCK_SEQPACKET)
@@ -61,7 +65,13 @@ class Link:
         self._theirs = (jobs, words)
         self._loop.add_reader(self._jobs, self._on_frames)
         self._loop.add_reader(self._words, self._on_word)
-        self._closed = False
+        self._closed = self._to_end = False
+
+    def born(self, pid: int) -> None:
+        """Its process is there."""
+        self.pid = pid
+        if self._to_end:
+            self.kill()
 
     def give(self, frame: frames.Frame, number: int) -> None:
         """Send a job. A worker that is gone tells so by its end."""
@@ -83,6 +93,7 @@ class Link:
 
     def kill(self) -> None:
         """End it. Its end is told as any other."""
+        self._to_end = True
         if self.pid:
             try:
                 os.kill(self.pid, signal.SIGKILL)
@@ -99,8 +110,7 @@ class Link:
         if self._closed:
             return
         self._closed = True
-        self._loop.remove_reader(self._jobs)
-        self._loop.remove_reader(self._words)
+        self._deaf()
         for end in (self._jobs, self._words):
             end.close()
         self.let_go()
@@ -126,10 +136,11 @@ class Link:
             return
         except (frames.Broken, OSError) as error:
             log.warning("Worker %d sent what is no answer: %s.", self.name, error)
+            self._deaf()
             self._give_up()
             return
         if received is None:
-            self._give_up()
+            self._hung_up()
             return
         for frame in received:
             self._heard.frame(self, frame)
@@ -137,18 +148,29 @@ class Link:
     def _on_word(self) -> None:
         try:
             heard = self._words.recv(WORD.size)
+        except BlockingIOError:
+            return
         except OSError:
             heard = b""
         if len(heard) == WORD.size:
             self._heard.word(self, *WORD.unpack(heard))
         else:
-            self._give_up()
+            self._hung_up()
+
+    def _hung_up(self) -> None:
+        """Its process has ended, as the nursery will tell; one that lives on is at fault."""
+        self._deaf()
+        self._loop.call_later(_SECONDS_TO_TELL, self._give_up)
 
     def _give_up(self) -> None:
-        """It hung up or talks nonsense. The nursery tells of its end."""
+        """It talks nonsense. The nursery tells of its end."""
+        if not self._closed:
+            self.broken = True
+            self.kill()
+
+    def _deaf(self) -> None:
         self._loop.remove_reader(self._jobs)
         self._loop.remove_reader(self._words)
-        self.kill()
 
 
 class Nursery:
@@ -174,11 +196,11 @@ class Nursery:
 
     def fork(self, link: Link) -> None:
         """Have a process made at the other end of a link."""
-        if self._socket is None:
-            self._start()
-        assert self._socket is not None
         self._unborn[link.name] = link
         try:
+            if self._socket is None:
+                self._start()
+            assert self._socket is not None
             asked = json.dumps({"fork": link.name}).encode()
             socket.send_fds(self._socket, [asked], link.theirs())
         except OSError:
@@ -203,25 +225,23 @@ class Nursery:
         # The runtime looks into the working directory for files that a net names: it stays empty.
         self._folder = self._folder or tempfile.TemporaryDirectory(prefix="portgrad-empty-")
         Path(self._folder.name).chmod(0o500)
-        ours, theirs = _pair(socket.SOCK_SEQPACKET)
+        self._socket, theirs = _pair(socket.SOCK_SEQPACKET)
         theirs.setblocking(True)
         command = [sys.executable, "-m", "portgrad.compute.nursery", str(theirs.fileno())]
         self._said, stderr = listen("nursery")
-        self._process = subprocess.Popen(
-            [*command, json.dumps(asdict(self._config))],
-            cwd=self._folder.name,
-            # Workers have no use for secrets that others left in the environment.
-            env={"PYTHONPATH": os.pathsep.join(sys.path), "LANG": "C.UTF-8"},
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=stderr,
-            stderr=stderr,
-            start_new_session=True,  # a terminal's Ctrl-C is for the service alone
-        )
-        theirs.close()
-        stderr.close()
-        self._socket = ours
-        asyncio.get_running_loop().add_reader(ours, self._on_message)
+        with theirs, stderr:
+            self._process = subprocess.Popen(
+                [*command, json.dumps(asdict(self._config))],
+                cwd=self._folder.name,
+                # Workers have no use for secrets that others left in the environment.
+                env={"PYTHONPATH": os.pathsep.join(sys.path), "LANG": "C.UTF-8"},
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                start_new_session=True,  # a terminal's Ctrl-C is for the service alone
+            )
+        asyncio.get_running_loop().add_reader(self._socket, self._on_message)
 
     def _on_message(self) -> None:
         assert self._socket is not None
@@ -239,8 +259,10 @@ class Nursery:
     def _take(self, told: dict[str, Any]) -> None:
         if "forked" in told:
             link = self._unborn.pop(told["forked"])
-            link.pid = told["pid"]
+            link.born(told["pid"])
             self._links[link.pid] = link
+        elif "unborn" in told:
+            self._unborn.pop(told["unborn"]).ended(signal.SIGKILL)
         else:
             gone = self._links.pop(told["died"], None)
             if gone is not None:
@@ -250,7 +272,7 @@ class Nursery:
         """The nursery died, and with it all workers."""
         if self._process is not None:
             log.error("The process that makes workers ended; it is started again.")
-            self._process.kill()
+            _end_all(self._process)
             self._process.wait()
         self._process = None
         self._hear_no_more()
@@ -280,5 +302,10 @@ def _see_gone(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(_SECONDS_TO_END)
     except subprocess.TimeoutExpired:
-        process.kill()
+        _end_all(process)
         process.wait()
+
+
+def _end_all(nursery: subprocess.Popen[bytes]) -> None:
+    """End it and its workers: they are a group, whose name is taken while nobody has waited."""
+    os.killpg(nursery.pid, signal.SIGKILL)

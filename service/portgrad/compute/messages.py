@@ -2,18 +2,65 @@
 
 Asked:     {"do": "call" | "inspect" | "export" | "operators" | "forget", …}
 Answered:  {"done": …} or {"fault": …}, and {"kept": …}: what the worker keeps.
+
+What is answered comes from a process that runs strangers' nets: it is held to its form here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from portgrad.compute.jobs import Answer, Export, Inspection, Job
+import msgspec
+import numpy as np
+
+from portgrad.compute.jobs import Answer, Description, Export, Inspection, Job
 from portgrad.graph.files import NetFiles
 
 Plain = dict[str, Any]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 48)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+
+
+class Kept(msgspec.Struct):
+    """What a worker keeps, and how often a compiled graph was at hand since it started."""
+
+    nets: _Count
+    sessions: _Count
+    session_hits: _Count
+    session_misses: _Count
+
+
+class Told(msgspec.Struct):
+    """What a worker answered; at its start, what its confinement lacks."""
+
+    kept: Kept
+    done: Any = None
+    fault: Any = None
+    lacking: tuple[str, ...] = ()
+
+
+class _Answer(msgspec.Struct):
+    outputs: dict[str, np.ndarray[Any, Any]]
+    derivatives: list[tuple[tuple[str, ...], np.ndarray[Any, Any]]]
+    about: dict[str, Any]
+    timings: dict[str, _Seconds]
+
+
+class _Port(msgspec.Struct):
+    name: str
+    dtype: str
+    shape: list[_Count | str | None] | None
+    differentiable: bool
+
+
+class _Description(msgspec.Struct):
+    inputs: list[_Port]
+    outputs: list[_Port]
+    parameters: list[_Port]
+    opset: int
+    warnings: list[str]
 
 
 def call(job: Job) -> Plain:
@@ -70,20 +117,51 @@ def answered(answer: Answer) -> Plain:
     }
 
 
-def answer_of(plain: Mapping[str, Any], **timings: float) -> Answer:
-    """The answer that came, with some more timings.
+def told(message: Any) -> Told:
+    """What a worker told.
 
     Raises:
-        KeyError, TypeError, ValueError: it is none.
+        ValueError: this is nothing that it may tell.
     """
-    derivatives = {tuple(map(str, place)): array for place, array in plain["derivatives"]}
-    told = {str(stage): float(seconds) for stage, seconds in plain["timings"].items()}
-    return Answer(
-        dict(plain["outputs"]),
-        derivatives,
-        dict(plain["about"]),
-        {**timings, **told},
-    )
+    return msgspec.convert(message, Told)
+
+
+def answer_of(done: Any) -> Answer:
+    """The answer that came.
+
+    Raises:
+        ValueError: it is none.
+    """
+    plain = msgspec.convert(done, _Answer)
+    return Answer(plain.outputs, dict(plain.derivatives), plain.about, plain.timings)
+
+
+def description_of(done: Any) -> Description:
+    """The description that came.
+
+    Raises:
+        ValueError: it is none.
+    """
+    msgspec.convert(done, _Description)
+    return {field: done[field] for field in _Description.__struct_fields__}
+
+
+def operators_of(done: Any) -> list[Description]:
+    """The list of operators that came.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return msgspec.convert(done, list[dict[str, Any]])
+
+
+def written_of(done: Any) -> bool:
+    """Whether weights were written to the second file of an export.
+
+    Raises:
+        ValueError: this does not say.
+    """
+    return msgspec.convert(done, bool)
 
 
 def _net(job: Job | Inspection | Export) -> Plain:

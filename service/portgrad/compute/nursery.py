@@ -4,7 +4,8 @@ A fork takes some milliseconds where a new interpreter with the engine takes a s
 workers share the memory of what was imported. It runs nothing else, so that it stays fit to fork.
 
     asked      {"fork": name}, with the descriptors of the worker's two sockets and its stderr
-    tells      {"forked": name, "pid": …}; {"died": pid, "status": …}, as `os.waitpid` has it
+    tells      {"forked": name, "pid": …}, or {"unborn": name} where the system does not fork;
+               {"died": pid, "status": …}, as `os.waitpid` has it
 
 Run as `python -m portgrad.compute.nursery DESCRIPTOR CONFIG`.
 """
@@ -28,6 +29,8 @@ from portgrad.compute import worker
 from portgrad.compute.config import WorkerConfig
 from portgrad.compute.confine import confine
 
+log = logging.getLogger("portgrad.worker")
+
 _MESSAGE = 4096
 _PR_SET_PDEATHSIG = 1
 
@@ -50,18 +53,22 @@ def main(descriptor: int, config: WorkerConfig) -> None:
         if parent in ready:
             asked, descriptors, _, _ = socket.recv_fds(parent, _MESSAGE, 3)
             if not asked:
-                return  # its workers get PR_SET_PDEATHSIG
+                return
             _fork(parent, json.loads(asked)["fork"], descriptors, config)
 
 
 def _fork(parent: socket.socket, name: str, descriptors: list[int], config: WorkerConfig) -> None:
     here = os.getpid()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        log.warning("No process can be made: %s.", error)
+        pid = -1
     if pid == 0:
         _be(here, descriptors, config)
     for descriptor in descriptors:
         os.close(descriptor)
-    _tell(parent, {"forked": name, "pid": pid})
+    _tell(parent, {"unborn": name} if pid < 0 else {"forked": name, "pid": pid})
 
 
 def _be(nursery: int, descriptors: list[int], config: WorkerConfig) -> NoReturn:
@@ -82,7 +89,7 @@ def _be(nursery: int, descriptors: list[int], config: WorkerConfig) -> NoReturn:
     except ConnectionError:  # the HTTP process is gone
         os._exit(0)
     except BaseException:
-        logging.getLogger("portgrad.worker").exception("A worker failed.")
+        log.exception("A worker failed.")
         os._exit(1)
 
 
@@ -108,8 +115,15 @@ def _tell(parent: socket.socket, what: dict[str, Any]) -> None:
     try:
         parent.send(json.dumps(what).encode())
     except OSError:
-        sys.exit()
+        end()
+
+
+def end() -> NoReturn:
+    """End with all workers, who are this process's group; also those that nothing else ends."""
+    os.killpg(os.getpid(), signal.SIGKILL)
+    raise SystemExit
 
 
 if __name__ == "__main__":
     main(int(sys.argv[1]), WorkerConfig(**json.loads(sys.argv[2])))
+    end()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ from portgrad.errors import PortgradError
 _GRACE = 0.2
 # Nobody waits for a job whose client is gone: its worker's caches are worth some patience.
 _PATIENCE = 2.0
-_DEADLINE = "deadline"  # why a worker ended that was killed for its job's lateness
 # A message of more bytes is packed off the event loop.
 _LARGE = 256 * 1024
 
@@ -49,9 +49,11 @@ class WorkerCompute:
         self._crew = Crew(worker, pool, self)
         self._numbers = itertools.count(1)
         self._counts: Counter[str] = Counter()
-        self._deaths = Counter(dict.fromkeys((*ends.REASONS, _DEADLINE), 0))
+        self._deaths = Counter(dict.fromkeys(ends.REASONS, 0))
         self._operators: list[Description] | None = None
         self._memory_kills = killed_for_memory()
+        self._asked = 0
+        self._closing = False
 
     async def start(self) -> None:
         """See `Compute`."""
@@ -60,29 +62,38 @@ class WorkerCompute:
     async def inspect(self, job: Inspection) -> Description:
         """See `Compute`."""
         seconds = self._config.compile_seconds
-        done, _ = await self._ask("inspect", messages.inspection(job), job, seconds)
-        return dict(done)
+        asked = messages.inspection(job)
+        description: Description
+        description, _ = await self._ask(
+            "inspect", asked, job, seconds, read=messages.description_of
+        )
+        return description
 
     async def call(self, job: Job) -> Answer:
         """See `Compute`."""
         seconds = min(job.seconds or self._config.deadline, self._config.deadline)
-        done, ticket = await self._ask(job.kind, messages.call(job), job, seconds)
-        return messages.answer_of(done, queue=ticket.given - ticket.asked)
+        asked = messages.call(job)
+        answer: Answer
+        answer, ticket = await self._ask(job.kind, asked, job, seconds, read=messages.answer_of)
+        queued = ticket.given - ticket.asked
+        return replace(answer, timings={"queue": queued, **answer.timings})
 
     async def export(self, job: Export, path: Path) -> list[Path]:
         """See `Compute`."""
         paths = [path, *([path.with_name(job.external)] if job.external else [])]
         with ExitStack() as stack:
             files = tuple(stack.enter_context(one.open("wb")).fileno() for one in paths)
-            asked = messages.export(job)
-            two, _ = await self._ask("export", asked, job, self._config.deadline, files)
-        return paths if two is True else paths[:1]
+            asked, seconds = messages.export(job), self._config.deadline
+            read = messages.written_of
+            two, _ = await self._ask("export", asked, job, seconds, read=read, files=files)
+        return paths if two else paths[:1]
 
     async def operators(self) -> list[Description]:
         """See `Compute`."""
         if self._operators is None:
-            asked = {"do": "operators"}
-            self._operators, _ = await self._ask("operators", asked, None, self._config.deadline)
+            asked, seconds = {"do": "operators"}, self._config.deadline
+            read = messages.operators_of
+            self._operators, _ = await self._ask("operators", asked, None, seconds, read=read)
         return list(self._operators)
 
     async def forget(self, net_id: str) -> None:
@@ -99,7 +110,8 @@ class WorkerCompute:
 
     async def close(self) -> None:
         """See `Compute`."""
-        while self._crew.busy or len(self._line):
+        self._closing = True
+        while self._asked or self._crew.busy:
             await asyncio.sleep(0.01)
         await self._crew.close()
 
@@ -130,27 +142,47 @@ class WorkerCompute:
         message: dict[str, Any],
         job: Job | Export | Inspection | None,
         seconds: float,
+        *,
+        read: Callable[[Any], Any],
         files: tuple[int, ...] = (),
     ) -> tuple[Any, Ticket]:
-        """What a worker finds, and the ticket that the job had."""
+        """What a worker finds, as `read` has it, and the ticket that the job had."""
+        if self._closing:
+            raise ends.closing()
+        self._check(job)
+        self._asked += 1
+        try:
+            frame = await _packed(message, files, _size(job))
+            try:
+                self._check(job)  # others came while it was packed
+                loop = asyncio.get_running_loop()
+                net_id, owner = (None, "") if job is None else (job.net_id, job.owner)
+                now, answer = loop.time(), loop.create_future()
+                ticket = Ticket(what, frame, net_id, owner, now, seconds, read, answer)
+                return await self._answered(ticket), ticket
+            finally:
+                frame.release()
+        finally:
+            self._asked -= 1
+
+    def _check(self, job: Job | Export | Inspection | None) -> None:
+        """Refuse what cannot be begun, or wait, now."""
         if job is not None:
             self._quarantine.check(job.net_id, job.owner)
         if len(self._line) >= self._config.max_queued and not self._crew.idle:
             raise ends.line_full(self._config.max_queued)
-        frame = await _packed(message, files, _size(job))
-        loop = asyncio.get_running_loop()
-        net_id, owner = (None, "") if job is None else (job.net_id, job.owner)
-        ticket = Ticket(what, frame, net_id, owner, loop.time(), seconds, loop.create_future())
-        timer = loop.call_later(seconds, self._overdue, ticket)
+
+    async def _answered(self, ticket: Ticket) -> Any:
+        """What came of a job that was not given to anybody yet."""
+        timer = asyncio.get_running_loop().call_later(ticket.seconds, self._overdue, ticket)
         try:
             self._crew.start()
             self._line.add(ticket)
             self.dispatch()
-            return await ticket.answer, ticket
+            return await ticket.answer
         finally:
             timer.cancel()
             self._leave(ticket)
-            frame.release()
 
     def dispatch(self) -> None:
         """Give waiting jobs to workers that are free."""
@@ -173,23 +205,23 @@ class WorkerCompute:
         if limit < ticket.seconds:
             ticket.timers.append(loop.call_later(limit, self._look_at_stage, ticket))
 
-    def heard(self, ticket: Ticket, message: Mapping[str, Any]) -> bool:
+    def heard(self, ticket: Ticket, told: messages.Told) -> Any:
         """See `Boss`."""
+        error = None if told.fault is None else self._fault(ticket, told.fault)
+        found = ticket.read(told.done) if error is None else None
         _cancel(ticket.timers)
         if ticket.answer.done():
-            return True
-        try:
-            if "fault" in message:
-                ticket.answer.set_exception(self._fault(ticket, message["fault"]))
-            else:
-                ticket.answer.set_result(message["done"])
-        except (KeyError, TypeError, ValueError):
-            return False
-        return True
+            return found
+        if error is None:
+            ticket.answer.set_result(found)
+        else:
+            ticket.answer.set_exception(error)
+        return found
 
-    def _fault(self, ticket: Ticket, told: Mapping[str, Any]) -> PortgradError:
+    def _fault(self, ticket: Ticket, told: Any) -> PortgradError | OSError:
+        error = faults.raised(told)
         if not ticket.overdue:
-            return faults.raised(told)
+            return error
         self._counts["stopped"] += 1
         return self._lateness(ticket)
 
@@ -244,32 +276,34 @@ class WorkerCompute:
         if ticket.link is None:
             return
         self._counts["killed"] += 1
-        self._crew.doom(ticket.link)
+        self._crew.end(ticket.link, ends.DEADLINE)
         if error is not None and not ticket.answer.done():
             ticket.answer.set_exception(error)
 
-    def died(self, ticket: Ticket | None, status: int, *, doomed: bool) -> None:
+    def died(self, ticket: Ticket | None, status: int, sentence: str | None) -> None:
         """See `Boss`."""
-        how = _DEADLINE if doomed else ends.reason(status, short_of_memory=self._memory_short())
+        how = sentence or ends.reason(status, short_of_memory=self._memory_short())
         self._deaths[how] += 1
         if ticket is None:
             return
         _cancel(ticket.timers)
         ticket.link = None
+        crashes = 0
+        if how in {ends.CRASHED, ends.MEMORY} and ticket.net_id is not None:
+            # Whoever asked may have left meanwhile.
+            crashes = self._quarantine.crashed(ticket.net_id, ticket.owner)
         if ticket.answer.done():
             return
-        crashes = 0
-        if how != ends.KILLED and ticket.net_id is not None:
-            crashes = self._quarantine.crashed(ticket.net_id, ticket.owner)
         ticket.deaths += 1
         # The first crash may be another job's fault, which left the process damaged.
-        if ticket.deaths < 2 and crashes < 2 and not ticket.overdue:
+        blameless = how == ends.KILLED or (how == ends.CRASHED and crashes < 2)
+        if ticket.overdue:
+            ticket.answer.set_exception(self._lateness(ticket))
+        elif blameless and ticket.deaths < 2:
             self._counts["retries"] += 1
             self._line.add(ticket, first=True)
         else:
-            ticket.answer.set_exception(
-                self._lateness(ticket) if ticket.overdue else ends.died(how)
-            )
+            ticket.answer.set_exception(ends.died(how))
 
     def _memory_short(self) -> bool:
         before, self._memory_kills = self._memory_kills, killed_for_memory()
@@ -285,9 +319,24 @@ async def _packed(message: dict[str, Any], files: tuple[int, ...], size: int) ->
     try:
         if size <= _LARGE:
             return frames.pack(message, files)
-        return await asyncio.to_thread(frames.pack, message, files)
+        packing = asyncio.get_running_loop().run_in_executor(None, frames.pack, message, files)
+        try:
+            return await asyncio.shield(packing)
+        except asyncio.CancelledError:
+            packing.add_done_callback(_drop)
+            raise
     except RecursionError:
         raise ends.too_deep() from None
+    except OverflowError:
+        raise ends.too_large_number() from None
+    except OSError as error:
+        raise ends.no_memory() from error
+
+
+def _drop(packed: asyncio.Future[frames.Frame]) -> None:
+    """Nobody waits for a frame any more that a thread has made."""
+    if packed.exception() is None:
+        packed.result().release()
 
 
 def _size(job: Job | Export | Inspection | None) -> int:

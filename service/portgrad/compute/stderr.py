@@ -18,6 +18,8 @@ log = logging.getLogger("portgrad.worker")
 LONGEST = 2000
 # So many lines in so many seconds; what is more is counted.
 _LINES, _SECONDS = 50, 10.0
+_READ = 1 << 16
+_MOST_LEFT = 16  # readings at the end; a pipe holds one
 
 
 class Lines:
@@ -94,8 +96,9 @@ class Listener:
 
     def close(self) -> None:
         """Read what is left, and stop. May be called again."""
-        while self._descriptor is not None and self._read():
-            pass
+        for _ in range(_MOST_LEFT):  # whoever writes may be alive, and go on
+            if not self._read():
+                break
         if self._descriptor is not None:
             self._stop(self._descriptor)
 
@@ -104,7 +107,7 @@ class Listener:
         if self._descriptor is None:
             return False
         try:
-            data = os.read(self._descriptor, 1 << 16)
+            data = os.read(self._descriptor, _READ)
         except BlockingIOError:
             return False
         self._lines.feed(data)

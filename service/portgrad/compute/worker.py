@@ -21,9 +21,11 @@ from portgrad.compute.config import WorkerConfig
 from portgrad.compute.words import OPENING, RUNNING, STAGE, STOP, WORD
 from portgrad.compute.workshop import Workshop
 from portgrad.engine.stopping import Stop
-from portgrad.errors import PortgradError, out_of_memory
+from portgrad.errors import LimitExceeded, PortgradError, out_of_memory
 
 log = logging.getLogger("portgrad.worker")
+
+_FAILED = PortgradError("The service failed on this request.")
 
 # A worker that has had nothing to do for so long gives memory back that no net holds.
 _REST_SECONDS = 1.0
@@ -35,12 +37,11 @@ def serve(
     """Do jobs until the other side hangs up. What the confinement lacks is told first."""
     watch = _Watch(words)
     workshop = Workshop(config)
-    _send(jobs, 0, {"done": None, "lacking": lacking})
+    _send(jobs, 0, {"done": None, "kept": workshop.kept(), "lacking": lacking})
     reader = frames.Reader()
     while (received := _next(reader, jobs, workshop)) is not None:
-        for frame in received:
-            answer = _done(workshop, frame, watch)
-            _send(jobs, frame.number, {**answer, "kept": workshop.kept()})
+        while received:  # nothing of a job is held while the next one is waited for
+            _do(jobs, workshop, received.pop(0), watch)
     os._exit(0)
 
 
@@ -53,6 +54,11 @@ def _next(
     return reader.feed(jobs)
 
 
+def _do(jobs: socket.socket, workshop: Workshop, frame: frames.Received, watch: _Watch) -> None:
+    answer = _done(workshop, frame, watch)
+    _send(jobs, frame.number, {**answer, "kept": workshop.kept()})
+
+
 def _done(workshop: Workshop, frame: frames.Received, watch: _Watch) -> dict[str, Any]:
     try:
         with watch.working(frame.number):
@@ -62,21 +68,44 @@ def _done(workshop: Workshop, frame: frames.Received, watch: _Watch) -> dict[str
     except MemoryError:
         workshop.clear()
         return {"fault": faults.plain(out_of_memory())}
+    except OSError as error:
+        log.exception("A job failed on a disk.")
+        return {"fault": faults.plain(error)}
     except Exception:
         log.exception("A job failed.")
-        return {"fault": faults.plain(PortgradError("The service failed on this request."))}
+        return {"fault": faults.plain(_FAILED)}
     finally:
         for descriptor in frame.files:
             os.close(descriptor)
 
 
 def _send(jobs: socket.socket, number: int, answer: dict[str, Any]) -> None:
-    try:
-        frame = frames.pack(answer)
-    except (OSError, MemoryError):
-        frame = frames.pack({**answer, "done": None, "fault": faults.plain(out_of_memory())})
+    frame = _packed(answer)
     frame.send(jobs, number)
     frame.release()
+
+
+def _packed(answer: dict[str, Any]) -> frames.Frame:
+    try:
+        return frames.pack(answer, most=frames.MOST_ANSWER)
+    except (OSError, MemoryError):
+        error: PortgradError = out_of_memory()
+    except frames.TooLong as long:
+        error = _too_much_text(str(long))
+    except Exception:
+        log.exception("An answer is none.")
+        error = _FAILED
+    return frames.pack({"kept": answer["kept"], "fault": faults.plain(error)})
+
+
+def _too_much_text(found: str) -> LimitExceeded:
+    return LimitExceeded(
+        "The answer has too much text.",
+        code="answer_too_large",
+        expected=f"at most {frames.MOST_ANSWER} bytes of names, sentences and strings",
+        found=found,
+        remedy="Send fewer examples at once, or ask for fewer outputs.",
+    )
 
 
 class _Watch:
@@ -85,7 +114,7 @@ class _Watch:
     def __init__(self, words: socket.socket) -> None:
         self._words = words
         self._lock = threading.Lock()
-        self._number = 0
+        self._number = self._stopped = 0
         self._stop: Stop | None = None
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -95,6 +124,8 @@ class _Watch:
         stop = Stop()
         with self._lock:
             self._number, self._stop = number, stop
+            if self._stopped == number:  # the word was quicker than the job
+                stop.now()
         try:
             with stop.running():
                 yield
@@ -108,6 +139,7 @@ class _Watch:
             word, number = WORD.unpack(heard)
             with self._lock:
                 stop = self._stop if number == self._number else None
+                self._stopped = number if word == STOP else self._stopped
             if stop is not None and word == STOP:
                 stop.now()
             elif stop is not None and word == STAGE:

@@ -25,6 +25,7 @@ from portgrad.api.service import service_of
 from portgrad.compute.jobs import Answer, Description, Job, Kind
 from portgrad.errors import InvalidRequest
 from portgrad.graph.nearest import offer
+from portgrad.store import disk_errors
 
 router = APIRouter(tags=["calls"], route_class=Scoped)
 
@@ -67,7 +68,7 @@ async def _call(request: Request, net: str, kind: Kind) -> Response:
         owner=caller_of(request).owner,
         text_bytes=size,
     )
-    with timed(request, "compute"), attended(request):
+    with disk_errors("read the net"), timed(request, "compute"), attended(request):
         answer = await service.compute.call(job)
     timings(request).update(answer.timings)
     with timed(request, "encode"):

@@ -26,7 +26,7 @@ from portgrad.compute.jobs import Description, Inspection
 from portgrad.errors import Conflict, InvalidRequest, NotFound, StoreFailed
 from portgrad.graph.files import NetFiles, Source
 from portgrad.graph.nearest import offer
-from portgrad.store import Shelf, Upload, check_name, is_id
+from portgrad.store import Shelf, Upload, check_name, disk_errors, is_id
 
 log = logging.getLogger("portgrad.api")
 
@@ -121,7 +121,7 @@ async def _keep(request: Request, shelf: Shelf, upload: Upload) -> bool:
     if await run_in_threadpool(_has, shelf, upload):
         return False
     job = Inspection(upload.net_id, upload.files, caller_of(request).owner)
-    with attended(request):
+    with disk_errors("read the net"), attended(request):
         description = await service_of(request).compute.inspect(job)
     return await run_in_threadpool(_commit, shelf, upload, description)
 
