@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         256 * MIB, ge=1, description="Largest body of a call, and largest npz once inflated."
     )
-    max_json_bytes: int = Field(64 * MIB, ge=1, description="Largest JSON body.")
+    max_json_bytes: int = Field(32 * MIB, ge=1, description="Largest JSON body.")
     max_json_depth: int = Field(80, ge=8, description="Deepest nesting of a JSON body.")
     max_arrays: int = Field(4096, ge=1, description="Most arrays of one call.")
     max_elements: int = Field(2**28, ge=1, description="Most elements of one call's arrays.")
