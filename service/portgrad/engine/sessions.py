@@ -131,8 +131,12 @@ class Session:
         branches = any(node.op_type == "If" for node in model.graph.all_nodes())
         try:
             graph = ir.to_proto(model).SerializeToString()
-            self._session = arena.with_memory(lambda: _start(graph, options, left_out, branches))
+            with stopping.opening(options):
+                self._session = arena.with_memory(
+                    lambda: _start(graph, options, left_out, branches)
+                )
         except Exception as error:  # the runtime raises many kinds, about memory or the graph
+            stopping.options()  # raises where it was given up on purpose
             raise (run_failed if for_memory(error) else not_runnable)(error) from error
         self._inputs = {str(value.name): value.dtype for value in model.graph.inputs}
 

@@ -22,11 +22,13 @@ class Stop:
 
     Attributes:
         options: what the call's runs are given, so that they end when it says so.
+        opening: the options of the session that is being opened, if any.
         stage: what the call is at: `open`, `compile` or `run`.
     """
 
     def __init__(self) -> None:
         self.options = ort.RunOptions()
+        self.opening: ort.SessionOptions | None = None
         self.stage = "open"
         self._stopped = False
 
@@ -40,9 +42,11 @@ class Stop:
             _current.reset(token)
 
     def now(self) -> None:
-        """End the run that is under way, and begin no other."""
+        """End the run that is under way, or the session that is opened, and begin no other."""
         self._stopped = True
         self.options.terminate = True
+        if self.opening is not None:
+            self.opening.set_load_cancellation_flag(True)
 
     def check(self) -> None:
         """Raise DeadlineExceeded where the call is to end."""
@@ -73,3 +77,18 @@ def entering(stage: str) -> None:
     if stop is not None:
         stop.check()
         stop.stage = stage
+
+
+@contextmanager
+def opening(options: ort.SessionOptions) -> Iterator[None]:
+    """The session of these options, opened meanwhile, is given up where the call is to end."""
+    stop = _current.get()
+    if stop is None:
+        yield
+        return
+    stop.check()
+    stop.opening = options
+    try:
+        yield
+    finally:
+        stop.opening = None
