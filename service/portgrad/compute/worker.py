@@ -13,6 +13,7 @@ import os
 import select
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -27,8 +28,9 @@ log = logging.getLogger("portgrad.worker")
 
 _FAILED = PortgradError("The service failed on this request.")
 
-# A worker that has had nothing to do for so long gives memory back that no net holds.
-_REST_SECONDS = 1.0
+# A worker that has had nothing to do for so long gives back the memory that no net holds; one that
+# always has something to do soon, whenever the last time was so long ago.
+_IDLE_SECONDS, _BUSY_SECONDS = 1.0, 10.0
 
 
 def serve(
@@ -39,19 +41,11 @@ def serve(
     workshop = Workshop(config)
     _send(jobs, 0, {"done": None, "kept": workshop.kept(), "lacking": lacking})
     reader = frames.Reader()
-    while (received := _next(reader, jobs, workshop)) is not None:
+    rest = _Rest(jobs, workshop)
+    while (received := rest.until(reader)) is not None:
         while received:  # nothing of a job is held while the next one is waited for
             _do(jobs, workshop, received.pop(0), watch)
     os._exit(0)
-
-
-def _next(
-    reader: frames.Reader, jobs: socket.socket, workshop: Workshop
-) -> list[frames.Received] | None:
-    """What comes next; memory that the job before needed is kept for it, unless it takes long."""
-    if not select.select([jobs], [], [], _REST_SECONDS)[0]:
-        workshop.rest()
-    return reader.feed(jobs)
 
 
 def _do(jobs: socket.socket, workshop: Workshop, frame: frames.Received, watch: _Watch) -> None:
@@ -106,6 +100,22 @@ def _too_much_text(found: str) -> LimitExceeded:
         found=found,
         remedy="Send fewer examples at once, or ask for fewer outputs.",
     )
+
+
+class _Rest:
+    """Gives memory back between jobs. What the next job may need as well is kept for a while."""
+
+    def __init__(self, jobs: socket.socket, workshop: Workshop) -> None:
+        self._jobs, self._workshop = jobs, workshop
+        self._last = time.monotonic()
+
+    def until(self, reader: frames.Reader) -> list[frames.Received] | None:
+        """What comes next."""
+        due = time.monotonic() > self._last + _BUSY_SECONDS
+        if not select.select([self._jobs], [], [], 0 if due else _IDLE_SECONDS)[0]:
+            self._workshop.rest()
+            self._last = time.monotonic()
+        return reader.feed(self._jobs)
 
 
 class _Watch:

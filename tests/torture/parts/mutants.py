@@ -21,9 +21,12 @@ from torture.service import Service, serving
 from torture.watch import Watch
 
 MIB = 1024 * 1024
+WORKERS = 2
+FEWEST = 2 + WORKERS  # processes: HTTP, nursery, workers; spare ones go after half a minute
 COUNT, WARM, AT_ONCE = 10_000, 600, 4
 SETTINGS = {
     "threads": 1,
+    "workers": WORKERS,
     "deadline": 5,
     "compile_seconds": 10,
     "worker_memory_bytes": 1024 * MIB,
@@ -96,12 +99,13 @@ def run(plan: Plan) -> Iterator[Row]:
     clock = Clock()
     folder = plan.place("mutants")
     with serving(folder, **SETTINGS) as service, Watch(service) as watch:
-        with crowd(service.url, folder / "honest.jsonl", clients=1) as honest:
-            campaign = Campaign(service.url, plan.seed)
+        campaign = Campaign(service.url, plan.seed)
+        with crowd(service.url, folder / "warm.jsonl", clients=1):
             campaign.run(WARM, plan.seconds(120) / 2)
-            before = _rested(service)
+        before = _rested(service)
+        with crowd(service.url, folder / "honest.jsonl", clients=1) as honest:
             campaign.run(COUNT - campaign.done, plan.seconds(3600))
-            after = _rested(service, before)
+        after = _rested(service, before)
         yield from _answers(campaign, service, clock())
         yield Row("mutants: workers that ended", str(watch.ended), "told", True, clock())
         yield _unharmed(honest.everything(), clock())
@@ -111,9 +115,8 @@ def run(plan: Plan) -> Iterator[Row]:
 def _rested(service: Service, before: Usage | None = None) -> Usage:
     """What is held when nothing runs: caches stay, what a call needs does not."""
     if before is None:
-        time.sleep(5)
-        return service.usage()
-    return settled(service.usage, lambda now: not _more(before, now), 45)
+        return settled(service.usage, lambda now: now.processes <= FEWEST, 45)
+    return settled(service.usage, lambda now: not _more(before, now), 60)
 
 
 def _more(before: Usage, now: Usage) -> bool:

@@ -25,13 +25,15 @@ def run(plan: Plan) -> Iterator[Row]:
     clock = Clock()
     folder, seconds = plan.place("soak"), plan.seconds(FULL)
     with serving(folder, threads=1, deadline=20) as service:
-        with crowd(service.url, folder / "honest.jsonl", how="both", pause=0.2) as honest:
+        with crowd(service.url, folder / "warm.jsonl", how="both", pause=0.2) as honest:
             honest.during(3)
-            idle = service.usage()
+        time.sleep(2)
+        idle = service.usage()
+        with crowd(service.url, folder / "honest.jsonl", how="both", pause=0.2) as honest:
             start = time.time()
             clients, samples = _under_load(service, seconds, plan.seed)
-            after = settled(service.usage, lambda now: now.http_files <= idle.http_files, 30)
             yield _slower(honest, start, seconds, clock())
+        after = settled(service.usage, lambda now: now.http_files <= idle.http_files, 60)
         yield _answered(clients, service, clock())
         window = honest.everything()
         figure = f"{len(window.failed)} of {len(window.calls)} failed {window.ends()}".strip()
