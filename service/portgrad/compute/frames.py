@@ -11,6 +11,7 @@ strangers' nets, and what it sends is read like any stranger's bytes.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import socket
@@ -170,12 +171,14 @@ class Reader:
 
         Raises:
             Broken: what came is no frame.
-            OSError: the socket failed.
+            OSError: the socket failed, or this process may open no more descriptors.
         """
-        received, descriptors, _, _ = socket.recv_fds(
-            source, 1 << 17, _MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
-        )
+        received, descriptors, flags, _ = socket.recv_fds(source, 1 << 17, _MOST_DESCRIPTORS)
         self._descriptors += descriptors
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
+        if flags & socket.MSG_CTRUNC and len(descriptors) < _MOST_DESCRIPTORS:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         if not received:
             self.close()
             return None

@@ -134,7 +134,12 @@ class Link:
             received = self._reader.feed(self._jobs)
         except BlockingIOError:
             return
-        except (frames.Broken, OSError) as error:
+        except OSError as error:
+            log.warning("Worker %d cannot be heard: %s.", self.name, error)
+            self._deaf()
+            self.kill()
+            return
+        except frames.Broken as error:
             log.warning("Worker %d sent what is no answer: %s.", self.name, error)
             self._deaf()
             self._give_up()

@@ -1,0 +1,321 @@
+"""Messages between processes: what arrives is what was sent, bit for bit, however it is cut."""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from portgrad.compute import blocks, frames
+from support.descriptors import open_descriptors
+
+Array = np.ndarray[Any, Any]
+RNG = np.random.default_rng(5)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
+
+
+@pytest.fixture(autouse=True)
+def no_descriptor_is_gained() -> Iterator[None]:
+    before = open_descriptors()
+    yield
+    assert open_descriptors() == before
+
+
+def crossed(message: Any, files: tuple[int, ...] = ()) -> frames.Received:
+    """A message at the other end of a socket."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        frame = frames.pack(message, files)
+        frame.send(ours, 7)
+        frame.release()
+        (received,) = frames.Reader().feed(theirs) or []
+    assert received.number == 7
+    return received
+
+
+def bits(dtype: Any, *shape: int) -> Array:
+    """Every bit pattern is as likely: NaN with their payloads, infinities, subnormals."""
+    dtype = np.dtype(dtype)
+    if dtype == np.bool_:
+        return RNG.integers(0, 2, shape).astype(bool)
+    if dtype.name in {"int1", "int2", "int4", "uint1", "uint2", "uint4"}:
+        return RNG.integers(0, 2, shape).astype(dtype)
+    raw = RNG.integers(0, 256, (*shape, dtype.itemsize), np.uint8)
+    return raw.view(dtype).reshape(shape)
+
+
+def assert_same(got: Array, sent: Array) -> None:
+    native = np.ascontiguousarray(sent, sent.dtype.newbyteorder("="))
+    assert (got.dtype, got.shape) == (native.dtype, sent.shape)
+    assert got.tobytes() == native.tobytes()
+
+
+ML_DTYPES = sorted({*ml_dtypes.__all__} - {"finfo", "iinfo", "__version__"})
+NUMPY = "? b h i q B H I Q e f d F D".split()
+
+
+@pytest.mark.parametrize("dtype", [*NUMPY, *(getattr(ml_dtypes, name) for name in ML_DTYPES)])
+def test_every_dtype(dtype: Any) -> None:
+    small, large = bits(dtype, 3, 5), bits(dtype, 70, 1001)
+    got = crossed([small, large]).message
+    for sent, came in zip([small, large], got, strict=True):
+        assert_same(came, sent)
+
+
+LAYOUTS = {
+    "0-d": np.array(1.5),
+    "a scalar of NumPy": np.float32(2.5),
+    "empty": np.zeros((0,), np.float32),
+    "empty in between": np.zeros((3, 0, 2), np.int64),
+    "big-endian": np.arange(6, dtype=">i4").reshape(2, 3),
+    "big-endian and large": np.arange(9000, dtype=">f8"),
+    "Fortran's order": np.asfortranarray(RNG.standard_normal((60, 70))),
+    "a view with steps": RNG.standard_normal((200, 200))[::-3, 5::2],
+    "64 dimensions" if np.__version__ >= "2" else "32 dimensions": np.ones(
+        (1,) * (64 if np.__version__ >= "2" else 32), np.int8
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts(layout: str) -> None:
+    sent = np.asarray(LAYOUTS[layout])
+    assert_same(crossed({"a": LAYOUTS[layout]}).message["a"], sent)
+
+
+@pytest.mark.parametrize("size", [16 * 1024 + more for more in (-1, 0, 1)])
+def test_around_the_size_of_what_stands_in_the_text(size: int) -> None:
+    sent = bits(np.uint8, size)
+    frame = frames.pack(sent)
+    assert (frame.block is None) == (size <= 16 * 1024)
+    frame.release()
+    assert_same(crossed(sent).message, sent)
+
+
+def test_around_the_size_of_a_text_that_lies_in_a_block() -> None:
+    for size in range(48 * 1024 - 8, 48 * 1024 + 3):
+        frame = frames.pack("x" * size)
+        assert frame.in_block == (len(frame.text) > 48 * 1024)
+        frame.release()
+        assert crossed("x" * size).message == "x" * size
+
+
+def test_large_arrays_beside_a_large_text() -> None:
+    message = {"text": "y" * 100_000, "a": bits(np.float32, 5001), "b": bits(np.int8, 20_001)}
+    got = crossed(message).message
+    assert got["text"] == message["text"]
+    for name in "ab":
+        assert_same(got[name], np.asarray(message[name]))
+
+
+def test_arrays_lie_at_aligned_addresses() -> None:
+    got = crossed([bits(np.int8, 20_001), bits(np.float64, 3000), bits(np.int8, 17_000)]).message
+    assert [array.ctypes.data % blocks.ALIGNMENT for array in got] == [0, 0, 0]
+
+
+def test_many_small_arrays() -> None:
+    sent = {f"a{i}": bits(np.float32, i % 7) for i in range(3000)}
+    got = crossed(sent).message
+    assert [*got] == [*sent]
+    for name, array in sent.items():
+        assert_same(got[name], array)
+
+
+def test_more_pieces_than_one_call_writes() -> None:
+    sent = [bits(np.uint8, 16 * 1024 + 1 + i % 64) for i in range(700)]
+    for came, array in zip(crossed(sent).message, sent, strict=True):
+        assert_same(came, array)
+
+
+STRINGS = [
+    np.array(["", "a", "ä€😀\n\0x"], object),
+    np.array([["one", "two"]], "U3"),
+    np.zeros((0, 2), object),
+    np.array("alone", object),
+    np.array(["z" * 30_000] * 3, object),
+]
+
+
+@pytest.mark.parametrize("sent", STRINGS, ids=range(len(STRINGS)))
+def test_strings(sent: Array) -> None:
+    got = crossed([sent]).message[0]
+    assert (got.dtype, got.shape) == (np.dtype(object), sent.shape)
+    assert got.tolist() == sent.tolist()
+
+
+PLAIN: list[Any] = [
+    None,
+    {"a": [1, -1, 2**63, -(2**63), 2**64 - 1, 0.1, True, False, None, "é", b"\x00\xff"]},
+    {"data": [[1.5, [2, "NaN"]], []], "π": {"Ω/😀": {}}},
+    [0.1 + 0.2, 5e-324, 1.7976931348623157e308, -0.0, float("inf"), float("-inf")],
+]
+
+
+@pytest.mark.parametrize("sent", PLAIN, ids=range(len(PLAIN)))
+def test_plain_data(sent: Any) -> None:
+    got = crossed(sent).message
+    assert got == sent
+    assert str(got) == str(sent)  # tells -0.0 from 0.0, True from 1
+
+
+def test_not_a_number_stays_none() -> None:
+    assert np.isnan(crossed([float("nan")]).message[0])
+
+
+REFUSED: dict[str, tuple[Any, type[Exception]]] = {
+    "an object": (object(), TypeError),
+    "dates": (np.array(["2020-01-01"], "datetime64[D]"), TypeError),
+    "bytes": (np.array([b"x"]), TypeError),
+    "records": (np.zeros(2, [("a", "i4")]), TypeError),
+    "an integer of 65 bits": (2**64, OverflowError),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_does_not_travel(what: str) -> None:
+    message, error = REFUSED[what]
+    with pytest.raises(error):
+        frames.pack({"a": [bits(np.uint8, 20_000), message]})
+
+
+def test_more_text_than_the_other_side_takes() -> None:
+    with pytest.raises(frames.TooLong):
+        frames.pack("x" * 100, most=100)
+    assert frames.pack("x" * 90, most=100).text
+
+
+def stream(*messages: Any) -> tuple[bytes, list[frames.Frame]]:
+    """Frames without blocks, one after the other, as bytes."""
+    made = [frames.pack(message) for message in messages]
+    heads = [frames._HEAD.pack(i, len(frame.text), 0, 0) for i, frame in enumerate(made)]
+    return b"".join(h + f.text for h, f in zip(heads, made, strict=True)), made
+
+
+def test_cut_at_every_byte(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    data, _ = stream({"a": [1, "é"]}, None, bits(np.int8, 3).tolist())
+    expected = None
+    for cut in range(1, len(data)):
+        reader, came = frames.Reader(), []
+        for piece in (data[:cut], data[cut:]):
+            ours.sendall(piece)
+            came += reader.feed(theirs) or []
+        told = [(one.number, one.message) for one in came]
+        assert [number for number, _ in told] == [0, 1, 2]
+        assert expected in (None, told)
+        expected = told
+
+
+def test_byte_by_byte_with_a_block(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    sent = bits(np.float32, 5000)
+    frame = frames.pack({"a": sent})
+    assert frame.block is not None
+    data = frames._HEAD.pack(3, len(frame.text), frame.size, 0) + frame.text
+    reader, came = frames.Reader(), []
+    for i, byte in enumerate(data):
+        socket.send_fds(ours, [bytes([byte])], [frame.block] if i == 0 else [])
+        came += reader.feed(theirs) or []
+    frame.release()
+    assert [one.number for one in came] == [3]
+    assert_same(came[0].message["a"], sent)
+
+
+def test_two_in_one_reading(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    data, _ = stream("first", "second")
+    ours.sendall(data)
+    assert [one.message for one in frames.Reader().feed(theirs) or []] == ["first", "second"]
+
+
+def test_the_end(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    data, _ = stream("whole", "cut")
+    ours.sendall(data[:-1])
+    ours.shutdown(socket.SHUT_WR)
+    reader = frames.Reader()
+    assert [one.message for one in reader.feed(theirs) or []] == ["whole"]
+    assert reader.feed(theirs) is None
+
+
+def test_files_beside_a_message(tmp_path: Path) -> None:
+    paths = [tmp_path / "one", tmp_path / "two"]
+    opened = [path.open("wb") for path in paths]
+    sent = bits(np.float32, 10_000)
+    received = crossed({"a": sent}, tuple(file.fileno() for file in opened))
+    for file in opened:
+        file.close()
+    for number, descriptor in enumerate(received.files):
+        assert not os.get_inheritable(descriptor)
+        os.write(descriptor, str(number).encode())
+        os.close(descriptor)
+    assert [path.read_text() for path in paths] == ["0", "1"]
+    assert_same(received.message["a"], sent)
+
+
+def test_a_frame_is_sent_again() -> None:
+    frame = frames.pack(bits(np.float32, 9000))
+    got = []
+    for number in range(2):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            frame.send(ours, number)
+            got += frames.Reader().feed(theirs) or []
+    frame.release()
+    frame.release()
+    assert [one.number for one in got] == [0, 1]
+    assert_same(got[0].message, got[1].message)
+
+
+def test_arrays_that_arrive_cannot_be_written() -> None:
+    for size in (10, 10_000):
+        array = crossed(bits(np.float32, size)).message
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            array.flags.writeable = True
+
+
+def test_seals_hold() -> None:
+    descriptor = blocks.sealed([b"some bytes"])
+    for change in (
+        lambda: os.ftruncate(descriptor, 3),
+        lambda: os.ftruncate(descriptor, 1000),
+        lambda: os.pwrite(descriptor, b"X", 0),
+        lambda: os.pwrite(descriptor, b"X", 10),
+        lambda: mmap.mmap(descriptor, 10, flags=mmap.MAP_SHARED, prot=mmap.PROT_WRITE),
+        lambda: fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE),
+        lambda: os.truncate(f"/proc/self/fd/{descriptor}", 0),
+    ):
+        with pytest.raises(PermissionError):
+            change()
+    # Opened anew it is the same file.
+    again = os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR)
+    with pytest.raises(PermissionError):
+        os.pwrite(again, b"X", 0)
+    os.close(again)
+    assert bytes(blocks.mapped(descriptor, 10)) == b"some bytes"
+    os.close(descriptor)
+
+
+def test_no_block_without_memory_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "writev", full)
+    with pytest.raises(OSError, match="space"):
+        frames.pack(bits(np.float32, 9000))
