@@ -92,9 +92,10 @@ class Workshop:
 
     def _export(self, plain: Mapping[str, Any], files: Sequence[int]) -> Any:
         file = self._net(plain).export_gradient(**plain["options"])
-        for descriptor in files:  # another worker may have died while it wrote
-            os.ftruncate(descriptor, 0)
-            os.lseek(descriptor, 0, os.SEEK_SET)
+        for descriptor in files:
+            if os.lseek(descriptor, 0, os.SEEK_END):  # another worker died while it wrote
+                os.ftruncate(descriptor, 0)
+                os.lseek(descriptor, 0, os.SEEK_SET)
         with ExitStack() as stack:
             graph, *more = [stack.enter_context(os.fdopen(fd, "wb", closefd=False)) for fd in files]
             return file.stream(graph, *more, location=plain["external"])
