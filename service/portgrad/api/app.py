@@ -66,6 +66,8 @@ def create_app(store: NetStore, compute: Compute, settings: Settings) -> Applica
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
+        # What is told is in `telling`; FastAPI would tell addresses, and twice.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     teller = Teller(settings)
     service = app.state.service = Service(store, compute, settings, teller)
@@ -81,7 +83,7 @@ def create_app(store: NetStore, compute: Compute, settings: Settings) -> Applica
         docs.router,
     ]
     for router in routers:
-        app.include_router(router)
+        app.router.routes += router.routes  # included, each request would look through it twice
     routes = check_table(route for router in routers for route in router.routes)
     problems.install(app, routes)
     app.add_middleware(Guard, settings=settings)

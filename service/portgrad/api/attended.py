@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -12,45 +10,38 @@ from starlette.requests import ClientDisconnect, Request
 _SOON = 0.5
 
 
-@contextmanager
-def attended(request: Request) -> Iterator[None]:
-    """Cancel what is awaited in the block once the client has left; its body is read by then.
+class Attended:
+    """Cancels what is awaited in its block once the client has left; its body is read by then.
 
-    Raises:
-        ClientDisconnect: it has left.
+    The block ends with ClientDisconnect where that happens.
     """
-    attendant = _Attendant(request)
-    timer = asyncio.get_running_loop().call_later(_SOON, attendant.begin)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not attendant.left:
-            raise
-        attendant.task.uncancel()
-        raise ClientDisconnect from None
-    finally:
-        timer.cancel()
-        attendant.end()
 
+    __slots__ = ("_left", "_request", "_task", "_timer", "_watch")
 
-class _Attendant:
     def __init__(self, request: Request) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.task = task
-        self.left = False
         self._request = request
+        self._left = False
         self._watch: asyncio.Task[None] | None = None
 
-    def begin(self) -> None:
-        self._watch = asyncio.get_running_loop().create_task(self._until_it_leaves())
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._timer = asyncio.get_running_loop().call_later(_SOON, self._look)
 
-    def end(self) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._timer.cancel()
         if self._watch is not None:
             self._watch.cancel()
+        if kind is asyncio.CancelledError and self._left:
+            self._task.uncancel()
+            raise ClientDisconnect from None
+
+    def _look(self) -> None:
+        self._watch = asyncio.get_running_loop().create_task(self._until_it_leaves())
 
     async def _until_it_leaves(self) -> None:
         while (await self._request.receive())["type"] != "http.disconnect":
             pass
-        self.left = True
-        self.task.cancel()
+        self._left = True
+        self._task.cancel()

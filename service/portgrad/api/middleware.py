@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,21 +18,30 @@ log = logging.getLogger("portgrad.api")
 
 def timings(request: Request) -> dict[str, float]:
     """Seconds by stage of this request; what is written here is told in Server-Timing."""
-    record: Record = request.state.record
-    return record.stages
+    return _record(request).stages
 
 
-@contextmanager
-def timed(request: Request, stage: str) -> Iterator[None]:
-    """Add the time that the block takes to a stage."""
-    record: Record = request.state.record
-    start = time.perf_counter()
-    record.starts.setdefault(stage, start)
-    try:
-        yield
-    finally:
-        stages = record.stages
-        stages[stage] = stages.get(stage, 0.0) + time.perf_counter() - start
+class Timed:
+    """Adds the time that its block takes to a stage of the request."""
+
+    __slots__ = ("_record", "_stage", "_start")
+
+    def __init__(self, request: Request, stage: str) -> None:
+        self._record = _record(request)
+        self._stage = stage
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+        self._record.starts.setdefault(self._stage, self._start)
+
+    def __exit__(self, *_: object) -> None:
+        stages, stage = self._record.stages, self._stage
+        stages[stage] = stages.get(stage, 0.0) + time.perf_counter() - self._start
+
+
+def _record(request: Request) -> Record:
+    record: Record = request.scope["state"]["record"]
+    return record
 
 
 class Traced:
@@ -71,7 +77,7 @@ class Traced:
         async def send_traced(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                self._complete(MutableHeaders(raw=message["headers"]), record)
+                message["headers"] = [*message["headers"], *self._told(record)]
             else:
                 record.bytes_out += len(message.get("body", b""))
             await send(message)
@@ -88,14 +94,13 @@ class Traced:
             problem = Problem(internal_error(), record.request_id)
             await problem(scope, receive_counted, send_traced)
 
-    def _complete(self, headers: MutableHeaders, record: Record) -> None:
-        headers["X-Request-Id"] = record.request_id
-        total = time.perf_counter() - record.begun
-        headers["Server-Timing"] = _server_timing(record.stages, total)
-        if self.teller.draining:
-            headers["Connection"] = "close"
+    def _told(self, record: Record) -> list[tuple[bytes, bytes]]:
+        """The headers of every answer."""
+        timing = _server_timing(record.stages, time.perf_counter() - record.begun)
+        headers = [(b"x-request-id", record.request_id.encode()), (b"server-timing", timing)]
+        return [*headers, (b"connection", b"close")] if self.teller.draining else headers
 
 
-def _server_timing(stages: dict[str, float], total: float) -> str:
-    told = {stage: stages.get(stage, 0.0) for stage in STAGES} | {"total": total}
-    return ", ".join(f"{stage};dur={seconds * 1000:.3f}" for stage, seconds in told.items())
+def _server_timing(stages: dict[str, float], total: float) -> bytes:
+    told = [(stage, stages.get(stage, 0.0)) for stage in STAGES] + [("total", total)]
+    return ", ".join([f"{stage};dur={seconds * 1000:.3f}" for stage, seconds in told]).encode()

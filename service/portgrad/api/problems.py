@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import reprlib
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -17,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from portgrad.api.telling.record import note_problem
+from portgrad.api.telling.record import new_id, note_problem
 from portgrad.errors import (
     Busy,
     Conflict,
@@ -264,7 +263,7 @@ def install(app: FastAPI, routes: Sequence[APIRoute]) -> None:
 
     async def on_crash(request: Request, _: Exception) -> Response:
         """What went wrong outside of everything that answers; whoever serves us logs it."""
-        request_id = getattr(request.state, "request_id", None) or uuid.uuid4().hex
+        request_id = getattr(request.state, "request_id", None) or new_id()
         answer = Problem(internal_error(), request_id)
         answer.headers["x-request-id"] = request_id
         return answer

@@ -26,6 +26,12 @@ DTYPES: dict[str, np.dtype[Any]] = {
         *(ml_dtypes.float8_e5m2, ml_dtypes.float8_e5m2fnuz, ml_dtypes.float8_e8m0fnu),
     )
 }
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+
+def name_of(dtype: np.dtype[Any]) -> str:
+    """The dtype's name, which NumPy puts together anew each time that it is asked."""
+    return _NAMES.get(dtype) or dtype.name
 
 
 def is_extension(dtype: np.dtype[Any]) -> bool:
@@ -111,8 +117,9 @@ def carried(array: Any, name: str, fmt: str, instead: str) -> Array:
         instead: what carries what this format does not.
     """
     dtype = getattr(array, "dtype", None)
-    if dtype is None or dtype.name not in DTYPES:
-        raise not_carried(name, dtype.name if dtype is not None else "values", fmt, instead)
+    name_of_dtype = "values" if dtype is None else name_of(dtype)
+    if name_of_dtype not in DTYPES:
+        raise not_carried(name, name_of_dtype, fmt, instead)
     return np.asarray(array, order="C")
 
 

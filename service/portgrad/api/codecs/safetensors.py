@@ -8,7 +8,14 @@ from typing import Any
 from safetensors import SafetensorError, TensorSpec, deserialize, serialize
 
 from portgrad.api.codecs import binary, text
-from portgrad.api.codecs.arrays import Array, carried, from_bytes, little_endian, not_carried
+from portgrad.api.codecs.arrays import (
+    Array,
+    carried,
+    from_bytes,
+    little_endian,
+    name_of,
+    not_carried,
+)
 from portgrad.api.codecs.bounds import Bounds
 from portgrad.api.problems import Malformed
 from portgrad.errors import InvalidRequest, LimitExceeded
@@ -89,7 +96,7 @@ def write(arrays: Mapping[str, Any], answer: bytes) -> bytes:
     kept = {name: _writable(name, array) for name, array in arrays.items()}
     specs = {
         name: TensorSpec(
-            dtype=array.dtype.name,
+            dtype=name_of(array.dtype),
             shape=array.shape,
             data_ptr=array.ctypes.data,
             data_len=array.nbytes,
@@ -101,8 +108,9 @@ def write(arrays: Mapping[str, Any], answer: bytes) -> bytes:
 
 def _writable(name: str, array: Any) -> Array:
     checked = carried(array, name, "safetensors", _JSON)
-    if checked.dtype.name not in _WRITTEN:
-        raise not_carried(name, checked.dtype.name, "safetensors", _JSON)
+    dtype = name_of(checked.dtype)
+    if dtype not in _WRITTEN:
+        raise not_carried(name, dtype, "safetensors", _JSON)
     return checked.astype(checked.dtype.newbyteorder("<"), copy=False)
 
 

@@ -11,14 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portgrad.api import bodies, queries
-from portgrad.api.attended import attended
+from portgrad.api.attended import Attended
 from portgrad.api.auth import caller_of
 from portgrad.api.auth.scopes import Scoped
 from portgrad.api.codecs import bounds, json, npz, safetensors
 from portgrad.api.codecs.guess import guess
 from portgrad.api.codecs.model import Call, Codec
 from portgrad.api.media import content_type, negotiate, refuse_encoding
-from portgrad.api.middleware import timed, timings
+from portgrad.api.middleware import Timed, timings
 from portgrad.api.openapi import calls as docs
 from portgrad.api.problems import Malformed, UnsupportedMedia
 from portgrad.api.service import service_of
@@ -68,10 +68,10 @@ async def _call(request: Request, net: str, kind: Kind) -> Response:
         owner=caller_of(request).owner,
         text_bytes=size,
     )
-    with disk_errors("read the net"), timed(request, "compute"), attended(request):
+    with disk_errors("read the net"), Timed(request, "compute"), Attended(request):
         answer = await service.compute.call(job)
     timings(request).update(answer.timings)
-    with timed(request, "encode"):
+    with Timed(request, "encode"):
         content = await _near(_size(answer), writer.encode, answer, kind, call.encoding)
     return Response(content, media_type=writer.media_type)
 
@@ -85,7 +85,7 @@ async def _read(
     setting = min(limits, key=limits.__getitem__)
     body = await bodies.read(request, limits[setting], setting)
     allowed = bounds.bounds(settings, request.state.held.grow)
-    with timed(request, "decode"):
+    with Timed(request, "decode"):
         size = INLINE_BYTES + 1 if reader.inflates else len(body)
         call: Call = await _near(size, _decode, reader, body, query, kind, description, allowed)
         allowed.check_call(call.data, call.arrays.values())

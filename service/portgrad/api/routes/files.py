@@ -15,10 +15,10 @@ from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from portgrad.api import queries
-from portgrad.api.attended import attended
+from portgrad.api.attended import Attended
 from portgrad.api.auth import caller_of
 from portgrad.api.auth.scopes import Scoped
-from portgrad.api.middleware import timed
+from portgrad.api.middleware import Timed
 from portgrad.api.openapi import files as docs
 from portgrad.api.service import service_of
 from portgrad.compute.jobs import Export
@@ -65,9 +65,9 @@ async def gradient_file(
     try:
         with (
             disk_errors("write the gradient's file"),
-            timed(request, "compute"),
-            attended(request),
-            timed(request, "compile"),
+            Timed(request, "compute"),
+            Attended(request),
+            Timed(request, "compile"),
         ):
             written = await service.compute.export(job, scratch.folder / GRAPH)
         path = _asked(written, query.location)

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from portgrad.api import queries, uploads
-from portgrad.api.attended import attended
+from portgrad.api.attended import Attended
 from portgrad.api.auth import audit, caller_of, scopes
 from portgrad.api.auth.scopes import Scoped
 from portgrad.api.openapi import nets as docs
@@ -121,7 +121,7 @@ async def _keep(request: Request, shelf: Shelf, upload: Upload) -> bool:
     if await run_in_threadpool(_has, shelf, upload):
         return False
     job = Inspection(upload.net_id, upload.files, caller_of(request).owner)
-    with disk_errors("read the net"), attended(request):
+    with disk_errors("read the net"), Attended(request):
         description = await service_of(request).compute.inspect(job)
     return await run_in_threadpool(_commit, shelf, upload, description)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from http import HTTPStatus
 
 from starlette.types import Receive, Scope, Send
 
 from portgrad.api.problems import Problem
+from portgrad.api.telling.record import new_id
 from portgrad.errors import PortgradError
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -16,7 +16,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 def problem(error: PortgradError) -> Problem:
     """The answer, after which the connection ends."""
-    request_id = uuid.uuid4().hex
+    request_id = new_id()
     answer = Problem(error, request_id)
     answer.headers["x-request-id"] = request_id
     answer.headers["connection"] = "close"

@@ -7,8 +7,8 @@ also in the threads that work for it. Nothing of a body or of a secret belongs h
 from __future__ import annotations
 
 import re
+import secrets
 import time
-import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,6 +91,11 @@ def note_problem(code: str) -> None:
         record.code = code
 
 
+def new_id() -> str:
+    """An id for a request whose client gave it none."""
+    return secrets.token_hex(16)
+
+
 def begin(scope: Scope) -> Record:
     """The record of a request, from what its headers tell."""
     request_id = trace_id = None
@@ -106,7 +111,7 @@ def begin(scope: Scope) -> Record:
     method = scope["method"]
     client = scope.get("client")
     return Record(
-        request_id or uuid.uuid4().hex,
+        request_id or new_id(),
         method if method in _METHODS else "OTHER",
         client[0] if client else "",
         carrier,
