@@ -63,6 +63,8 @@ BY_ARGUMENT = [
     ("fcntl", (72, 25), (3, 15), REFUSED),
     ("ioctl", (16, 29), (3, 0x5401), ALLOWED),
     ("ioctl", (16, 29), (3, 0x8901), REFUSED),
+    ("prctl", (157, 167), (15, 0), ALLOWED),
+    ("prctl", (157, 167), (1, 0), REFUSED),
 ]
 # What reading jobs and computing take.
 NEEDED = {

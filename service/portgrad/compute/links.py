@@ -24,6 +24,7 @@ from portgrad.compute.words import STOP, WORD
 
 log = logging.getLogger("portgrad.compute")
 
+_PROGRAM = "portgrad.compute.nursery"
 _SECONDS_TO_END = 2.0
 # Between a process's last breath and the nursery's telling of its end.
 _SECONDS_TO_TELL = 0.5
@@ -232,7 +233,7 @@ class Nursery:
         Path(self._folder.name).chmod(0o500)
         self._socket, theirs = _pair(socket.SOCK_SEQPACKET)
         theirs.setblocking(True)
-        command = [sys.executable, "-m", "portgrad.compute.nursery", str(theirs.fileno())]
+        command = [sys.executable, "-m", _PROGRAM, str(theirs.fileno())]
         self._said, stderr = listen("nursery")
         with theirs, stderr:
             self._process = subprocess.Popen(

@@ -32,6 +32,7 @@ REFUSED: dict[str, tuple[int, int | None]] = {
     "fork": (57, None), "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281),
     "tkill": (200, 130), "ptrace": (101, 117), "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271), "kcmp": (312, 272), "setpriority": (141, 140),
+    "setpgid": (109, 154), "setsid": (112, 157),  # the group of workers ends as one
     "ioprio_set": (251, 30), "sched_setaffinity": (203, 122), "sched_setattr": (314, 274),
     "sched_setparam": (142, 118), "sched_setscheduler": (144, 119), "migrate_pages": (256, 238),
     "move_pages": (279, 239),
@@ -77,6 +78,7 @@ class _Allowed:
 _THREAD = 0x10000  # CLONE_THREAD
 # Whom a file signals, and how: F_SETOWN, F_SETSIG, F_SETOWN_EX; FIOSETOWN, SIOCSPGRP.
 _OWNERS, _SOCKET_OWNERS = (8, 10, 15), (0x8901, 0x8902)
+_PR_SET_PDEATHSIG = 1  # a worker ends with who made it
 
 
 def _by_argument(process: int) -> list[_Allowed]:
@@ -89,6 +91,7 @@ def _by_argument(process: int) -> list[_Allowed]:
         _Allowed((302, 261), 0, (0, process)),  # prlimit64
         _Allowed((72, 25), 1, _OWNERS, reverse=True),  # fcntl
         _Allowed((16, 29), 1, _SOCKET_OWNERS, reverse=True),  # ioctl
+        _Allowed((157, 167), 0, (_PR_SET_PDEATHSIG,), reverse=True),  # prctl
     ]
 
 
