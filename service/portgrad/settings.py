@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     # What all requests together may be
     max_requests: int = Field(1024, ge=1, description="Requests that are answered at once.")
     max_held_bytes: int = Field(
-        1024 * MIB, ge=1, description="Bytes of bodies of calls that are held at once."
+        1024 * MIB, ge=1, description="Bytes of calls and answers that are held at once."
     )
     max_connections: int = Field(4096, ge=1, description="Connections that may be open.")
     header_seconds: float = Field(10.0, gt=0, description="Seconds to send a request's headers.")

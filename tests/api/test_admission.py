@@ -11,7 +11,9 @@ import httpx
 import numpy as np
 import pytest
 
+from portgrad.api.admission import Admission, Held
 from portgrad.api.app import create_app
+from portgrad.errors import Busy
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
 from support.fake_compute import FakeCompute, fake_net
@@ -169,3 +171,32 @@ def test_a_refused_call_holds_nothing(http: AppClient) -> None:
     http.run(call(http, padded(1_000_001)))
     assert http.app.state.service.admission.held == 0
     assert http.app.state.service.admission.requests == 0
+
+
+def test_one_owner_holds_half_of_all_and_each_request_has_its_share() -> None:
+    admission = Admission(Settings(auth="required", max_held_bytes=HELD, max_requests=10))
+    held = {name: Held(admission) for name in ("first", "second", "small", "other")}
+    for name, one in held.items():
+        one.owner = "bob" if name == "other" else "ann"
+    held["first"].grow(4_000)
+    with pytest.raises(Busy):
+        held["second"].grow(2_000)
+    held["small"].grow(1_000)
+    with pytest.raises(Busy):
+        held["small"].grow(1)
+    held["other"].grow(5_000)
+    held["second"].grow(1_000)  # though all that may be held is held by now
+    for one in held.values():
+        one.release()
+    assert admission.held == 0
+    held["second"].grow(HELD)
+
+
+def test_a_body_that_came_fast_may_not_stop_either(http: AppClient, compute: Waiting) -> None:
+    compute.go.set()
+
+    async def stops() -> AsyncIterator[bytes]:
+        yield padded(50_000)[:-1]
+        await asyncio.sleep(60)
+
+    assert told(http.run(call(http, stops())))[:2] == (408, "body_too_slow")

@@ -1,7 +1,8 @@
 """Bodies as they arrive: counted and timed while they stream, so no limit is found out too late.
 
-A body may take `body_seconds`, and `1 / body_bytes_per_second` more for each byte that came. Only
-waiting counts: how long we take to make use of a chunk is not the sender's.
+A body may take `body_seconds`, and `1 / body_bytes_per_second` more for each byte that came. Nor
+may it stop for `body_seconds`, however fast it came before. Only waiting counts: how long we take
+to make use of a chunk is not the sender's.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from portgrad.api.admission import Held
+from portgrad.api.auth import caller_of
 from portgrad.api.patience import Patience
 from portgrad.api.problems import SlowBody
 from portgrad.api.service import service_of
@@ -39,7 +41,8 @@ async def _chunks(request: Request, limit: int, setting: str) -> AsyncIterator[b
     seen, waited, more = 0, 0.0, True
     while more:
         start = time.monotonic()
-        message = await _next(request, service.patience, grace + seen / rate - waited)
+        left = min(grace, grace + seen / rate - waited)
+        message = await _next(request, service.patience, left)
         waited += time.monotonic() - start
         chunk: bytes = message.get("body", b"")
         more = message.get("more_body", False)
@@ -68,6 +71,7 @@ async def read(request: Request, limit: int, setting: str) -> bytes:
         Busy: other requests hold too much; before anything is read where the length is known.
     """
     held: Held = request.state.held
+    held.owner = caller_of(request).owner
     held.grow(_announced(request, limit, setting))
     body = io.BytesIO()  # grows in place: joined chunks would be there twice for a moment
     async for chunk in _chunks(request, limit, setting):

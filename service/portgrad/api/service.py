@@ -47,7 +47,7 @@ class Service:
     def _watched(self) -> list[Watched]:
         """What all requests together take, and may take."""
         settings, admission = self.settings, self.admission
-        told = "Bytes of bodies of calls that are held, and of what they unfold to."
+        told = "Bytes of calls' bodies that are held, of what they unfold to, and of answers."
         return [
             Watched("requests_limit", "How many may be answered.", lambda: settings.max_requests),
             Watched("held_bytes", told, lambda: admission.held),

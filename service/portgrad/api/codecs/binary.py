@@ -9,7 +9,7 @@ answer    NAME          an output or inner value
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -30,6 +30,7 @@ def codec(
     write: Callable[[Mapping[str, Any], bytes], bytes],
     *,
     inflates: bool = False,
+    write_pieces: Callable[[Mapping[str, Any], bytes], Iterator[bytes]] | None = None,
 ) -> Codec:
     """A codec over a flat file of arrays.
 
@@ -38,6 +39,7 @@ def codec(
         read: the arrays of a body, which may hold so much.
         write: the file of these arrays and of the JSON text beside them.
         inflates: whether bodies may be compressed.
+        write_pieces: as `write`, a piece at a time.
     """
 
     def decode(
@@ -53,13 +55,13 @@ def codec(
         return Call(data, arrays, given, encoding)
 
     def encode(answer: Answer, kind: Kind, _encoding: Encoding) -> bytes:
-        form = FORMS[kind]
-        named = {form.prefix + "/".join(place): place for place in answer.derivatives}
-        blocks = {name: list(place) for name, place in named.items()}
-        about = {**answer.about, **({"blocks": blocks} if form.nested else {})}
-        return write(_flat(answer, form.prefix), orjson.dumps(about))
+        return write(_flat(answer, FORMS[kind].prefix), _about(answer, kind))
 
-    return Codec(media_type, decode, encode, inflates)
+    def pieces(answer: Answer, kind: Kind, _encoding: Encoding) -> Iterator[bytes]:
+        assert write_pieces is not None
+        return write_pieces(_flat(answer, FORMS[kind].prefix), _about(answer, kind))
+
+    return Codec(media_type, decode, encode, inflates, pieces=pieces if write_pieces else None)
 
 
 def _names(entries: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -90,6 +92,14 @@ def _sorted(
         else:
             raise _unknown(name, inputs, parameters, fields)
     return found
+
+
+def _about(answer: Answer, kind: Kind) -> bytes:
+    """The rest of the answer, with the names that place each array."""
+    form = FORMS[kind]
+    named = {form.prefix + "/".join(place): place for place in answer.derivatives}
+    blocks = {name: list(place) for name, place in named.items()}
+    return orjson.dumps({**answer.about, **({"blocks": blocks} if form.nested else {})})
 
 
 def _flat(answer: Answer, prefix: str) -> dict[str, Any]:

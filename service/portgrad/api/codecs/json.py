@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import orjson
 
-from portgrad.api.codecs import options, seeds, text
-from portgrad.api.codecs.arrays import DTYPES, from_bytes, is_extension, little_endian, not_carried
+from portgrad.api.codecs import options, pieces, seeds, text
+from portgrad.api.codecs.arrays import (
+    DTYPES,
+    Array,
+    from_bytes,
+    is_extension,
+    little_endian,
+    not_carried,
+)
 from portgrad.api.codecs.bounds import Bounds
 from portgrad.api.codecs.kinds import DATA, FORMS, REQUIRED, SEEDS
 from portgrad.api.codecs.model import Call, Codec, Encoding
@@ -142,13 +149,53 @@ def _invalid(detail: str, where: str, found: str | None = None) -> Malformed:
 def encode(answer: Answer, kind: Kind, encoding: Encoding) -> bytes:
     """Write an answer."""
     shown = _as_object if encoding == "base64" else _as_list
+    return _dumps(_body(answer, kind, shown))
+
+
+def encode_pieces(answer: Answer, kind: Kind, encoding: Encoding) -> Iterator[bytes]:
+    """Write an answer a piece at a time, the same text."""
+
+    def lists(array: Array) -> Iterator[bytes]:
+        return pieces.of_lists(array, lambda part: _dumps(_as_list(part, "")))
+
+    def of_object(array: Array) -> Iterator[bytes]:
+        if array.dtype.name not in DTYPES:
+            yield from lists(array)
+            return
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        told = _dumps({"dtype": array.dtype.name, "shape": list(array.shape), "data": ""})
+        yield told[:-2]
+        yield from pieces.of_base64(little)
+        yield told[-2:]
+
+    shown = _as_it_is if encoding == "base64" else _listed
+    body = _body(answer, kind, shown)
+    return pieces.gathered(pieces.of(body, of_object if encoding == "base64" else lists))
+
+
+def _dumps(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _body(answer: Answer, kind: Kind, shown: Callable[[Any, str], Any]) -> dict[str, Any]:
     body = dict(answer.about)
     form = FORMS[kind]
     if form.result is not None:
         body[form.result] = _by_place(answer, shown)
     if "outputs" in form.fields:
         body["outputs"] = {name: shown(a, name) for name, a in answer.outputs.items()}
-    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+    return body
+
+
+def _as_it_is(array: Any, _name: str) -> Any:
+    return array
+
+
+def _listed(array: Any, name: str) -> Any:
+    """What will be written as lists, if it can be."""
+    for one in array if isinstance(array, list) else [array]:
+        _check_lists(one, name)
+    return array
 
 
 def _by_place(answer: Answer, shown: Callable[[Any, str], Any]) -> dict[str, Any]:
@@ -181,8 +228,7 @@ def _as_list(array: Any, name: str) -> Any:
     if not isinstance(array, np.ndarray | np.generic):
         return array
     array = np.asarray(array)
-    if array.dtype.kind == "c":
-        raise not_carried(name, array.dtype.name, "A list of numbers", '"encoding": "base64"')
+    _check_lists(array, name)
     if is_extension(array.dtype):
         # Extension types, which orjson does not know. These two hold each of their values exactly.
         array = array.astype(np.int8 if "int" in array.dtype.name else np.float32)
@@ -191,6 +237,12 @@ def _as_list(array: Any, name: str) -> Any:
     if array.dtype.kind in "biuf":
         return np.asarray(array, array.dtype.newbyteorder("="), order="C")[()]
     return array.tolist()
+
+
+def _check_lists(array: Any, name: str) -> None:
+    dtype = getattr(array, "dtype", None)
+    if dtype is not None and dtype.kind == "c":
+        raise not_carried(name, dtype.name, "A list of numbers", '"encoding": "base64"')
 
 
 def _with_names(array: np.ndarray[Any, Any]) -> Any:
@@ -202,4 +254,4 @@ def _with_names(array: np.ndarray[Any, Any]) -> Any:
     return named.tolist()
 
 
-CODEC = Codec(MEDIA_TYPE, decode, encode, setting="max_json_bytes")
+CODEC = Codec(MEDIA_TYPE, decode, encode, setting="max_json_bytes", pieces=encode_pieces)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -32,7 +32,8 @@ class Codec:
     `decode` takes the body, the query parameter `options`, the kind of call, the net's
     description and the most that the call may hold. `encode` takes the answer, the kind of call
     and the encoding of arrays, which only JSON heeds. A body that `inflates` may be much more work
-    than its size tells. `setting` names the one that bounds its bodies.
+    than its size tells. `setting` names the one that bounds its bodies. `pieces` writes as `encode`
+    does, but a piece at a time, where a format can; what it refuses, it refuses at once.
     """
 
     media_type: str
@@ -40,3 +41,4 @@ class Codec:
     encode: Callable[[Answer, Kind, Encoding], bytes]
     inflates: bool = False
     setting: str = "max_body_bytes"
+    pieces: Callable[[Answer, Kind, Encoding], Iterator[bytes]] | None = None

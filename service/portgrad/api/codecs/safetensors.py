@@ -1,10 +1,15 @@
-"""safetensors, which carries every numeric dtype. The library reads and writes; we map names."""
+"""safetensors, which carries every numeric dtype. The library reads and writes; we map names.
+
+It can only write a whole file, which large answers would be in memory three times: those we write.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+import orjson
 from safetensors import SafetensorError, TensorSpec, deserialize, serialize
 
 from portgrad.api.codecs import binary, text
@@ -39,7 +44,8 @@ _CODES = {
 }
 # Name, dtype, shape and place of an array, generously.
 _HEADER_BYTES = 1024
-_WRITTEN = set(_CODES.values())
+_NAMES = {name: code for code, name in _CODES.items()}
+_PIECE_BYTES = 2**20
 
 
 def read(body: bytes, bounds: Bounds) -> dict[str, Array]:
@@ -85,15 +91,8 @@ def _array(name: str, entry: Mapping[str, Any]) -> Array:
 
 def write(arrays: Mapping[str, Any], answer: bytes) -> bytes:
     """A file of the arrays, with the rest of the answer in its metadata."""
-    if _RESERVED in arrays:
-        raise InvalidRequest(
-            f"safetensors keeps the name {_RESERVED!r} for itself.",
-            code="ambiguous_name",
-            where=_RESERVED,
-            remedy=f"Accept {_JSON} instead.",
-        )
     # The library reads the memory by address: `kept` holds the arrays until it has.
-    kept = {name: _writable(name, array) for name, array in arrays.items()}
+    kept = _all_writable(arrays)
     specs = {
         name: TensorSpec(
             dtype=name_of(array.dtype),
@@ -106,12 +105,45 @@ def write(arrays: Mapping[str, Any], answer: bytes) -> bytes:
     return bytes(serialize(specs, {"answer": answer.decode()}))
 
 
+def write_pieces(arrays: Mapping[str, Any], answer: bytes) -> Iterator[bytes]:
+    """The same file, a piece at a time."""
+    kept = _all_writable(arrays)
+    names = sorted(kept, key=lambda name: (-kept[name].itemsize, name))  # so each is aligned
+    header: dict[str, Any] = {_RESERVED: {"answer": answer.decode()}}
+    end = 0
+    for name in names:
+        start, end = end, end + kept[name].nbytes
+        dtype, shape = _NAMES[name_of(kept[name].dtype)], list(kept[name].shape)
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+    return _pieces(orjson.dumps(header), [kept[name] for name in names])
+
+
+def _pieces(header: bytes, arrays: list[Array]) -> Iterator[bytes]:
+    header += b" " * (-len(header) % 8)
+    yield len(header).to_bytes(8, "little") + header
+    for array in arrays:
+        raw = array.reshape(-1).view(np.uint8).data
+        for start in range(0, len(raw), _PIECE_BYTES):
+            yield bytes(raw[start : start + _PIECE_BYTES])
+
+
+def _all_writable(arrays: Mapping[str, Any]) -> dict[str, Array]:
+    if _RESERVED in arrays:
+        raise InvalidRequest(
+            f"safetensors keeps the name {_RESERVED!r} for itself.",
+            code="ambiguous_name",
+            where=_RESERVED,
+            remedy=f"Accept {_JSON} instead.",
+        )
+    return {name: _writable(name, array) for name, array in arrays.items()}
+
+
 def _writable(name: str, array: Any) -> Array:
     checked = carried(array, name, "safetensors", _JSON)
     dtype = name_of(checked.dtype)
-    if dtype not in _WRITTEN:
+    if dtype not in _NAMES:
         raise not_carried(name, dtype, "safetensors", _JSON)
     return checked.astype(checked.dtype.newbyteorder("<"), copy=False)
 
 
-CODEC = binary.codec(MEDIA_TYPE, read, write)
+CODEC = binary.codec(MEDIA_TYPE, read, write, write_pieces=write_pieces)

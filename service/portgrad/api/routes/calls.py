@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from portgrad.api import bodies, queries
+from portgrad.api.admission import Held
 from portgrad.api.attended import Attended
 from portgrad.api.auth import caller_of
 from portgrad.api.auth.scopes import Scoped
 from portgrad.api.codecs import bounds, json, npz, safetensors
 from portgrad.api.codecs.guess import guess
-from portgrad.api.codecs.model import Call, Codec
+from portgrad.api.codecs.model import Call, Codec, Encoding
 from portgrad.api.media import content_type, negotiate, refuse_encoding
 from portgrad.api.middleware import Timed, timings
 from portgrad.api.openapi import calls as docs
@@ -34,6 +35,8 @@ CODECS: dict[str, Codec] = {
 }
 # Below this a hop to a thread and back costs more than the work.
 INLINE_BYTES = 64 * 1024
+# Above this an answer is sent while it is written, where its format can be.
+WHOLE_BYTES = 1024 * 1024
 
 
 def _endpoint(kind: Kind) -> Callable[[Request, str], Awaitable[Response]]:
@@ -48,11 +51,19 @@ for _kind, _about in docs.CALLS.items():
 
 
 async def _call(request: Request, net: str, kind: Kind) -> Response:
-    service = service_of(request)
     reader = _reader(request)
     offers = [reader.media_type, *(name for name in CODECS if name != reader.media_type)]
     writer = CODECS[negotiate(request.headers.get("accept"), offers)]
     query = await _options(request)
+    answer, encoding = await _answer(request, net, kind, reader, query)
+    return await _written(request, answer, kind, writer, encoding)
+
+
+async def _answer(
+    request: Request, net: str, kind: Kind, reader: Codec, query: str | None
+) -> tuple[Answer, Encoding]:
+    """What a worker finds, and how the call wants its arrays. Of the call nothing is kept."""
+    service = service_of(request)
     found = await service.find(request, net)
     call, size = await _read(request, reader, query, kind, found.description)
     arrays: dict[str, Any] = dict(call.arrays)
@@ -71,9 +82,32 @@ async def _call(request: Request, net: str, kind: Kind) -> Response:
     with disk_errors("read the net"), Timed(request, "compute"), Attended(request):
         answer = await service.compute.call(job)
     timings(request).update(answer.timings)
+    return answer, call.encoding
+
+
+async def _written(
+    request: Request, answer: Answer, kind: Kind, writer: Codec, encoding: Encoding
+) -> Response:
+    size = _size(answer)
+    held: Held = request.state.held
+    held.release()
+    if writer.pieces is not None and size > WHOLE_BYTES:
+        held.grow(size)
+        pieces = writer.pieces(answer, kind, encoding)
+        return StreamingResponse(pieces, media_type=writer.media_type)
+    held.grow(2 * size)  # the arrays, and their text
     with Timed(request, "encode"):
-        content = await _near(_size(answer), writer.encode, answer, kind, call.encoding)
-    return Response(content, media_type=writer.media_type)
+        content = await _near(size, writer.encode, answer, kind, encoding)
+    if len(content) <= WHOLE_BYTES:
+        return Response(content, media_type=writer.media_type)
+    told = {"Content-Length": str(len(content))}
+    return StreamingResponse(_slices(content), headers=told, media_type=writer.media_type)
+
+
+async def _slices(content: bytes) -> AsyncIterator[bytes]:
+    """What is sent at once, a connection copies as a whole."""
+    for start in range(0, len(content), WHOLE_BYTES):
+        yield content[start : start + WHOLE_BYTES]
 
 
 async def _read(
@@ -110,8 +144,14 @@ async def _near(size: int, work: Callable[..., Any], *args: Any) -> Any:
 
 
 def _size(answer: Answer) -> int:
-    arrays = (*answer.derivatives.values(), *answer.outputs.values())
-    return sum(getattr(array, "nbytes", INLINE_BYTES + 1) for array in arrays)
+    return sum(map(_bytes, (*answer.derivatives.values(), *answer.outputs.values())))
+
+
+def _bytes(value: Any) -> int:
+    """Those of an array, or of all that are in a sequence."""
+    if isinstance(value, list):
+        return INLINE_BYTES + sum(map(_bytes, value))
+    return int(getattr(value, "nbytes", INLINE_BYTES + 1))
 
 
 def _reader(request: Request) -> Codec:
