@@ -319,3 +319,11 @@ def test_no_descriptor_is_left_to_open() -> None:
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     os.close(pipe)
+
+
+def test_more_arrays_than_an_answer_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "_MOST_ARRAYS", 3)
+    one = array("int8", [1], b"\0")
+    assert len(fed(whole(b"\x93" + one * 3))[0].message) == 3
+    with pytest.raises(frames.Broken, match="more arrays"):
+        fed(whole(b"\x94" + one * 4))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import portgrad
+from portgrad.engine import limits
 from portgrad.engine.limits import Limits
 from support.engine import Array, counted, net_bytes, refusal
 
@@ -155,3 +156,15 @@ def test_a_hundred_loops_compile_at_once() -> None:
     started = time.process_time()
     net.check()
     assert time.process_time() - started < 0.8  # a tenth of a second, against 1.5 before
+
+
+def test_a_sequence_counts_with_all_its_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = "(float[n] x) => (seq(float[k]) y) { y = SplitToSequence(x) }"
+    net = portgrad.load(net_bytes(body), threads=1, limits=SMALL)
+    assert len(net.evaluate(counted(250))["y"]) == 250
+    error = refusal(lambda: net.evaluate(counted(251)))
+    assert (error.code, error.found) == ("answer_too_large", "1 kB")
+    monkeypatch.setattr(limits, "MOST_ARRAYS", 200)
+    assert len(net.evaluate(counted(200))["y"]) == 200
+    error = refusal(lambda: net.evaluate(counted(201)))
+    assert (error.code, error.found) == ("answer_too_large", "201 arrays")

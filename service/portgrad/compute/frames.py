@@ -12,6 +12,7 @@ strangers' nets, and what it sends is read like any stranger's bytes.
 from __future__ import annotations
 
 import errno
+import itertools
 import math
 import os
 import socket
@@ -36,6 +37,8 @@ _IN_BLOCK = 1 << 63  # in the length of the text: it lies in the block
 # may take some dozens of times as much; arrays of numbers are not in it.
 MOST_ANSWER = 64 * 1024 * 1024
 # So many descriptors may be on their way: a block, and the files of one message.
+# The HTTP process waits for so many to be read, which takes it 0.3 s.
+_MOST_ARRAYS = 2**17
 _MOST_DESCRIPTORS = 8
 _ARRAY, _STRINGS = 1, 2
 _DTYPES = {
@@ -235,7 +238,11 @@ def unpack(text: blocks.Buffer, block: memoryview) -> Any:
         Broken: it is no message.
     """
 
+    left = itertools.count(_MOST_ARRAYS, -1)
+
     def extension(code: int, data: memoryview) -> Any:
+        if not next(left):
+            raise ValueError("more arrays than an answer may have")
         if code == _STRINGS:
             return _strings(data)
         if code == _ARRAY:

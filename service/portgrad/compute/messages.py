@@ -42,7 +42,7 @@ class Told(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct):
-    outputs: dict[str, np.ndarray[Any, Any]]
+    outputs: dict[str, Any]  # arrays, sequences of them, or None for an optional without one
     derivatives: list[tuple[tuple[str, ...], np.ndarray[Any, Any]]]
     about: dict[str, Any]
     timings: dict[str, _Seconds]
@@ -133,6 +133,10 @@ def answer_of(done: Any) -> Answer:
         ValueError: it is none.
     """
     plain = msgspec.convert(done, _Answer)
+    for value in plain.outputs.values():
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None and not isinstance(one, np.ndarray):
+                raise ValueError(f"an output is {type(one).__name__}")
     return Answer(plain.outputs, dict(plain.derivatives), plain.about, plain.timings)
 
 

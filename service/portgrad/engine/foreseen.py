@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
 
-from portgrad.engine.arrays import Value
-from portgrad.engine.limits import Limits, check_answer, check_value
+from portgrad.engine.arrays import Array, Value
+from portgrad.engine.limits import Limits, check_answer, check_count, check_value
 from portgrad.graph.types import element_bytes
 
 # The sizes of a value, symbols as text, and the bytes of an element.
@@ -70,9 +70,19 @@ def check_found(found: Iterable[Value], limits: Limits, count: int = 1) -> None:
     Raises:
         LimitExceeded: `answer_too_large`.
     """
-    arrays = (array for array in found if isinstance(array, np.ndarray))
+    arrays = list(_arrays(found))
+    check_count(count * len(arrays))
     sizes = [((count, *array.shape), array.itemsize) for array in arrays]
     check_answer("The answer", sizes, limits.answer_bytes)
+
+
+def _arrays(found: Iterable[Any]) -> Iterator[Array]:
+    """The arrays, those of sequences too."""
+    for value in found:
+        if isinstance(value, np.ndarray):
+            yield value
+        elif isinstance(value, list):
+            yield from _arrays(value)
 
 
 def _extents(values: Iterable[ir.Value]) -> Iterator[tuple[str, _Extent]]:

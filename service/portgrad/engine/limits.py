@@ -31,6 +31,8 @@ class Limits:
 
 
 LIMITS = Limits()
+# Sequences have any number of them, and each is some work for whoever reads the answer.
+MOST_ARRAYS = 2**16
 
 
 def check_answer(
@@ -57,6 +59,22 @@ def check_answer(
             found=_shown(size),
             remedy="Ask for fewer targets or outputs, or for products with vectors (jvp, hvp, or "
             "a gradient with stacked seeds) in several calls.",
+        )
+
+
+def check_count(arrays: int) -> None:
+    """Refuse an answer of too many arrays.
+
+    Raises:
+        LimitExceeded: `answer_too_large`.
+    """
+    if arrays > MOST_ARRAYS:
+        raise LimitExceeded(
+            "The answer has more arrays than an answer may have.",
+            code="answer_too_large",
+            expected=f"at most {MOST_ARRAYS} arrays",
+            found=f"{arrays} arrays",
+            remedy="Send less, or ask for outputs that are no sequences.",
         )
 
 
