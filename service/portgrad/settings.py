@@ -67,9 +67,9 @@ class Settings(BaseSettings):
     )
     max_connections: int = Field(4096, ge=1, description="Connections that may be open.")
     header_seconds: float = Field(10.0, gt=0, description="Seconds to send a request's headers.")
-    body_seconds: float = Field(30.0, gt=0, description="Seconds of grace for sending a body.")
+    body_seconds: float = Field(30.0, gt=0, description="Seconds that a body may keep us waiting.")
     body_bytes_per_second: int = Field(
-        16 * 1024, ge=1, description="How fast a body must come, after that grace."
+        16 * 1024, ge=1, description="How fast a body must come but for those seconds."
     )
 
     # Who may do what

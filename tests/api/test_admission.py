@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,16 @@ def test_a_slow_body(http: AppClient, compute: Waiting) -> None:
     answer = http.run(call(http, silent()))
     assert told(answer)[:2] == (408, "body_too_slow")
     assert answer.headers["connection"] == "close"
+
+    async def fast_then_slow() -> AsyncIterator[bytes]:
+        yield padded(100_000)[:-1]  # ten seconds' worth, of which none are saved up
+        while True:
+            await asyncio.sleep(0.1)
+            yield b" "
+
+    start = time.monotonic()
+    assert told(http.run(call(http, fast_then_slow())))[1] == "body_too_slow"
+    assert time.monotonic() - start < 5
     # 10,000 bytes a second after 0.2 seconds: half as fast is too slow, twice as fast is not.
     assert told(http.run(call(http, pieces(padded(20_000), 0.2))))[1] == "body_too_slow"
     assert http.run(call(http, pieces(padded(20_000), 0.05))).status_code == 200

@@ -1,8 +1,8 @@
 """Bodies as they arrive: counted and timed while they stream, so no limit is found out too late.
 
-A body may take `body_seconds`, and `1 / body_bytes_per_second` more for each byte that came. Nor
-may it stop for `body_seconds`, however fast it came before. Only waiting counts: how long we take
-to make use of a chunk is not the sender's.
+A body may keep us waiting for `body_seconds`. Each byte that comes gives back the time that one may
+take (`body_bytes_per_second`), but never more than all of it: nobody saves up time by sending fast.
+How long we take to make use of a chunk does not count.
 """
 
 from __future__ import annotations
@@ -38,13 +38,12 @@ async def _chunks(request: Request, limit: int, setting: str) -> AsyncIterator[b
     service = service_of(request)
     settings = service.settings
     grace, rate = settings.body_seconds, settings.body_bytes_per_second
-    seen, waited, more = 0, 0.0, True
+    seen, left, more = 0, grace, True
     while more:
         start = time.monotonic()
-        left = min(grace, grace + seen / rate - waited)
         message = await _next(request, service.patience, left)
-        waited += time.monotonic() - start
         chunk: bytes = message.get("body", b"")
+        left = min(grace, left - (time.monotonic() - start) + len(chunk) / rate)
         more = message.get("more_body", False)
         seen += len(chunk)
         if seen > limit:
