@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-RECORDS = Path(__file__).parents[2] / "docs" / "decisions"
+ROOT = Path(__file__).parents[2]
+RECORDS = ROOT / "docs" / "decisions"
 
 
 def test_the_list_has_each_record_under_its_number_and_title() -> None:
@@ -18,10 +19,9 @@ def test_the_list_has_each_record_under_its_number_and_title() -> None:
 
 
 def test_every_link_of_the_documentation_leads_to_a_file() -> None:
-    root = RECORDS.parents[1]
-    pages = [*root.glob("*.md"), *root.glob("docs/**/*.md"), *root.glob("clients/*/*.md")]
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("clients/*/*.md")]
     dead = [
-        (str(page.relative_to(root)), link)
+        (str(page.relative_to(ROOT)), link)
         for page in pages
         for link in re.findall(r"\]\(([^)#\s]+)", page.read_text())
         if "://" not in link and not (page.parent / link).exists()
@@ -31,6 +31,20 @@ def test_every_link_of_the_documentation_leads_to_a_file() -> None:
 
 def test_the_changelog_says_nothing_twice() -> None:
     """Merges of branches that each added a line may put whole lists in twice."""
-    text = (RECORDS.parents[1] / "CHANGELOG.md").read_text()
+    text = (ROOT / "CHANGELOG.md").read_text()
     lines = [line for line in text.splitlines() if len(line) > 20]
     assert [line for line in set(lines) if lines.count(line) > 1] == []
+    assert re.findall(r".\n\*\*.+\*\*\n|\n\*\*.+\*\*\n.", text) == []  # headings stand alone
+
+
+def test_what_security_is_promised_by_and_tested_by_is_there() -> None:
+    """Paths of the page are below `tests`, or of code."""
+    page = (ROOT / "docs" / "explanation" / "security.md").read_text()
+    paths = set(re.findall(r"`([a-z]\w*/[\w./*]*)`", page))
+    bases = (ROOT, ROOT / "tests", ROOT / "service" / "portgrad")
+    assert len(paths) > 20
+    assert [path for path in paths if not any(any(base.glob(path)) for base in bases)] == []
+    parts = set(re.findall(r"parts? ((?:`\w+`(?:, )?)+)", page))
+    named = {name for told in parts for name in re.findall(r"`(\w+)`", told)}
+    assert named <= {path.stem for path in (ROOT / "tests" / "torture" / "parts").glob("[a-z]*.py")}
+    assert len(named) > 5
