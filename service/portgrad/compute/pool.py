@@ -154,7 +154,6 @@ class WorkerCompute:
         try:
             frame = await _packed(message, files, _size(job))
             try:
-                self._check(job)  # others came while it was packed
                 loop = asyncio.get_running_loop()
                 net_id, owner = (None, "") if job is None else (job.net_id, job.owner)
                 now, answer = loop.time(), loop.create_future()
@@ -166,7 +165,7 @@ class WorkerCompute:
             self._asked -= 1
 
     def _check(self, job: Job | Export | Inspection | None) -> None:
-        """Refuse what cannot be begun, or wait, now."""
+        """Refuse what cannot be begun, or wait, before it is made a message."""
         if job is not None:
             self._quarantine.check(job.net_id, job.owner)
         if len(self._line) >= self._config.max_queued and not self._crew.idle:
@@ -179,6 +178,8 @@ class WorkerCompute:
             self._crew.start()
             self._line.add(ticket)
             self.dispatch()
+            if ticket.link is None and len(self._line) > self._config.max_queued:
+                raise ends.line_full(self._config.max_queued)
             return await ticket.answer
         finally:
             timer.cancel()
