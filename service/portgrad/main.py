@@ -11,7 +11,7 @@ from portgrad.cli import app as command_line
 from portgrad.cli import tables
 from portgrad.cli.serve import service
 from portgrad.errors import PortgradError
-from portgrad.settings import Settings
+from portgrad.settings import read
 from portgrad_client import PortgradError as ServiceError
 
 
@@ -26,4 +26,4 @@ def main() -> None:
 
 def create_app() -> FastAPI:
     """The application, settings from the environment, for `uvicorn --factory`."""
-    return service(Settings())
+    return service(read())

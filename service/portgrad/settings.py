@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from portgrad.errors import PortgradError
 
 MIB = 1024 * 1024
 
@@ -107,3 +109,25 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         0.0, ge=0, description="Seconds to go on listening, not ready, once asked to stop."
     )
+
+
+def read(**given: Any) -> Settings:
+    """The settings, of which some are given.
+
+    Raises:
+        PortgradError: `invalid_settings`, for the first that cannot be what it is.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = "_".join(str(part) for part in first["loc"]).lower()
+        about = Settings.model_fields.get(name)
+        raise PortgradError(
+            "A setting cannot have this value.",
+            code="invalid_settings",
+            where=f"PORTGRAD_{name.upper()}",
+            expected=first["msg"].removeprefix("Input should be "),
+            found=str(first["input"])[:80],
+            remedy=about.description if about else "There is no such setting: leave it out.",
+        ) from error

@@ -154,3 +154,11 @@ def test_the_configuration_is_one_that_logging_takes() -> None:
         configured = DictConfigurator(logs.config("warning", style))
         handler = configured.configure_handler(configured.config["handlers"]["stderr"])
         assert handler.formatter is not None
+
+
+@pytest.mark.parametrize(("name", "called"), [("uvicorn.error", "uvicorn"), ("portgrad.x", None)])
+def test_text_calls_uvicorn_by_its_name(name: str, called: str | None) -> None:
+    handler = Lines("text")
+    record = logging.makeLogRecord({"name": name, "levelname": "INFO", "msg": "It runs."})
+    handler.handle(record)
+    assert handler.lines[0].endswith(f" INFO    {called or name}: It runs.")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from portgrad.settings import Settings
+from portgrad.errors import PortgradError
+from portgrad.settings import Settings, read
 
 READ = [
     ("PORTGRAD_DATA", "/srv/nets", "data", Path("/srv/nets")),
@@ -92,3 +93,17 @@ def test_bad_values(monkeypatch: pytest.MonkeyPatch, variable: str, text: str) -
     monkeypatch.setenv(variable, text)
     with pytest.raises(ValidationError):
         Settings()
+    with pytest.raises(PortgradError) as caught:
+        read()
+    error = caught.value
+    assert (error.code, error.where, error.found) == ("invalid_settings", variable, text)
+    assert error.expected
+    assert error.remedy
+
+
+def test_a_given_setting_that_is_bad_or_unknown() -> None:
+    with pytest.raises(PortgradError) as caught:
+        read(port=70_000)
+    assert (caught.value.where, caught.value.found) == ("PORTGRAD_PORT", "70000")
+    with pytest.raises(PortgradError, match="cannot have this value"):
+        read(prot=1)

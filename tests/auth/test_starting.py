@@ -56,7 +56,10 @@ def test_another_server_may_run_it_and_strangers_are_still_refused(
 
 
 def test_samples_belong_to_local_where_a_key_is_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(SERVE, "samples", lambda: {"moons": fake_net("point")})
     settings = Settings(data=tmp_path, auth="required")
@@ -65,6 +68,8 @@ def test_samples_belong_to_local_where_a_key_is_asked_for(
     told = capsys.readouterr().out
     assert "Authorization: Bearer $PORTGRAD_API_KEY" in told
     assert "portgrad keys create --owner local" in told
+    # Nobody but the service did it.
+    assert not [line for line in caplog.records if line.name == "portgrad.audit"]
     key = Keys(tmp_path).create("local", ["read"])[1]
     with serving(app) as http:
         listed = http.get("/nets", headers={"Authorization": f"Bearer {key}"}).json()["nets"]

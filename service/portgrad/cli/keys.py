@@ -19,7 +19,7 @@ from rich.table import Table
 from portgrad.api.auth import audit
 from portgrad.api.auth.callers import SCOPES
 from portgrad.errors import InvalidRequest
-from portgrad.settings import Settings
+from portgrad.settings import read
 from portgrad.store.keys import Key, Keys
 
 app = typer.Typer(help="API keys of a service, in its data folder.", no_args_is_help=True)
@@ -100,7 +100,7 @@ def revoke(
 
 
 def _keys(data: Path | None) -> Keys:
-    return Keys(Settings().data if data is None else data)
+    return Keys(read().data if data is None else data)
 
 
 def _check(owner: str, scopes: list[str]) -> None:

@@ -23,7 +23,7 @@ from portgrad.compute.memory import memory_share
 from portgrad.compute.pool import WorkerCompute
 from portgrad.errors import PortgradError
 from portgrad.samples import samples
-from portgrad.settings import Settings
+from portgrad.settings import Settings, read
 from portgrad.store import LocalStore
 
 FIRST_CALL = """\
@@ -54,7 +54,7 @@ def serve(
 ) -> None:
     """Start the service. Options left out come from PORTGRAD_* variables, or have defaults."""
     given: dict[str, Any] = {"host": host, "port": port, "data": data}
-    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    settings = read(**{name: value for name, value in given.items() if value is not None})
     refuse_to_listen(settings)
     logging.config.dictConfig(logs.config(settings.log_level, settings.log_format))
     app = service(settings)

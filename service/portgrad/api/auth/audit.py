@@ -14,7 +14,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from portgrad.api.auth.callers import caller_of
+from portgrad.api.auth.callers import TRUSTED, caller_of
 
 log = logging.getLogger("portgrad.audit")
 # Whatever else is logged: who wants none of these lines gives them another handler.
@@ -30,7 +30,9 @@ def tell(event: str, **fields: str | int | None) -> None:
 
 
 def done(request: Request, event: str, **fields: str | int | None) -> None:
-    """A line on what the caller of this request did."""
+    """A line on what the caller of this request did; none on what the service did by itself."""
+    if TRUSTED in request.scope:
+        return
     caller = caller_of(request)
     tell(event, owner=caller.owner, key=caller.key, **fields, **whence(request.scope))
 

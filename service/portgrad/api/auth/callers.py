@@ -44,6 +44,8 @@ class Caller:
         return "admin" in self.scopes
 
 
+# Stands in a request of the service itself: no server puts it there, only code of this process can.
+TRUSTED = "portgrad.caller"
 # Everybody, where nobody has to prove who they are.
 LOCAL = Caller("local", SCOPES)
 # Who asks for what is open to everybody, where others have to prove who they are.

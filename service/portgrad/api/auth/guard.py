@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
-from portgrad.api.auth.callers import LOCAL, NOBODY, Caller
+from portgrad.api.auth.callers import LOCAL, NOBODY, TRUSTED, Caller
 from portgrad.api.auth.credentials import bearer, refuse_in_address
 from portgrad.api.auth.issuer import Issuer
 from portgrad.api.auth.keys import PREFIX, KeyHolders
@@ -18,9 +18,6 @@ from portgrad.api.problems import Problem
 from portgrad.errors import PortgradError, Unauthenticated
 from portgrad.settings import Settings
 from portgrad.store.keys import Keys
-
-# What no server puts into a connection: only code of this process can.
-_TRUSTED = "portgrad.caller"
 
 
 class Guard:
@@ -54,8 +51,8 @@ class Guard:
             self._turns.end(turn)
 
     async def _caller(self, scope: Connection) -> Caller:
-        if _TRUSTED in scope:
-            trusted: Caller = scope[_TRUSTED]
+        if TRUSTED in scope:
+            trusted: Caller = scope[TRUSTED]
             return trusted
         refuse_in_address(scope)
         if self._settings.auth == "none":
@@ -82,7 +79,7 @@ def trusted(app: ASGIApp, caller: Caller = LOCAL) -> ASGIApp:
     """The application for this process's own requests, which need no credential."""
 
     async def as_caller(scope: Connection, receive: Receive, send: Send) -> None:
-        await app({**scope, _TRUSTED: caller}, receive, send)
+        await app({**scope, TRUSTED: caller}, receive, send)
 
     return as_caller
 

@@ -15,7 +15,9 @@ from portgrad.api.telling.record import Record, current
 
 ACCESS = logging.getLogger("portgrad.access")
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
-_TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+_TEXT = "%(asctime)s %(levelname)-7s %(called)s: %(message)s"
+# uvicorn's name for all it has to say, also where nothing is wrong.
+_CALLED = {"uvicorn.error": "uvicorn"}
 
 
 class Discreet(logging.StreamHandler[TextIO]):
@@ -34,6 +36,7 @@ class Traceable(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Every line passes."""
+        record.called = _CALLED.get(record.name, record.name)
         served = current.get()
         if served is not None and not hasattr(record, "request_id"):
             record.request_id = served.request_id
@@ -69,7 +72,7 @@ def _json() -> dict[str, Any]:
         "fmt": ["levelname", "name", "message"],
         "rename_fields": {"levelname": "level", "name": "logger", "exc_info": "traceback"},
         # uvicorn writes its messages a second time, with colours.
-        "reserved_attrs": [*_reserved(), "color_message"],
+        "reserved_attrs": [*_reserved(), "color_message", "called"],
         "timestamp": "time",
     }
 
