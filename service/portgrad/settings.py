@@ -92,7 +92,7 @@ class Settings(BaseSettings):
         None, ge=1, description="Requests of one caller in a minute, unless its key says otherwise."
     )
     max_concurrent: int | None = Field(
-        None, ge=1, description="Calls of one caller at once, unless its key says otherwise."
+        None, ge=1, description="Requests of one caller at once, unless its key says otherwise."
     )
     max_nets_per_owner: int = Field(10_000, ge=1, description="Most nets of one owner.")
     max_bytes_per_owner: int = Field(

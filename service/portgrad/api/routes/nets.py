@@ -210,6 +210,7 @@ async def delete_net(
         note_net(net)
         if gone:
             await service.compute.forget(net)
+            service.teller.metrics.busy.forget(net)
         whose = "everyone" if query.everyone else None
         audit.done(request, "net_removed", net=net, whose=whose)
     elif query.everyone:
