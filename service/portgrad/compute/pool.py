@@ -245,6 +245,7 @@ class WorkerCompute:
     def _leave(self, ticket: Ticket) -> None:
         """Nobody waits for it any more."""
         if ticket.answer.done() and not ticket.answer.cancelled():
+            ticket.answer.exception()  # who leaves at this very moment does not look at it
             return
         self._line.drop(ticket)
         if ticket.link is not None and not ticket.overdue:
