@@ -4,18 +4,48 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from portgrad.api.auth.credentials import redacted
 from portgrad.samples import linear
 from portgrad.store.keys import Keys
 from support.balanced import replicas
 from support.issuer import AUDIENCE, issuing
 
 NAME = "replica-1"
+TOKEN = "eyJhbGciOiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
+KEY = f"pg_{'0' * 16}_{'f' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"Bearer {TOKEN}", "Bearer [hidden]"),
+        (f"a=1&b={TOKEN}&c=2", "a=1&b=[hidden]&c=2"),
+        (f"Bearer%20{TOKEN}%20", "Bearer%[hidden]%20"),
+        (f"x_{TOKEN}", "[hidden]"),
+        (f"{KEY} {TOKEN}\n{KEY}", "[hidden] [hidden]\n[hidden]"),
+        (f"name{KEY}", "name[hidden]"),
+        ("eyJhbGciOiJ9.short.c2ln", "eyJhbGciOiJ9.short.c2ln"),
+        ("model.v1.onnx pg_0123", "model.v1.onnx pg_0123"),
+    ],
+)
+def test_what_is_hidden(text: str, shown: str) -> None:
+    assert redacted(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["eyJ" * 20_000, "eyJ" * 10_000 + "." + "A" * 30_000, "pg_" * 20_000]
+)
+def test_beginnings_of_secrets_cost_no_time(text: str) -> None:
+    start = time.perf_counter()
+    assert redacted(text) == text
+    assert time.perf_counter() - start < 0.5
 
 
 def test_no_secret_is_logged_and_what_happened_is(

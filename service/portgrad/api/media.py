@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from starlette.requests import Request
 
@@ -40,7 +40,10 @@ def negotiate(accept: str | None, offers: Sequence[str]) -> str:
     """
     if accept is None or not accept.strip(" ,"):
         return offers[0]
-    wanted = [_media_range(part) for part in accept.split(",") if part.strip()]
+    wanted: dict[str, float] = {}
+    for part in filter(str.strip, accept.split(",")):
+        name, weight = _media_range(part)
+        wanted[name] = max(weight, wanted.get(name, 0.0))
     likes = [_quality(offer, wanted) for offer in offers]
     best = max(likes)
     if best > 0:
@@ -63,11 +66,7 @@ def _media_range(part: str) -> tuple[str, float]:
     return media_range, 1.0
 
 
-def _quality(offer: str, wanted: Sequence[tuple[str, float]]) -> float:
+def _quality(offer: str, wanted: Mapping[str, float]) -> float:
     """The weight of the most specific range that the offer falls in."""
-    kind = offer.partition("/")[0]
-    for name in (offer, f"{kind}/*", "*/*"):
-        weights = [weight for media_range, weight in wanted if media_range == name]
-        if weights:
-            return max(weights)
-    return 0.0
+    ranges = (offer, f"{offer.partition('/')[0]}/*", "*/*")
+    return next((wanted[name] for name in ranges if name in wanted), 0.0)

@@ -8,8 +8,12 @@ from typing import Any
 from portgrad.errors import Unauthenticated
 
 # A key, or a JSON web token: what must not be in an address, and never in a log.
+# Of a token whatever it is glued to is taken as well: each character is looked at once, where a
+# search from every `eyJ` would take seconds for a header full of them.
 SECRET = re.compile(
-    r"pg_[0-9a-f]{16}_[0-9a-f]{16,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"
+    r"pg_[0-9a-f]{16}_[0-9a-f]{16,}"
+    r"|(?<![\w-])(?>[\w-]*?eyJ)[\w-]{8,}+\.[\w-]{8,}+\.[\w-]*+",
+    re.ASCII,
 )
 _NAMED = re.compile(
     r"(?:^|&)(?:x-)?(?:(?:pg|api)[_-]?key|apikey|key|(?:access|id|bearer)[_-]?token|token"
