@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from portgrad.errors import InvalidNet, InvalidRequest
+from portgrad.graph.nearest import nearest
 from support.text_nets import text_names
 
 # Written like ACAS Xu: nodes called after layers, parameters after nodes.
@@ -284,3 +287,10 @@ def test_inner_values_are_neither_ports_nor_parameters() -> None:
         if names.is_inner(names.resolve(name, "wrt"))
     ]
     assert inner == ["linear_7_MatMul"]
+
+
+def test_among_very_many_the_nearest_are_found_in_no_time() -> None:
+    names = {f"layer{number}.weight" for number in range(50_000)}
+    start = time.perf_counter()
+    assert nearest("layer12345.weigth", names)[0] == "layer12345.weight"
+    assert time.perf_counter() - start < 1.0

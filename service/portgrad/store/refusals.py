@@ -8,9 +8,6 @@ from portgrad.errors import Forbidden, NotFound
 from portgrad.graph.nearest import offer
 from portgrad.store.nets import is_id
 
-# Comparing names takes about 20 microseconds each, and anyone may ask for what is not there.
-_OFFERED_AMONG = 1000
-
 
 def not_found(ref: str, names: Callable[[], Iterable[str]]) -> NotFound:
     """The one answer for what does not exist and for what is somebody else's.
@@ -19,8 +16,7 @@ def not_found(ref: str, names: Callable[[], Iterable[str]]) -> NotFound:
         ref: what was asked for.
         names: the names of who asked; nobody else's are offered.
     """
-    others = [] if is_id(ref) else sorted({*names()} - {ref})
-    near = offer(ref, others[:_OFFERED_AMONG])
+    near = None if is_id(ref) else offer(ref, sorted({*names()} - {ref}))
     if is_id(ref.lower()) and not is_id(ref):
         near = "Write the id in lower case."
     return NotFound(
