@@ -144,8 +144,10 @@ def test_the_store_lists_what_it_has_after_any_failure(store, monkeypatch):
         "bind": lambda store, net_id: store.bind("net", net_id),
         "unbind": lambda store, net_id: store.unbind("net"),
         "delete": lambda store, net_id: store.delete(net_id),
+        "get": lambda store, net_id: store.get(net_id),
+        "get by name": lambda store, net_id: store.get("net"),
     }.values(),
-    ids=["page", "begin", "bind", "unbind", "delete"],
+    ids=["page", "begin", "bind", "unbind", "delete", "get", "get by name"],
 )
 def test_every_call_tells_of_folders_that_went_away(store, tmp_path, monkeypatch, call):
     net_id = put(store, b"model")

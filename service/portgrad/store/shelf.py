@@ -195,7 +195,9 @@ class LocalShelf:
             raise self._not_found(ref)
         return net_id
 
+    @disk_errors("look for a net")
     def _not_found(self, ref: str) -> NotFound:
+        self._shared.nets.stat()  # where a whole volume went away, nets were not removed
         return not_found(ref, self._names.all)
 
     def _refused(self, net_id: str) -> Exception:
