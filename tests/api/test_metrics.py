@@ -232,3 +232,15 @@ def test_both_formats_are_valid_and_every_metric_is_told(http: AppClient) -> Non
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert len(list(open_metrics(answer.text))) == len(families)
     assert "_created" not in plain.text + answer.text
+
+
+def test_codes_that_a_worker_makes_up_are_counted_together(
+    http: AppClient, compute: FakeCompute
+) -> None:
+    http.post("/nets?name=echo", content=fake_net())
+    for number in range(310):
+        compute.error = InvalidRequest("No.", code=f"made_up_{number}")
+        assert http.post("/nets/echo/gradient", json={"data": [1]}).status_code == 422
+    counted = {key: n for key, n in scrape(http).items() if key[0] == "portgrad_problems_total"}
+    assert len(counted) == 301
+    assert counted["portgrad_problems_total", "other", "422"] == 10

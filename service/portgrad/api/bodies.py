@@ -21,6 +21,8 @@ from portgrad.api.problems import SlowBody
 from portgrad.api.service import service_of
 from portgrad.errors import LimitExceeded
 
+_DIGITS = 20  # more than any size has
+
 
 async def stream(request: Request, limit: int, setting: str) -> AsyncIterator[bytes]:
     """The chunks of the body.
@@ -82,6 +84,8 @@ async def read(request: Request, limit: int, setting: str) -> bytes:
 def _announced(request: Request, limit: int, setting: str) -> int:
     """How long the body is said to be, 0 where that is not said; refused where it is too long."""
     length = request.headers.get("content-length", "")
+    if len(length) > _DIGITS:  # Python does not read a number of any length
+        raise _too_large(limit, setting, "a number of more digits than any body has")
     announced = int(length) if length.isdecimal() else 0
     if announced > limit:
         raise _too_large(limit, setting, length)

@@ -38,6 +38,7 @@ KEPT = 10_000
 _LONGEST_OWNER = 255
 _PREFIX = "portgrad:"
 
+_LATEST = 2.0**40  # seconds: nobody looks at a token that expires later
 # JSON may hold numbers and nesting that no claim has.
 _UNREADABLE = (PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
 _REASONS: dict[type[Exception], str] = {
@@ -82,7 +83,8 @@ class Tokens:
             return known.caller
         claims = await self._claims(token)
         caller = Caller(self._owner(claims), self._scopes(claims))
-        self._remember(name, _Verified(caller, float(claims["exp"]) + LEEWAY, self._issuer.edition))
+        until = min(claims["exp"], _LATEST) + LEEWAY
+        self._remember(name, _Verified(caller, until, self._issuer.edition))
         return caller
 
     async def _claims(self, token: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ BUCKETS = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
     60.0, 120.0, 300.0,
 )  # fmt: skip
+_MOST_CODES = 300  # problems have about half as many
 STAGES = ("decode", "queue", "compile", "run", "encode")
 
 
@@ -51,6 +52,7 @@ class Metrics:
         )
         self._stages = {stage: stages.labels(stage) for stage in STAGES}
         self._in, self._out = bodies.labels("in"), bodies.labels("out")
+        self._codes: set[str] = set()
         # Looking up the child of labels takes longer than counting.
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
@@ -67,10 +69,16 @@ class Metrics:
         if record.bytes_out:
             self._out.inc(record.bytes_out)
         if record.code is not None:
-            self._problems.labels(record.code, str(record.status)).inc()
+            self._problems.labels(self._code(record.code), str(record.status)).inc()
         if record.net_id is not None and "compute" in record.stages:
             queued = record.stages.get("queue", 0.0)
             self.busy.add(record.net_id, max(0.0, record.stages["compute"] - queued))
+
+    def _code(self, code: str) -> str:
+        """The label of a code. Codes come from workers too, and one may have been taken over."""
+        if len(self._codes) < _MOST_CODES:
+            self._codes.add(code)
+        return code if code in self._codes else "other"
 
     def exposed(self, accept: str, more: Iterable[Metric]) -> tuple[bytes, str]:
         """Everything in the format that a scraper likes best, and that format's name."""
