@@ -114,8 +114,8 @@ def _prepare(model: onnx.ModelProto) -> None:
 
 def _order(graph: ir.Graph, names: list[str]) -> None:
     """Initializers in the order of the file; those that conversion added come last."""
-    held = dict(graph.initializers)
+    held, known = dict(graph.initializers), set(names)
     graph.initializers.clear()
-    added = [name for name in held if name not in set(names)]
+    added = [name for name in held if name not in known]
     for name in [*(name for name in names if name in held), *added]:
         graph.initializers[name] = held[name]

@@ -17,6 +17,7 @@ FORMER_NAMES = {("", "BatchNormalization"): {"mean": "input_mean", "var": "input
 
 _VARIADIC = onnx.defs.OpSchema.FormalParameterOption.Variadic
 _Formal = tuple[str, bool]  # name, variadic
+_DIGITS = 10  # more than the number of any operand has
 
 
 class Slots:
@@ -40,15 +41,22 @@ class Slots:
 
     def operand_name(self, node: ir.Node, index: int) -> str:
         """The name of the operand at a position: the position itself without a schema."""
-        names = _spread(self._formals(node)[0], index + 1)
-        return names[index] if index < len(names) else str(index)
+        for place, (name, variadic) in enumerate(self._formals(node)[0]):
+            if variadic:  # always the last one
+                return f"{name}.{index - place}"
+            if place == index:
+                return name
+        return str(index)
 
     def find(self, node: ir.Node, name: str) -> list[ir.Value]:
         """The values that fill the slots called `name`: none, one, or an operand and an output."""
-        former = FORMER_NAMES.get((node.domain, node.op_type), {})
-        filled = (self.operands(node), self.outputs(node))
-        found = [slots[name] for slots in filled if name in slots]
-        return found or [slots[former[name]] for slots in filled if former.get(name) in slots]
+        former = FORMER_NAMES.get((node.domain, node.op_type), {}).get(name)
+        operands, outputs = self._formals(node)
+        for called in (name, former):
+            filled = (_at(operands, node.inputs, called), _at(outputs, node.outputs, called))
+            if found := [value for value in filled if value is not None]:
+                return found
+        return []
 
     def _formals(self, node: ir.Node) -> tuple[Sequence[_Formal], Sequence[_Formal]]:
         domain = "" if node.domain == "ai.onnx" else node.domain
@@ -90,6 +98,25 @@ def _pair(
     for name, value in zip(_spread(formals, len(values)), values, strict=False):
         if value is not None and value.name:
             yield name, value
+
+
+def _at(
+    formals: Sequence[_Formal], values: Sequence[ir.Value | None], name: str | None
+) -> ir.Value | None:
+    """The value in the slot of that name. A node may have very many: none but it is looked at."""
+    place = _place(formals, name or "")
+    value = values[place] if place is not None and place < len(values) else None
+    return value if value is not None and value.name else None
+
+
+def _place(formals: Sequence[_Formal], name: str) -> int | None:
+    head, _, number = name.rpartition(".")
+    for place, (formal, variadic) in enumerate(formals):
+        if not variadic and formal == name:
+            return place
+        if variadic and formal == head and number.isdecimal() and len(number) < _DIGITS:
+            return place + int(number) if str(int(number)) == number else None
+    return None
 
 
 def _spread(formals: Sequence[_Formal], count: int) -> list[str]:
