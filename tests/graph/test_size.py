@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
+import portgrad
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load
 from support.engine import net_bytes, refusal
@@ -211,3 +213,9 @@ def test_vectors_whose_numbers_nobody_could_follow() -> None:
     net = load(NetFiles(net_bytes(text)))
     assert net.graph.outputs[0].shape == [268435456]
     assert time.process_time() - started < 2
+
+
+def test_a_scalar_is_a_list_where_runtimes_take_it() -> None:
+    body = "(float[2,3] x) => (float[a,b,c] y) { k = Constant<value = int64 {1}>()"
+    net = portgrad.load(net_bytes(body + " h = Unsqueeze(x, k) y = Mul(h, h) }"))
+    assert net.gradient(np.full((2, 3), 2, np.float32))["x"].tolist() == [[4.0] * 3] * 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -64,8 +65,13 @@ class Crowd:
         options = [text for name, value in arguments.items() for text in (f"--{name}", str(value))]
         command = [sys.executable, "-m", "torture.honest", url, "--out", str(out), *options]
         self._out = out
+        paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": paths},
         )
         assert self._process.stdout is not None
         if self._process.stdout.readline().strip() != "ready":

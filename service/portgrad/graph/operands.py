@@ -26,6 +26,8 @@ _SIZES = {
 _LISTS = frozenset(
     "axes ends output_shape pads repeats scales shape sizes split starts steps".split()
 )
+# One number is a list to these: by the schema of the one, and to every runtime in the other.
+_SCALARS = frozenset(["SplitToSequence", "Unsqueeze"])
 
 
 def check_attributes(model: onnx.ModelProto) -> None:
@@ -84,7 +86,7 @@ def check_lists(model: ir.Model) -> None:
             if formal.name not in _LISTS or value is None or value.shape is None:
                 continue
             rank = len(value.shape)
-            if rank != 1 and not (rank == 0 and node.op_type == "SplitToSequence"):
+            if rank != 1 and not (rank == 0 and node.op_type in _SCALARS):
                 raise InvalidNet(
                     f"The operand `{formal.name}` of a {node.op_type} is no list of numbers.",
                     code="invalid_net",
