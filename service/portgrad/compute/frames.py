@@ -31,6 +31,8 @@ Array = np.ndarray[Any, Any]
 _HEAD = struct.Struct("<QQQQ")
 # The socket takes a frame at once; its buffer holds some 200 KiB.
 _MOST_TEXT = 48 * 1024
+# Room for what comes at once. For more, libc would map pages anew each time.
+_AT_ONCE = 64 * 1024
 _MOST_INLINE = 16 * 1024
 _IN_BLOCK = 1 << 63  # in the length of the text: it lies in the block
 # The largest text that a worker may send. What it says becomes objects of the HTTP process, which
@@ -50,6 +52,7 @@ _DTYPES = {
     )
     if isinstance(dtype, type) and issubclass(dtype, np.generic)
 }
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}  # NumPy works a name out each time
 
 
 class Broken(Exception):
@@ -83,7 +86,7 @@ class Frame:
         head = _HEAD.pack(number, length, self.size, len(self.files))
         bytes_ = head if self.in_block else head + self.text
         beside = [*(() if self.block is None else (self.block,)), *self.files]
-        sent = socket.send_fds(to, [bytes_], beside)
+        sent = socket.send_fds(to, [bytes_], beside) if beside else to.send(bytes_)
         if sent < len(bytes_):
             to.sendall(memoryview(bytes_)[sent:])
 
@@ -130,12 +133,15 @@ class _Writer:
         if array.dtype.kind in "OUT":
             texts = [str(text) for text in array.ravel()]
             return msgspec.msgpack.Ext(_STRINGS, msgspec.msgpack.encode((array.shape, texts)))
-        if array.dtype.name not in _DTYPES:
-            raise TypeError(f"arrays of {array.dtype.name} do not travel")
-        native = np.asarray(array, array.dtype.newbyteorder("="), order="C")
+        name = _NAMES.get(array.dtype)
+        if name is None:
+            name = array.dtype.name
+            if name not in _DTYPES:
+                raise TypeError(f"arrays of {name} do not travel")
+        native = np.asarray(array, _DTYPES[name], order="C")
         raw = native.reshape(-1).view(np.uint8).data
         placed = raw.tobytes() if len(raw) <= _MOST_INLINE else self._offset(raw)
-        told = (native.dtype.name, native.shape, placed)
+        told = (name, native.shape, placed)
         return msgspec.msgpack.Ext(_ARRAY, msgspec.msgpack.encode(told))
 
     def _offset(self, raw: memoryview) -> int:
@@ -176,7 +182,7 @@ class Reader:
             Broken: what came is no frame.
             OSError: the socket failed, or this process may open no more descriptors.
         """
-        received, descriptors, flags, _ = socket.recv_fds(source, 1 << 17, _MOST_DESCRIPTORS)
+        received, descriptors, flags, _ = socket.recv_fds(source, _AT_ONCE, _MOST_DESCRIPTORS)
         self._descriptors += descriptors
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)

@@ -19,7 +19,7 @@ from torture.report import Clock, Row
 from torture.service import Service
 
 BEFORE = "b113c30"  # the last commit before workers
-ROUNDS, WARM, CALLS, LOST = 200, 10, 10, 0.3
+ROUNDS, WARM, CALLS, LOST = 20, 2, 100, 0.3
 
 
 def run(plan: Plan) -> Iterator[Row]:
