@@ -71,6 +71,21 @@ def test_a_job_waits_as_long_as_opening_its_net_took(
     run(work)
 
 
+def test_who_has_been_at_a_job_for_so_long_already_is_not_waited_for(run: Run) -> None:
+    async def work(rig: Rig) -> None:
+        rig.start()
+        has = rig.do("a", compile_seconds=0.3)
+        rig.give("a", has)
+        await rig.wait(0.2)
+        ticket = rig.ticket("a")
+        assert rig.choose(ticket) is None
+        await rig.wait(0.11)
+        assert rig.choose(ticket) not in (None, has)
+        assert rig.choose(rig.ticket("a")) not in (None, has)
+
+    run(work)
+
+
 def test_who_is_free_in_time_gets_it(run: Run) -> None:
     async def work(rig: Rig) -> None:
         rig.start()

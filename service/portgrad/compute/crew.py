@@ -112,16 +112,17 @@ class Crew:
 
         A worker that has the net is best. While those that have it are busy, the job waits as long
         as opening the net elsewhere would take: then, whatever happens, it has not lost more than
-        twice what was needed.
+        twice what was needed. One that has been at its job for so long already is not waited for.
         """
         free = [m.link for m in self._members.values() if m.state == "idle"]
         net_id = ticket.net_id
         if net_id is None:
             return free[0] if free else None
         warm = next((link for link in free if net_id in link.nets), None)
-        if warm is None and any(net_id in link.nets for link in self._members):
+        busy = [m.since for link, m in self._members.items() if net_id in link.nets]
+        if warm is None and busy:
             now = asyncio.get_running_loop().time()
-            due = ticket.asked + self._opening.get(net_id, _OPENING)
+            due = min(ticket.asked, max(busy)) + self._opening.get(net_id, _OPENING)
             if now < due:
                 self._remind(due - now)
                 return None
