@@ -36,7 +36,7 @@ class Service:
         self.teller = teller
         self.readiness = Readiness(store, compute, teller)
         self.admission = Admission(settings)
-        self.patience = Patience(min(1.0, settings.body_seconds / 4))
+        self.patience = Patience(min(0.25, settings.body_seconds / 4))
         self.scrape = Scrape(teller.metrics, self.readiness, store, compute)
         for watched in self._watched():
             self.scrape.watch(watched)
