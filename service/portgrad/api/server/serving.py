@@ -25,6 +25,11 @@ def config(app: Any, settings: Settings) -> uvicorn.Config:
     raise_open_files(settings.max_connections)
     bounds = edge(settings)
     watch(app, bounds)
+    return bounded(app, settings, bounds)
+
+
+def bounded(app: Any, settings: Settings, bounds: Edge) -> uvicorn.Config:
+    """How any application is served, its connections held to these bounds."""
     return uvicorn.Config(
         app,
         host=settings.host,
