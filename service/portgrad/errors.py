@@ -3,6 +3,7 @@
 PortgradError
 ├── InvalidNet           the uploaded bytes are no net that can be served
 ├── InvalidRequest       the request does not fit the net
+│   ├── Malformed        its body cannot be read as what it says that it is
 │   └── NotBuilt         it asks for something that is designed but not built yet
 ├── Unsupported          an operator on a path that the request needs has no derivative here
 ├── NotFound             no such net, name or file
@@ -89,6 +90,12 @@ class InvalidRequest(PortgradError):
     """The request does not fit the net, or is malformed."""
 
     default_code = "invalid_request"
+
+
+class Malformed(InvalidRequest):
+    """The body cannot be read as what its Content-Type says."""
+
+    default_code = "malformed_body"
 
 
 class NotBuilt(InvalidRequest):

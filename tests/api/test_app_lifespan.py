@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 
 from portgrad.api.app import create_app
-from portgrad.compute.jobs import Answer, Job
+from portgrad.codecs.model import Answer
+from portgrad.compute.jobs import Job
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
 from support.fake_compute import FakeCompute, fake_net

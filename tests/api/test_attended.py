@@ -16,7 +16,8 @@ from starlette.types import Message
 
 from portgrad.api import attended
 from portgrad.api.app import create_app
-from portgrad.compute.jobs import Answer, Description, Export, Inspection, Job
+from portgrad.codecs.model import Answer, Description
+from portgrad.compute.jobs import Export, Inspection, Job
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
 from support.fake_compute import FakeCompute, fake_net

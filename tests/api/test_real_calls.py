@@ -10,7 +10,7 @@ import pytest
 
 from portgrad.api.app import create_app
 from portgrad.api.openapi import examples
-from portgrad.compute.jobs import Kind
+from portgrad.codecs.model import Kind
 from portgrad.samples import samples
 from portgrad.settings import Settings
 from portgrad.store import LocalStore

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import pytest
 
 from portgrad.api.auth.scopes import TABLE
-from portgrad.compute.jobs import Kind
+from portgrad.codecs.model import Kind
 from portgrad.store.keys import Keys
 from support.fake_compute import FakeCompute, fake_net
 from support.http import AppClient

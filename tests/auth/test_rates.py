@@ -14,7 +14,8 @@ from portgrad.api.auth import rates
 from portgrad.api.auth.callers import LOCAL, Caller, Quota
 from portgrad.api.auth.rates import Buckets, Turns
 from portgrad.api.auth.refusals import PER_MINUTE, Refusals
-from portgrad.compute.jobs import Answer, Job
+from portgrad.codecs.model import Answer
+from portgrad.compute.jobs import Job
 from portgrad.errors import Forbidden, TooManyRequests, Unauthenticated
 from portgrad.settings import Settings
 from portgrad.store import LocalStore

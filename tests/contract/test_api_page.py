@@ -9,11 +9,11 @@ import pytest
 
 from portgrad.api.app import create_app
 from portgrad.api.auth.scopes import TABLE
-from portgrad.api.codecs import options
-from portgrad.api.codecs.bounds import bounds
-from portgrad.api.codecs.kinds import FORMS
+from portgrad.api.bounds import bounds
 from portgrad.api.problems import MEDIA_TYPE
-from portgrad.compute.jobs import Kind
+from portgrad.codecs import options
+from portgrad.codecs.kinds import FORMS
+from portgrad.codecs.model import Kind
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
 from support.fake_compute import FakeCompute

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from portgrad.api.app import create_app
-from portgrad.api.codecs import json as json_codec
-from portgrad.api.codecs.bounds import bounds
-from portgrad.api.codecs.marks import COLONS, COMMAS, depth, marks
+from portgrad.api.bounds import bounds
+from portgrad.codecs import json as json_codec
+from portgrad.codecs.marks import COLONS, COMMAS, depth, marks
 from portgrad.errors import RunFailed
 from portgrad.settings import Settings
 from portgrad.store import LocalStore

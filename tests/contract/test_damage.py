@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from portgrad.compute.jobs import Answer, Job
+from portgrad.codecs.model import Answer
+from portgrad.compute.jobs import Job
 from portgrad.store import LocalStore, contents
 from support.fake_compute import FakeCompute, fake_net
 from support.http import AppClient

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 
 from portgrad.api.problems import STATUS
 from portgrad.api.routes import calls, docs, files, health, metrics, nets, operators
-from portgrad.compute.jobs import Kind
+from portgrad.codecs.model import Kind
 from portgrad.errors import (
     Conflict,
     InvalidNet,

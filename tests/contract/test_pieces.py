@@ -14,10 +14,9 @@ import pytest
 from safetensors import deserialize
 
 from portgrad.api.app import create_app
-from portgrad.api.codecs import json, pieces, safetensors
-from portgrad.api.codecs.model import Encoding
 from portgrad.api.routes import calls
-from portgrad.compute.jobs import Answer, Kind
+from portgrad.codecs import json, pieces, safetensors
+from portgrad.codecs.model import Answer, Encoding, Kind
 from portgrad.errors import InvalidRequest
 from portgrad.settings import Settings
 from portgrad.store import LocalStore

@@ -21,11 +21,11 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from portgrad.api import uploads
-from portgrad.api.codecs import json as json_codec
-from portgrad.api.codecs import npz, safetensors
-from portgrad.api.codecs.bounds import bounds
-from portgrad.api.codecs.model import Codec
+from portgrad.api.bounds import bounds
 from portgrad.api.problems import Problem
+from portgrad.codecs import json as json_codec
+from portgrad.codecs import npz, safetensors
+from portgrad.codecs.model import Codec
 from portgrad.errors import PortgradError
 from portgrad.settings import Settings
 from portgrad.store import LocalStore, Shelf

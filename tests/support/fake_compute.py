@@ -14,7 +14,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from portgrad.compute.jobs import Answer, Description, Export, Inspection, Job, Kind, Place
+from portgrad.codecs.model import Answer, Description, Kind, Place
+from portgrad.compute.jobs import Export, Inspection, Job
 from portgrad.compute.stats import PoolStats, WorkerStats
 from portgrad.errors import InvalidNet
 

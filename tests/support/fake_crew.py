@@ -7,10 +7,10 @@ import signal
 from collections import OrderedDict
 from typing import Any
 
+from portgrad.codecs.model import Answer
 from portgrad.compute import frames, messages
 from portgrad.compute.config import PoolConfig, WorkerConfig
 from portgrad.compute.crew import Crew
-from portgrad.compute.jobs import Answer
 from portgrad.compute.line import Ticket
 from portgrad.compute.links import Heard
 

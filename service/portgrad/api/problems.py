@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import orjson
 from fastapi import FastAPI
@@ -17,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from portgrad.api.telling.record import new_id, note_problem
+from portgrad.codecs.refusals import field_error
 from portgrad.errors import (
     Busy,
     Conflict,
@@ -25,6 +25,7 @@ from portgrad.errors import (
     InvalidNet,
     InvalidRequest,
     LimitExceeded,
+    Malformed,
     NotBuilt,
     NotFound,
     PortgradError,
@@ -36,15 +37,8 @@ from portgrad.errors import (
     Unsupported,
     Wait,
 )
-from portgrad.graph.nearest import offer
 
 MEDIA_TYPE = "application/problem+json"
-
-
-class Malformed(InvalidRequest):
-    """The body cannot be read as what its Content-Type says."""
-
-    default_code = "malformed_body"
 
 
 class SlowBody(InvalidRequest):
@@ -89,10 +83,6 @@ class MethodNotAllowed(InvalidRequest):
 
 # Names are as long as nets and requests make them: a problem need not send a megabyte of them.
 LONGEST = 2000
-
-# What came may be too deep, or too much, for repr.
-_SHOWN = reprlib.Repr()
-_SHOWN.maxstring = _SHOWN.maxother = _SHOWN.maxlong = 80
 
 # The nearest class on an error's line of ancestors decides.
 STATUS: dict[type[PortgradError], tuple[int, str]] = {
@@ -166,57 +156,11 @@ def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def shown(value: Any) -> str:
-    """What came, as Python writes it, at a bearable length whatever it is."""
-    return _SHOWN.repr(value)
-
-
 def internal_error() -> PortgradError:
     """What a client is told of an error that nobody foresaw: nothing internal."""
     return PortgradError(
         "The service failed on this request.",
         remedy="Try again; if it fails again, report it with the request id.",
-    )
-
-
-def field_error(
-    problems: Iterable[Mapping[str, Any]], takes: Mapping[str, str | None]
-) -> InvalidRequest:
-    """The first of pydantic's findings as one of ours.
-
-    Args:
-        problems: what pydantic found.
-        takes: the fields that there are, and what each one takes where pydantic cannot tell.
-    """
-    first = next(iter(problems))
-    place = [str(part) for part in first["loc"] if part not in ("query", "path")]
-    # A union reports the branch it tried last in brackets or as a type's name: of no use here.
-    name = place[0] if place else "body"
-    if first["type"] == "extra_forbidden":
-        return unknown_field(name, takes)
-    return InvalidRequest(
-        f"The field {name!r} does not take this.",
-        code="invalid_field",
-        where=name,
-        expected=takes.get(name) or first["msg"],
-        found=shown(first.get("input")),
-        remedy="Correct the field; the API's reference lists what each one takes.",
-    )
-
-
-def unknown_field(name: str, takes: Iterable[str]) -> InvalidRequest:
-    """What is said of a field that does not exist.
-
-    Args:
-        name: the field.
-        takes: the fields that there are.
-    """
-    return InvalidRequest(
-        f"There is no field {name!r} here.",
-        code="unknown_field",
-        where=name,
-        expected=", ".join(takes) or None,
-        remedy=offer(name, takes) or "Leave it out, or look it up in the API's reference.",
     )
 
 

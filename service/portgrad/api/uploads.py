@@ -15,8 +15,8 @@ from starlette.requests import Request
 
 from portgrad.api import bodies
 from portgrad.api.media import content_type, refuse_encoding
-from portgrad.api.problems import Malformed, UnsupportedMedia
-from portgrad.errors import InvalidRequest
+from portgrad.api.problems import UnsupportedMedia
+from portgrad.errors import InvalidRequest, Malformed
 from portgrad.settings import Settings
 from portgrad.store import Upload
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from portgrad.compute.jobs import Answer, Job, Kind, Place
+from portgrad.codecs.model import Answer, Kind, Place
+from portgrad.compute.jobs import Job
 from portgrad.engine import Net
 from portgrad.engine.arrays import Array
 from portgrad.engine.results import Gradients, Jacobian, Outputs, Tangents

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from portgrad.codecs.model import Answer
 from portgrad.compute import frames, messages
 from portgrad.compute.config import PoolConfig, WorkerConfig
 from portgrad.compute.ends import CRASHED
-from portgrad.compute.jobs import Answer
 from portgrad.compute.line import Ticket
 from portgrad.compute.links import Heard, Link, Nursery
 from portgrad.compute.stats import WorkerState, WorkerStats

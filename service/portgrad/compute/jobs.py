@@ -9,23 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-import numpy as np
-
+from portgrad.codecs.model import Answer, ArrayLike, Description, Kind, Seed
 from portgrad.compute.stats import PoolStats
 from portgrad.graph.files import NetFiles
-
-# A NumPy array, whose dtype is binding, or nested lists of numbers, booleans, strings and
-# "NaN", "Infinity", "-Infinity", which are cast to the port's dtype.
-ArrayLike = np.ndarray[Any, Any] | list[Any] | float | int | bool | str
-# What is imposed at an output: an array, or {"index": …} or {"at": …}, which say where ones are.
-Seed = ArrayLike | Mapping[str, Any]
-Description = dict[str, Any]
-# The calls on a net, each named like the method of a net that it is.
-Kind = Literal["evaluate", "gradient", "jvp", "hvp", "jacobian", "hessian", "gradcheck"]
-# Where an array of an answer belongs: the target of a gradient; output and target of a Jacobian.
-Place = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -58,23 +46,6 @@ class Job:
     owner: str = ""
     seconds: float | None = None
     text_bytes: int = 0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a call gives back, whatever its kind.
-
-    Args:
-        outputs: outputs and inner values by name.
-        derivatives: the arrays that the call is named for, by the names that place each one.
-        about: the rest of the answer, plain data under the names that it goes out with.
-        timings: seconds by stage: queue, compile, run.
-    """
-
-    outputs: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
-    derivatives: Mapping[Place, np.ndarray[Any, Any]] = field(default_factory=dict)
-    about: Mapping[str, Any] = field(default_factory=dict)
-    timings: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

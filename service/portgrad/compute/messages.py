@@ -15,7 +15,8 @@ from typing import Annotated, Any, cast
 import msgspec
 import numpy as np
 
-from portgrad.compute.jobs import Answer, Description, Export, Inspection, Job
+from portgrad.codecs.model import Answer, Description
+from portgrad.compute.jobs import Export, Inspection, Job
 from portgrad.graph.files import NetFiles
 
 Plain = dict[str, Any]

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from portgrad.codecs.model import Answer, Description
 from portgrad.compute import ends, faults, frames, messages
 from portgrad.compute.config import PoolConfig, WorkerConfig
 from portgrad.compute.crew import Crew
-from portgrad.compute.jobs import Answer, Description, Export, Inspection, Job
+from portgrad.compute.jobs import Export, Inspection, Job
 from portgrad.compute.line import Line, Ticket
 from portgrad.compute.links import Link
 from portgrad.compute.memory import killed_for_memory

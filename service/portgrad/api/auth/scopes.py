@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from portgrad.api.auth.callers import Caller, Scope, caller_of
-from portgrad.compute.jobs import Kind
+from portgrad.codecs.model import Kind
 from portgrad.errors import Forbidden
 
 # None: open to everybody, known or not.

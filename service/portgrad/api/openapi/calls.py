@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from portgrad.api.openapi import examples
 from portgrad.api.openapi.answers import answer, problem_answers
 from portgrad.api.openapi.parts import BINARY, STRING, Schema, ref
-from portgrad.compute.jobs import Kind
+from portgrad.codecs.model import Kind
 
 _SAFETENSORS = "application/x-safetensors"
 _NPZ = "application/x-npz"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from portgrad.api.openapi.parts import Schema
-from portgrad.compute.jobs import Kind
+from portgrad.codecs.model import Kind
 
 _DATA: Schema = {"Input": [1, 2, 3, 4, 5]}
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from portgrad.api.codecs.kinds import FORMS, REQUIRED
 from portgrad.api.openapi.parts import STRING, Schema, by_name, many, nullable, obj, ref
 from portgrad.api.openapi.reports import DIAGNOSTICS
-from portgrad.compute.jobs import Kind
+from portgrad.codecs.kinds import FORMS, REQUIRED
+from portgrad.codecs.model import Kind
 
 _NAME_OR_PATH: Schema = {
     "oneOf": [STRING, {**many(STRING), "description": "A path: the words of a name, or a node "

@@ -10,21 +10,21 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from portgrad.api import bodies, queries
+from portgrad.api import bodies, bounds, queries
 from portgrad.api.admission import Held
 from portgrad.api.attended import Attended
 from portgrad.api.auth import caller_of
 from portgrad.api.auth.scopes import Scoped
-from portgrad.api.codecs import bounds, json, npz, safetensors
-from portgrad.api.codecs.guess import guess
-from portgrad.api.codecs.model import Call, Codec, Encoding
 from portgrad.api.media import content_type, negotiate, refuse_encoding
 from portgrad.api.middleware import Timed, timings
 from portgrad.api.openapi import calls as docs
-from portgrad.api.problems import Malformed, UnsupportedMedia
+from portgrad.api.problems import UnsupportedMedia
 from portgrad.api.service import service_of
-from portgrad.compute.jobs import Answer, Description, Job, Kind
-from portgrad.errors import InvalidRequest
+from portgrad.codecs import json, npz, safetensors
+from portgrad.codecs.guess import guess
+from portgrad.codecs.model import Answer, Call, Codec, Description, Encoding, Kind
+from portgrad.compute.jobs import Job
+from portgrad.errors import InvalidRequest, Malformed
 from portgrad.graph.nearest import offer
 from portgrad.store import disk_errors
 

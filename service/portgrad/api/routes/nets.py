@@ -22,7 +22,8 @@ from portgrad.api.auth.scopes import Scoped
 from portgrad.api.openapi import nets as docs
 from portgrad.api.service import described, service_of
 from portgrad.api.telling.record import note_net
-from portgrad.compute.jobs import Description, Inspection
+from portgrad.codecs.model import Description
+from portgrad.compute.jobs import Inspection
 from portgrad.errors import Conflict, InvalidRequest, NotFound, StoreFailed
 from portgrad.graph.files import NetFiles, Source
 from portgrad.graph.nearest import offer

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from portgrad.api.problems import HeadTooLarge, Malformed
+from portgrad.api.problems import HeadTooLarge
 from portgrad.api.server.edge import MOST_HEAD_BYTES, MOST_HEADERS
-from portgrad.errors import PortgradError
+from portgrad.errors import Malformed, PortgradError
 
 
 def wrong(url: bytes, headers: Sequence[tuple[bytes, bytes]], version: str) -> PortgradError | None:

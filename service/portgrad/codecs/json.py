@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from portgrad.api.codecs import options, pieces, seeds, text
-from portgrad.api.codecs.arrays import (
+from portgrad.codecs import options, pieces, seeds, text
+from portgrad.codecs.arrays import (
     DTYPES,
     Array,
     from_bytes,
@@ -19,12 +19,11 @@ from portgrad.api.codecs.arrays import (
     little_endian,
     not_carried,
 )
-from portgrad.api.codecs.bounds import Bounds
-from portgrad.api.codecs.kinds import DATA, FORMS, REQUIRED, SEEDS
-from portgrad.api.codecs.model import Call, Codec, Encoding
-from portgrad.api.problems import Malformed, shown
-from portgrad.compute.jobs import Answer, ArrayLike, Description, Kind, Seed
-from portgrad.errors import InvalidRequest
+from portgrad.codecs.bounds import Bounds
+from portgrad.codecs.kinds import DATA, FORMS, REQUIRED, SEEDS
+from portgrad.codecs.model import Answer, ArrayLike, Call, Codec, Description, Encoding, Kind, Seed
+from portgrad.codecs.refusals import shown
+from portgrad.errors import InvalidRequest, Malformed
 
 MEDIA_TYPE = "application/json"
 _KEYS = {"dtype", "shape", "data"}

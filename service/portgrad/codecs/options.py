@@ -6,12 +6,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from portgrad.api.codecs import seeds, text
-from portgrad.api.codecs.bounds import Bounds
-from portgrad.api.codecs.kinds import FORMS, SEEDS, Form
-from portgrad.api.codecs.model import Encoding
-from portgrad.api.problems import field_error, unknown_field
-from portgrad.compute.jobs import Kind
+from portgrad.codecs import seeds, text
+from portgrad.codecs.bounds import Bounds
+from portgrad.codecs.kinds import FORMS, SEEDS, Form
+from portgrad.codecs.model import Encoding, Kind
+from portgrad.codecs.refusals import field_error, unknown_field
 from portgrad.errors import InvalidRequest
 
 

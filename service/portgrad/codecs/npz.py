@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from portgrad.api.codecs import binary
-from portgrad.api.codecs.arrays import DTYPES, Array, carried, from_bytes, is_extension, not_carried
-from portgrad.api.codecs.bounds import Bounds
-from portgrad.api.problems import Malformed
-from portgrad.errors import InvalidRequest, LimitExceeded
+from portgrad.codecs import binary
+from portgrad.codecs.arrays import DTYPES, Array, carried, from_bytes, is_extension, not_carried
+from portgrad.codecs.bounds import Bounds
+from portgrad.errors import InvalidRequest, LimitExceeded, Malformed
 
 MEDIA_TYPE = "application/x-npz"
 META = "__meta__"

@@ -1,4 +1,4 @@
-"""The fields of a request, as pydantic checks them. Arrays are not among them: see codecs."""
+"""The fields of a request, as pydantic checks them. Arrays are not among them."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from functools import cached_property
 
 from pydantic import BaseModel
 
-from portgrad.api import schemas
-from portgrad.compute.jobs import Kind
+from portgrad.codecs import fields
+from portgrad.codecs.model import Kind
 
 DATA, PARAMETERS, SEEDS, TANGENTS = "data", "parameters", "output_gradients", "tangents"
 # What the name of an array in a binary body begins with, by the field that holds it in JSON.
@@ -50,7 +50,7 @@ class Form:
     @cached_property
     def options(self) -> type[BaseModel]:
         """The other fields, to be checked."""
-        return schemas.options("Options", (*self.fields, *_ALWAYS))
+        return fields.options("Options", (*self.fields, *_ALWAYS))
 
 
 FORMS: Mapping[Kind, Form] = {

@@ -9,8 +9,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from portgrad.api.problems import Malformed
-from portgrad.errors import InvalidRequest
+from portgrad.errors import InvalidRequest, Malformed
 from portgrad.graph.nearest import offer
 
 Array = np.ndarray[Any, Any]

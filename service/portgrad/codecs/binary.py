@@ -14,12 +14,11 @@ from typing import Any
 
 import orjson
 
-from portgrad.api.codecs import options
-from portgrad.api.codecs.arrays import Array
-from portgrad.api.codecs.bounds import Bounds
-from portgrad.api.codecs.kinds import DATA, FORMS, PARAMETERS, PREFIXES, SEEDS, TANGENTS
-from portgrad.api.codecs.model import Call, Codec, Encoding
-from portgrad.compute.jobs import Answer, Description, Kind
+from portgrad.codecs import options
+from portgrad.codecs.arrays import Array
+from portgrad.codecs.bounds import Bounds
+from portgrad.codecs.kinds import DATA, FORMS, PARAMETERS, PREFIXES, SEEDS, TANGENTS
+from portgrad.codecs.model import Answer, Call, Codec, Description, Encoding, Kind
 from portgrad.errors import InvalidRequest
 from portgrad.graph.nearest import offer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portgrad.api.codecs import json, npz, safetensors
+from portgrad.codecs import json, npz, safetensors
 
 _ZIP = b"PK\x03\x04"
 

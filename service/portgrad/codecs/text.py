@@ -14,9 +14,9 @@ from typing import Any
 
 import orjson
 
-from portgrad.api.codecs.bounds import Bounds, too_deep
-from portgrad.api.codecs.marks import COLONS, COMMAS, depth, marks
-from portgrad.api.problems import Malformed
+from portgrad.codecs.bounds import Bounds, too_deep
+from portgrad.codecs.marks import COLONS, COMMAS, depth, marks
+from portgrad.errors import Malformed
 
 _BARE = 'Send the strings "NaN", "Infinity" and "-Infinity" in place of bare tokens.'
 _BARE_CONSTANT = re.compile(r"NaN|-?Infinity")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from portgrad.api.codecs.kinds import SEEDS
-from portgrad.api.problems import shown
+from portgrad.codecs.kinds import SEEDS
+from portgrad.codecs.refusals import shown
 from portgrad.errors import InvalidRequest
 
 _KEYS = {"index", "at"}

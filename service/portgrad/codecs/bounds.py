@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from portgrad.errors import LimitExceeded
-from portgrad.settings import Settings
 
 
 class Bounds(NamedTuple):
@@ -82,17 +81,6 @@ class Bounds(NamedTuple):
         """Refuse JSON that nests too deep."""
         if depth > self.depth:
             raise too_deep(where, self.depth)
-
-
-def bounds(settings: Settings, hold: Callable[[int], None]) -> Bounds:
-    """What the settings say of calls."""
-    return Bounds(
-        settings.max_body_bytes,
-        settings.max_json_depth,
-        settings.max_arrays,
-        settings.max_elements,
-        hold,
-    )
 
 
 def _size(array: Any) -> int:

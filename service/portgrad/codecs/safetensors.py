@@ -12,8 +12,8 @@ import numpy as np
 import orjson
 from safetensors import SafetensorError, TensorSpec, deserialize, serialize
 
-from portgrad.api.codecs import binary, text
-from portgrad.api.codecs.arrays import (
+from portgrad.codecs import binary, text
+from portgrad.codecs.arrays import (
     Array,
     carried,
     from_bytes,
@@ -21,9 +21,8 @@ from portgrad.api.codecs.arrays import (
     name_of,
     not_carried,
 )
-from portgrad.api.codecs.bounds import Bounds
-from portgrad.api.problems import Malformed
-from portgrad.errors import InvalidRequest, LimitExceeded
+from portgrad.codecs.bounds import Bounds
+from portgrad.errors import InvalidRequest, LimitExceeded, Malformed
 
 MEDIA_TYPE = "application/x-safetensors"
 _JSON = "application/json"
