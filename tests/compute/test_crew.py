@@ -71,6 +71,58 @@ def test_a_job_waits_as_long_as_opening_its_net_took(
     run(work)
 
 
+def test_what_opening_takes_is_the_least_that_was_seen(run: Run) -> None:
+    async def work(rig: Rig) -> None:
+        rig.start()
+        first, second = rig.links
+        rig.do("a", first, compile_seconds=0.3)
+        rig.do("a", second, compile_seconds=30.0)  # the machine was busy
+        for link in rig.links:
+            rig.give("a", link)
+        ticket = rig.ticket("a")
+        assert rig.choose(ticket) is None
+        before = rig.boss.dispatched
+        await rig.wait(0.31)
+        assert rig.boss.dispatched > before
+
+    run(work)
+
+
+REHEARSED: dict[str, tuple[dict[str, Any], bool]] = {
+    "what was compiled": ({}, True),
+    "nothing was compiled": ({"misses": 0}, False),
+    "what took long": ({"seconds": 0.3}, False),
+    "what is large": ({"size": 1024 * 1024 + 1}, False),
+    "where the other keeps many": ({"sessions": 64}, False),
+    "where the other is at work": ({"busy": True}, False),
+    "where the other has no room": ({"nets": 10}, False),
+    "for nobody who left": ({"gone": True}, False),
+    "but not again": ({"rehearsal": True}, False),
+}
+
+
+@pytest.mark.parametrize(("how", "done"), REHEARSED.values(), ids=REHEARSED)
+def test_a_job_is_rehearsed(run: Run, how: dict[str, Any], done: bool) -> None:
+    async def work(rig: Rig) -> None:
+        rig.start()
+        first, other = rig.links
+        for net in range(how.get("nets", 1)):
+            ticket, _ = rig.give(f"n{net}", other)
+            rig.finish(ticket, sessions=how.get("sessions", 1))
+        if "busy" in how:
+            rig.give("n0", other)
+        ticket, _ = rig.give("a", first)
+        ticket.rehearsal = "rehearsal" in how
+        object.__setattr__(ticket.frame, "size", how.get("size", 0))
+        if "gone" in how:
+            ticket.answer.cancel()
+        await rig.wait(how.get("seconds", 0.01))
+        rig.finish(ticket, session_misses=how.get("misses", 1))
+        assert rig.boss.rehearsed == ([(ticket, other)] if done else [])
+
+    run(work)
+
+
 def test_who_has_been_at_a_job_for_so_long_already_is_not_waited_for(run: Run) -> None:
     async def work(rig: Rig) -> None:
         rig.start()

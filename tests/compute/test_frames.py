@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import mmap
 import os
@@ -319,3 +320,26 @@ def test_no_block_without_memory_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "writev", full)
     with pytest.raises(OSError, match="space"):
         frames.pack(bits(np.float32, 9000))
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_a_block_that_there_is_no_memory_for(
+    room: bool, pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapped, made = blocks.mapped, []
+
+    def short(descriptor: int, size: int) -> memoryview:
+        if room and made:
+            return mapped(descriptor, size)
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(blocks, "mapped", short)
+    ours, theirs = pair
+    sent = np.arange(100_000)
+    frame = frames.pack({"x": sent})
+    frame.send(ours, 7)
+    frame.release()
+    (received,) = frames.Reader(make_room=lambda: made.append(1)).feed(theirs) or []
+    assert (received.number, received.unread, made) == (7, not room, [1])
+    if room:
+        np.testing.assert_array_equal(received.message["x"], sent)

@@ -38,6 +38,7 @@ def test_out_of_memory(rig: Rig) -> None:
         answer = await rig.compute.call(rig.job(hard_nets.WIDE, [10_000_000]))
         assert float(answer.outputs["y"]) == 5_000_000
         assert {worker.pid for worker in rig.compute.stats().workers} == before
+        assert not any(rig.compute.stats().deaths.values())
 
     rig.run(run())
 
@@ -140,5 +141,25 @@ def test_hundreds_of_calls_gain_nothing(rig: Rig) -> None:
             await many()
         assert open_descriptors() == before
         assert me.memory_info().rss - memory < 10 * MIB
+
+    rig.run(run())
+
+
+def test_a_net_that_is_open_in_one_worker_gets_warm_in_another(rig: Rig) -> None:
+    async def run() -> None:
+        job = rig.job("warmed (float[n] x) => (float[n] y) { y = Mul(x, x) }", [3.0])
+
+        def kept() -> dict[str, tuple[int, int]]:
+            return {w.name: (w.nets, w.sessions) for w in rig.compute.stats().workers}
+
+        before = kept()
+        await rig.compute.call(job)
+        await until(lambda: all(kept()[name][0] > before[name][0] for name in before))
+        await until(lambda: not rig.busy())
+        first, second = ((kept()[n][0] - w[0], kept()[n][1] - w[1]) for n, w in before.items())
+        assert first == second
+        misses = rig.compute.stats().session_misses
+        await rig.compute.call(job)
+        assert rig.compute.stats().session_misses == misses
 
     rig.run(run())

@@ -59,6 +59,7 @@ class Boss:
     def __init__(self) -> None:
         self.dispatched = 0
         self.compile = 0.0
+        self.rehearsed: list[tuple[Ticket, Any]] = []
         self.deaths: list[tuple[Ticket | None, int, str | None]] = []
 
     def dispatch(self) -> None:
@@ -70,6 +71,9 @@ class Boss:
         return Answer(timings={"compile": self.compile}) if told.fault is None else None
 
     def word(self, ticket: Ticket, word: bytes) -> None: ...
+
+    def rehearse(self, ticket: Ticket, link: Any) -> None:
+        self.rehearsed.append((ticket, link))
 
     def died(self, ticket: Ticket | None, status: int, sentence: str | None) -> None:
         self.deaths.append((ticket, status, sentence))
@@ -120,14 +124,14 @@ class Rig:
         ticket = self.ticket(net)
         link = link or self.choose(ticket)
         assert link is not None
-        ticket.link = link  # type: ignore[assignment]
+        ticket.link, ticket.given = link, self.now  # type: ignore[assignment]
         self.crew.give(ticket, link)  # type: ignore[arg-type]
         return ticket, link
 
-    def finish(self, ticket: Ticket, compile_seconds: float = 0.0) -> None:
+    def finish(self, ticket: Ticket, compile_seconds: float = 0.0, **kept: int) -> None:
         self.boss.compile = compile_seconds
         link: Any = ticket.link
-        link.says({"done": {}, "kept": KEPT}, ticket.number)
+        link.says({"done": {}, "kept": {**KEPT, **kept}}, ticket.number)
 
     def do(self, net: str, link: FakeLink | None = None, compile_seconds: float = 0.0) -> FakeLink:
         """A whole job; who did it."""

@@ -26,6 +26,8 @@ _IDLE_SECONDS = 30.0
 _PAUSE = 0.5
 # What opening a net takes, before it is known; and how many nets it is known of.
 _OPENING, _MOST_OPENING, _KNOWN = 0.05, 60.0, 1000
+# A job is repeated to warm another worker where it took no longer and sent no more than this.
+_QUICK, _SMALL = 0.25, 1024 * 1024
 
 
 class Boss(Protocol):
@@ -39,6 +41,9 @@ class Boss(Protocol):
 
     def word(self, ticket: Ticket, word: bytes) -> None:
         """A worker said a word about what it does."""
+
+    def rehearse(self, ticket: Ticket, link: Link) -> None:
+        """Have a job done once more, by a worker that is idle; nobody waits for it."""
 
     def died(self, ticket: Ticket | None, status: int, sentence: str | None) -> None:
         """A worker ended unasked, or was ended for what it did: the sentence, one of `ends`."""
@@ -71,6 +76,7 @@ class Crew:
     def __init__(self, worker: WorkerConfig, pool: PoolConfig, boss: Boss) -> None:
         self._config = pool
         self._nets = worker.nets
+        self._sessions = worker.sessions
         self._boss = boss
         self._nursery = Nursery(worker)
         self._members: dict[Link, Member] = {}
@@ -270,23 +276,53 @@ class Crew:
             raise ValueError("nobody asked for it")
         found = self._boss.heard(ticket, told)
         member.ticket = ticket.link = None
-        self._take_counts(member, told.kept)
+        compiled = self._take_counts(member, told.kept)
         if ticket.cold and ticket.net_id is not None and found is not None:
             self._note(ticket.net_id, found)
+        if compiled and isinstance(found, Answer) and not ticket.rehearsal:
+            self._rehearse(ticket)
         return False
 
-    def _take_counts(self, member: Member, kept: messages.Kept) -> None:
-        """A worker counts from its own start: what is new adds to what those before it counted."""
+    def _rehearse(self, ticket: Ticket) -> None:
+        """Repeat a job, for which its worker has just compiled, at an idle one that has room.
+
+        What that compiles is at hand there when the first one is busy, or gone. It is done only
+        where it is quick, and where nothing is dropped for it.
+        """
+        took = asyncio.get_running_loop().time() - ticket.given
+        if took > _QUICK or ticket.frame.size > _SMALL or ticket.answer.cancelled():
+            return
+        members = self._members.values()
+        ready = [m.link for m in members if m.state == "idle" and self._has_room(m, ticket)]
+        if ready:
+            self._boss.rehearse(ticket, max(ready, key=lambda link: ticket.net_id in link.nets))
+
+    def _has_room(self, member: Member, ticket: Ticket) -> bool:
+        nets = member.link.nets
+        stays = member.link.name <= self._config.wanted
+        room = ticket.net_id in nets or len(nets) < self._nets
+        return stays and room and 2 * member.sessions < self._sessions
+
+    def _take_counts(self, member: Member, kept: messages.Kept) -> bool:
+        """A worker counts from its own start: what is new adds to what those before it counted.
+
+        Whether it has compiled something new.
+        """
+        compiled = kept.session_misses > member.counted["session_misses"]
         member.sessions = kept.sessions
         for what in ("session_hits", "session_misses"):
             found = getattr(kept, what)
             self.counted[what] += max(0, found - member.counted[what])
             member.counted[what] = found
+        return compiled
 
     def _note(self, net_id: str, found: Any) -> None:
-        """Remember what it took to open a net and compile for its first call here."""
+        """Remember what it takes to open a net and compile for its first call: the least that was
+        seen, as a machine that was busy for a moment says nothing about the next time.
+        """
         timings = found.timings if isinstance(found, Answer) else {}
-        self._opening[net_id] = min(timings.get("compile", _OPENING), _MOST_OPENING)
+        took = min(timings.get("compile", _OPENING), _MOST_OPENING)
+        self._opening[net_id] = min(took, self._opening.get(net_id, took))
         self._opening.move_to_end(net_id)
         while len(self._opening) > _KNOWN:
             self._opening.popitem(last=False)

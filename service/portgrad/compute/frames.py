@@ -17,6 +17,7 @@ import math
 import os
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
@@ -154,11 +155,19 @@ class _Writer:
 
 @dataclass(frozen=True)
 class Received:
-    """A frame that came. Whoever takes it closes its files."""
+    """A frame that came. Whoever takes it closes its files.
+
+    Attributes:
+        number: of its job.
+        message: what it says.
+        files: descriptors of the files that it is about.
+        unread: whether there was no memory for it, so that its message is None.
+    """
 
     number: int
     message: Any
     files: tuple[int, ...] = ()
+    unread: bool = False
 
 
 class Reader:
@@ -167,11 +176,16 @@ class Reader:
     Args:
         most: the most bytes of a text, above which the other side is not to be believed.
         files: the most files that come with a message.
+        make_room: frees memory where there is none for a block; what has no room after that is
+            unread. Without it, it is no frame.
     """
 
-    def __init__(self, most: int = 1 << 31, files: int = 2) -> None:
+    def __init__(
+        self, most: int = 1 << 31, files: int = 2, make_room: Callable[[], None] | None = None
+    ) -> None:
         self._most = most
         self._most_files = files
+        self._make_room = make_room
         self._bytes = bytearray()
         self._descriptors: list[int] = []
 
@@ -219,22 +233,38 @@ class Reader:
         inline = bytes(self._bytes[_HEAD.size : end])
         del self._bytes[:end]
         block = self._block(size) if size else memoryview(b"")
-        text = block[size - length :] if in_block else inline
         if count > len(self._descriptors):
             raise Broken("files without descriptors")
         files = tuple(self._descriptors.pop(0) for _ in range(count))
+        if block is None:
+            return Received(number, None, files, unread=True)
+        text = block[size - length :] if in_block else inline
         return Received(number, unpack(text, block), files)
 
-    def _block(self, size: int) -> memoryview:
+    def _block(self, size: int) -> memoryview | None:
         if not self._descriptors:
             raise Broken("a block without a descriptor")
         descriptor = self._descriptors.pop(0)
         try:
-            return blocks.mapped(descriptor, size)
+            return self._mapped(descriptor, size)
         except (blocks.Unsealed, OSError, ValueError) as error:
             raise Broken(str(error)) from error
         finally:
             os.close(descriptor)
+
+    def _mapped(self, descriptor: int, size: int) -> memoryview | None:
+        try:
+            return blocks.mapped(descriptor, size)
+        except OSError as error:
+            if error.errno != errno.ENOMEM or self._make_room is None:
+                raise
+        self._make_room()
+        try:
+            return blocks.mapped(descriptor, size)
+        except OSError as error:
+            if error.errno != errno.ENOMEM:
+                raise
+            return None
 
 
 def unpack(text: blocks.Buffer, block: memoryview) -> Any:

@@ -31,6 +31,7 @@ class Ticket:
         cold: whether the net had to be opened for it.
         overdue: whether its time is over, or nobody waits for it any more.
         deaths: how many workers died while they had it.
+        rehearsal: whether it repeats another one, so that its worker is warm for the next.
         timers: what is to happen to it while it is at a worker.
     """
 
@@ -48,6 +49,7 @@ class Ticket:
     cold: bool = False
     overdue: bool = False
     deaths: int = 0
+    rehearsal: bool = False
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
 
 

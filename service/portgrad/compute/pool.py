@@ -30,6 +30,8 @@ from portgrad.errors import PortgradError
 _GRACE = 0.2
 # Nobody waits for a job whose client is gone: its worker's caches are worth some patience.
 _PATIENCE = 2.0
+# What is done once more, so that a second worker is warm, took less than a quarter of it before.
+_REHEARSAL = 1.0
 # A message of more bytes is packed off the event loop.
 _LARGE = 256 * 1024
 
@@ -207,6 +209,22 @@ class WorkerCompute:
         if limit < ticket.seconds:
             ticket.timers.append(loop.call_later(limit, self._look_at_stage, ticket))
 
+    def rehearse(self, ticket: Ticket, link: Link) -> None:
+        """See `Boss`."""
+        loop = asyncio.get_running_loop()
+        answer = loop.create_future()
+        answer.add_done_callback(asyncio.Future.exception)  # nobody else looks at it
+        again = Ticket(
+            *(ticket.what, ticket.frame, ticket.net_id, ticket.owner),
+            *(loop.time(), _REHEARSAL, ticket.read, answer),
+            number=next(self._numbers),
+            link=link,
+            given=loop.time(),
+            rehearsal=True,
+        )
+        self._crew.give(again, link)
+        again.timers.append(loop.call_later(_REHEARSAL, self._overdue, again))
+
     def heard(self, ticket: Ticket, told: messages.Told) -> Any:
         """See `Boss`."""
         error = None if told.fault is None else self._fault(ticket, told.fault)
@@ -302,7 +320,7 @@ class WorkerCompute:
         blameless = how == ends.KILLED or (how == ends.CRASHED and crashes < 2)
         if ticket.overdue:
             ticket.answer.set_exception(self._lateness(ticket))
-        elif blameless and ticket.deaths < 2:
+        elif blameless and ticket.deaths < 2 and not ticket.rehearsal:
             self._counts["retries"] += 1
             self._line.add(ticket, first=True)
         else:

@@ -26,6 +26,8 @@ from portgrad.errors import LimitExceeded, PortgradError, out_of_memory
 
 log = logging.getLogger("portgrad.worker")
 
+# How jobs end that may have taken all the memory that there was.
+_GREEDY = {"out_of_memory", "deadline_exceeded"}
 _FAILED = PortgradError("The service failed on this request.")
 
 # A worker that has had nothing to do for so long gives back the memory that no net holds; one that
@@ -40,7 +42,7 @@ def serve(
     watch = _Watch(words)
     workshop = Workshop(config)
     _send(jobs, 0, {"done": None, "kept": workshop.kept(), "lacking": lacking})
-    reader = frames.Reader()
+    reader = frames.Reader(make_room=workshop.clear)
     rest = _Rest(jobs, workshop)
     while (received := rest.until(reader)) is not None:
         while received:  # nothing of a job is held while the next one is waited for
@@ -51,10 +53,13 @@ def serve(
 def _do(jobs: socket.socket, workshop: Workshop, frame: frames.Received, watch: _Watch) -> None:
     answer = _done(workshop, frame, watch)
     _send(jobs, frame.number, {**answer, "kept": workshop.kept()})
+    if answer.get("fault", {}).get("code") in _GREEDY:
+        workshop.rest()  # what it took would be missing to the next one
 
 
 def _done(workshop: Workshop, frame: frames.Received, watch: _Watch) -> dict[str, Any]:
     try:
+        _check_read(frame)
         with watch.working(frame.number):
             return {"done": workshop.do(frame.message, frame.files)}
     except PortgradError as error:
@@ -71,6 +76,11 @@ def _done(workshop: Workshop, frame: frames.Received, watch: _Watch) -> dict[str
     finally:
         for descriptor in frame.files:
             os.close(descriptor)
+
+
+def _check_read(frame: frames.Received) -> None:
+    if frame.unread:
+        raise MemoryError
 
 
 def _send(jobs: socket.socket, number: int, answer: dict[str, Any]) -> None:
