@@ -74,6 +74,7 @@ def test_the_readme_runs(
     monkeypatch.chdir(tmp_path)
     genuine = httpx.Client
     monkeypatch.setattr(client.httpx, "Client", lambda: genuine(transport=connection(app)))
+    monkeypatch.setattr(client, "connections", lambda _: None)
     namespace: dict[str, object] = {}
     snippets = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
     assert len(snippets) >= 5

@@ -8,14 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 from portgrad_client import safetensors
 from portgrad_client.casting import output
 from portgrad_client.description import Port
 from portgrad_client.dtypes import dtype_named, from_bytes
 from portgrad_client.errors import InvalidAnswerError
 from portgrad_client.layout import ANSWER, Group, Kind
+from portgrad_client.replies import Reply
 from portgrad_client.results import Outputs
 from portgrad_client.wire import JSON
 
@@ -45,11 +44,11 @@ class Answer:
     targeted: Mapping[str, Any]
 
 
-def read(response: httpx.Response, kind: Kind, ports: Sequence[Port]) -> Answer:
+def read(reply: Reply, kind: Kind, ports: Sequence[Port]) -> Answer:
     """Read the answer of a call.
 
     Args:
-        response: the answer, with a status of success.
+        reply: the answer.
         kind: which call it answers.
         ports: the net's output ports.
 
@@ -57,15 +56,15 @@ def read(response: httpx.Response, kind: Kind, ports: Sequence[Port]) -> Answer:
         InvalidAnswerError: it is not what Portgrad sends.
         DtypeUnavailableError: an array has a dtype that needs ml_dtypes.
     """
-    reader = _reader(response)
+    reader = _reader(reply)
     group = ANSWER.get(kind)
     try:
-        arrays, found, rest = reader(response.content, group)
-        common = {
+        arrays, found, rest = reader(reply.content, group)
+        common: dict[str, Any] = {
             "warnings": tuple(rest["warnings"]),
             "random_seed": rest.get("random_seed"),
-            "timings": timings(response.headers.get("server-timing", "")),
-            "request_id": response.headers.get("x-request-id"),
+            "timings": timings(reply.headers.get("server-timing", "")),
+            "request_id": reply.headers.get("x-request-id"),
         }
         outputs = Outputs(_as_arrays(_in_order(arrays, ports), ports), **common)
         beside = {"outputs": outputs, **common}
@@ -98,8 +97,8 @@ def _as_arrays(values: Mapping[str, Any], ports: Sequence[Port]) -> dict[str, An
     return {name: output(value, known.get(name)) for name, value in values.items()}
 
 
-def _reader(response: httpx.Response) -> Callable[[bytes, Group | None], _Parts]:
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+def _reader(reply: Reply) -> Callable[[bytes | bytearray, Group | None], _Parts]:
+    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     readers = {safetensors.MEDIA_TYPE: _from_safetensors, JSON: _from_json}
     if kind in readers:
         return readers[kind]
@@ -111,7 +110,7 @@ def _reader(response: httpx.Response) -> Callable[[bytes, Group | None], _Parts]
     )
 
 
-def _from_safetensors(body: bytes, group: Group | None) -> _Parts:
+def _from_safetensors(body: bytes | bytearray, group: Group | None) -> _Parts:
     arrays, metadata = safetensors.decode(body)
     rest = json.loads(metadata["answer"])
     found: dict[str, Any] = {}
@@ -128,7 +127,7 @@ def _from_safetensors(body: bytes, group: Group | None) -> _Parts:
     return arrays, found, rest
 
 
-def _from_json(body: bytes, group: Group | None) -> _Parts:
+def _from_json(body: bytes | bytearray, group: Group | None) -> _Parts:
     rest = json.loads(body)
     outputs = {name: _value(item) for name, item in rest.pop("outputs", {}).items()}
     found = rest.pop(group.field) if group else {}

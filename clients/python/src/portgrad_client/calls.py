@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-import httpx
-
 from portgrad_client import named, safetensors, wire
 from portgrad_client.answers import Answer, read
 from portgrad_client.arguments import Settings, Wanted, check_settings, given, names, whole_number
@@ -14,6 +12,7 @@ from portgrad_client.casting import cast_data
 from portgrad_client.described import Described
 from portgrad_client.dtypes import ArrayLike
 from portgrad_client.layout import PREFIXES, Kind
+from portgrad_client.replies import Reply
 
 
 def ask(net: Described, kind: Kind, data: ArrayLike, settings: Settings, **options: Any) -> Answer:
@@ -21,12 +20,10 @@ def ask(net: Described, kind: Kind, data: ArrayLike, settings: Settings, **optio
     return read(send(net, kind, data, settings, **options), kind, net.outputs)
 
 
-def send(
-    net: Described, kind: Kind, data: ArrayLike, settings: Settings, **options: Any
-) -> httpx.Response:
+def send(net: Described, kind: Kind, data: ArrayLike, settings: Settings, **options: Any) -> Reply:
     """Send a call; arguments as those of `build`."""
     request = build(net, kind, data, settings, **options).request()
-    return net.transport.call("POST", f"{net.path}/{kind}", **request)
+    return net.transport.post(f"{net.path}/{kind}", *request)
 
 
 def build(

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import httpx
-
 from portgrad_client.answers import timings
 from portgrad_client.errors import InvalidAnswerError
-from portgrad_client.transport import fields
+from portgrad_client.replies import Reply, fields
 
 Verdict = Literal["ok", "kink", "jump", "non_finite", "unclear", "disagrees"]
 _LINE = ("found", "expected", "left", "right", "error", "step")
@@ -120,13 +118,13 @@ class Report:
         return dict(self._told)
 
 
-def report(response: httpx.Response) -> Report:
+def report(reply: Reply) -> Report:
     """Read the answer of a gradcheck.
 
     Raises:
         InvalidAnswerError: it is not what Portgrad sends.
     """
-    told = fields(response, "ok", "targets")
+    told = fields(reply, "ok", "targets")
     try:
         wrong = told["disagreement"]
         return Report(
@@ -139,8 +137,8 @@ def report(response: httpx.Response) -> Report:
             told["random_seed"],
             {entry["name"]: entry["reason"] for entry in told["none"]},
             tuple(told["warnings"]),
-            timings(response.headers.get("server-timing", "")),
-            response.headers.get("x-request-id"),
+            timings(reply.headers.get("server-timing", "")),
+            reply.headers.get("x-request-id"),
             told,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:

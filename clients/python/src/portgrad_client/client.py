@@ -10,9 +10,11 @@ from urllib.parse import quote
 
 import httpx
 
+from portgrad_client.connections import connections
 from portgrad_client.errors import InvalidRequestError
 from portgrad_client.net import Net
-from portgrad_client.transport import Transport, checked, fields
+from portgrad_client.replies import fields
+from portgrad_client.transport import Transport, checked
 from portgrad_client.upload import Counted, External, Progress, Source, body_of
 
 
@@ -47,8 +49,10 @@ class Client:
         self._owned = httpx.Client() if http_client is None else None
         http = http_client or self._owned
         assert http is not None
-        credential = _credential(api_key, token)
-        self._transport = Transport(http, base_url.rstrip("/"), timeout, max_retries, credential)
+        credential, address = _credential(api_key, token), base_url.rstrip("/")
+        transport = Transport(http, address, timeout, max_retries, credential)
+        direct = None if self._owned is None else connections(address)
+        self._transport = changed(transport, direct=direct)
 
     def __repr__(self) -> str:
         return f"Client({self._transport.base_url!r})"
@@ -68,6 +72,8 @@ class Client:
         """Close the connections, unless they are of a pool that the caller gave."""
         if self._owned is not None:
             self._owned.close()
+            if self._transport.direct is not None:
+                self._transport.direct.close()
 
     def with_options(
         self, *, timeout: float | httpx.Timeout | None = None, max_retries: int | None = None

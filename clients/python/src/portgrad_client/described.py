@@ -9,7 +9,8 @@ from typing import Any
 from portgrad_client import description
 from portgrad_client.description import Parameter, Port
 from portgrad_client.errors import InvalidAnswerError
-from portgrad_client.transport import Transport, fields
+from portgrad_client.replies import fields
+from portgrad_client.transport import Transport
 
 
 class Described:

@@ -17,6 +17,7 @@ import numpy as np
 
 from portgrad_client.dtypes import Array, dtype_named, from_bytes, little_endian
 from portgrad_client.errors import InvalidAnswerError
+from portgrad_client.exchange import Buffer
 
 MEDIA_TYPE = "application/x-safetensors"
 METADATA = "__metadata__"
@@ -45,10 +46,15 @@ def carries(dtype: str) -> bool:
 
 def encode(arrays: Mapping[str, Array]) -> bytes:
     """A file of the arrays. Their dtypes must be ones that the format carries."""
+    return b"".join(pieces(arrays))
+
+
+def pieces(arrays: Mapping[str, Array]) -> list[Buffer]:
+    """The same, in pieces: the arrays' own bytes are not copied."""
     # Widest elements first: with the padded header, every array is aligned where it lies.
     ordered = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
     header: dict[str, Any] = {}
-    parts: list[bytes | memoryview] = []
+    parts: list[Buffer] = []
     end = 0
     for name, array in ordered:
         begin, end = end, end + array.nbytes
@@ -57,10 +63,10 @@ def encode(arrays: Mapping[str, Array]) -> bytes:
         parts.append(little_endian(array).reshape(-1).view(np.uint8).data)
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
-    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
+    return [len(text).to_bytes(8, "little") + text, *parts]
 
 
-def decode(body: bytes) -> tuple[dict[str, Array], dict[str, str]]:
+def decode(body: bytes | bytearray) -> tuple[dict[str, Array], dict[str, str]]:
     """The arrays of a file, and its metadata.
 
     Raises:

@@ -3,13 +3,15 @@
 Retrying is right here because a gradient is pure and an upload is addressed by its content. What
 is retried: a connection that failed, and the statuses 429, 502, 503 and 504. A timeout is not, nor
 a call that the service ended for its length: another try would take as long again.
+
+httpx sends all but the calls of nets. These go by shorter ways (`connections`) where they can.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -20,6 +22,7 @@ from uuid import uuid4
 
 import httpx
 
+from portgrad_client.connections import Connections
 from portgrad_client.errors import (
     ConnectionFailedError,
     DeadlineExceededError,
@@ -28,7 +31,9 @@ from portgrad_client.errors import (
     PortgradError,
     TimedOutError,
 )
+from portgrad_client.exchange import Buffer, Received
 from portgrad_client.problems import error_of
+from portgrad_client.replies import Reply, reply_of
 
 RETRIED = frozenset({429, 502, 503, 504})
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 8.0
@@ -38,6 +43,8 @@ _CREDENTIAL = re.compile("[!-~]+")
 _USER_AGENT = f"portgrad-client/{version('portgrad-client')}"
 # Waiting to send again helps against none of these.
 _HOPELESS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+# Headers of an answer that httpx is to look at.
+_ITS_OWN = frozenset({"content-encoding", "set-cookie"})
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class Transport:
         timeout: seconds for each of connecting, sending, and waiting for the answer.
         max_retries: how often a request is sent again.
         credential: gives the key or token for each try; None sends none.
+        direct: what calls of nets take in place of the pool, where they may.
     """
 
     http: httpx.Client
@@ -57,6 +65,7 @@ class Transport:
     timeout: float | httpx.Timeout
     max_retries: int
     credential: Callable[[], str] | None = field(default=None, repr=False)
+    direct: Connections | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.base_url.startswith(("http://", "https://")):
@@ -69,7 +78,7 @@ class Transport:
         if self.timeout is None or self.max_retries < 0:
             raise InvalidRequestError("A timeout is a number of seconds, and retries at least 0.")
 
-    def call(self, method: str, path: str, **request: Any) -> httpx.Response:
+    def call(self, method: str, path: str, **request: Any) -> Reply:
         """Send a request whose body can be sent again."""
         return self.send(lambda: self.build(method, path, **request))
 
@@ -82,7 +91,7 @@ class Transport:
         self,
         build: Callable[[], httpx.Request],
         receive: Callable[[httpx.Response], None] | None = None,
-    ) -> httpx.Response:
+    ) -> Reply:
         """Send what `build` makes, anew for each try.
 
         Args:
@@ -95,46 +104,84 @@ class Transport:
             TimedOutError: none came in time.
             PortgradError: the class that stands for the error that was answered.
         """
-        request_id = uuid4().hex
-        for tries_left in range(self.max_retries, -1, -1):
-            pause = _backoff(self.max_retries - tries_left)
-            try:
-                response = self._once(build(), request_id, receive)
-            except ConnectionFailedError as failed:
-                if tries_left == 0 or not _may_retry(failed):
-                    raise
-            else:
-                if response.is_success:
-                    return response
-                error = error_of(response)
-                asked = _retry_after(response)
-                pause = pause if asked is None else asked
-                hopeless = response.status_code not in RETRIED or pause > LONGEST_RETRY_AFTER
-                if tries_left == 0 or hopeless or isinstance(error, DeadlineExceededError):
-                    raise error
-            sleep(pause)
-        raise AssertionError("the last try returns or raises")
 
-    def _once(
-        self,
-        request: httpx.Request,
-        request_id: str,
-        receive: Callable[[httpx.Response], None] | None,
-    ) -> httpx.Response:
-        request.headers["X-Request-Id"] = request_id
-        request.headers["User-Agent"] = _USER_AGENT
-        if self.credential is not None:
-            request.headers["Authorization"] = f"Bearer {checked(self.credential())}"
-        try:
+        def once(headers: Mapping[str, str]) -> Reply | httpx.Response:
+            request = build()
+            request.headers.update(headers)
             response = self.http.send(request, stream=receive is not None)
             with closing(response):
                 if receive is not None and response.is_success:
                     receive(response)
-                else:
-                    response.read()
-        except httpx.RequestError as error:
-            raise _translated(error, self, request_id) from error
-        return response
+                    return Reply(response.status_code, response.headers, b"", request.url.host)
+                response.read()
+            return reply_of(response) if response.is_success else response
+
+        return self._tried(once)
+
+    def post(
+        self, path: str, body: Sequence[Buffer], headers: Mapping[str, str], query: str = ""
+    ) -> Reply:
+        """Send a call of a net; raises as `send` does.
+
+        Args:
+            path: whose it is, and which.
+            body: its bytes, in pieces.
+            headers: what tells of these, and of the answer.
+            query: what follows the path, as it stands in an address.
+        """
+        direct, target = self.direct, f"{path}?{query}" if query else path
+        if direct is None or self.http.cookies:
+            content = b"".join(body)
+            return self.call("POST", target, content=content, headers=headers)
+        timeout = httpx.Timeout(self.timeout)
+
+        def once(own: Mapping[str, str]) -> Reply | httpx.Response:
+            received = direct.post(target, {**headers, **own}, body, timeout)
+            if received.status != 200 or received.headers.keys() & _ITS_OWN:
+                return self._as_by_httpx(received, target)
+            return Reply(received.status, received.headers, received.content, direct.host)
+
+        return self._tried(once)
+
+    def _as_by_httpx(self, received: Received, target: str) -> Reply | httpx.Response:
+        """An answer that takes more than to be read."""
+        response = httpx.Response(
+            received.status,
+            headers=received.headers,
+            content=bytes(received.content),
+            request=httpx.Request("POST", self.base_url + target),
+        )
+        self.http.cookies.extract_cookies(response)
+        return reply_of(response) if response.is_success else response
+
+    def _tried(self, once: Callable[[Mapping[str, str]], Reply | httpx.Response]) -> Reply:
+        """The good answer to one of several tries; each gets the headers that all requests have."""
+        request_id = uuid4().hex
+        for tries_left in range(self.max_retries, -1, -1):
+            pause = _backoff(self.max_retries - tries_left)
+            headers = self._headers(request_id)
+            try:
+                response = once(headers)
+            except httpx.RequestError as error:
+                if tries_left == 0 or not _may_retry(error):
+                    raise _translated(error, self, request_id) from error
+            else:
+                if isinstance(response, Reply):
+                    return response
+                problem = error_of(response)
+                asked = _retry_after(response)
+                pause = pause if asked is None else asked
+                hopeless = response.status_code not in RETRIED or pause > LONGEST_RETRY_AFTER
+                if tries_left == 0 or hopeless or isinstance(problem, DeadlineExceededError):
+                    raise problem
+            sleep(pause)
+        raise AssertionError("the last try returns or raises")
+
+    def _headers(self, request_id: str) -> dict[str, str]:
+        headers = {"X-Request-Id": request_id, "User-Agent": _USER_AGENT}
+        if self.credential is not None:
+            headers["Authorization"] = f"Bearer {checked(self.credential())}"
+        return headers
 
 
 def checked(credential: str) -> str:
@@ -150,29 +197,6 @@ def checked(credential: str) -> str:
         code="invalid_credential",
         found="nothing" if not credential else type(credential).__name__,
         remedy="Pass it alone, without `Bearer` before it.",
-    )
-
-
-def fields(response: httpx.Response, *required: str) -> dict[str, Any]:
-    """The JSON object that was answered.
-
-    Raises:
-        InvalidAnswerError: it is none, or lacks a field.
-    """
-    try:
-        body = response.json()
-        missing = [name for name in required if name not in body]
-    except (ValueError, TypeError):
-        body, missing = None, ["JSON"]
-    if isinstance(body, dict) and not missing:
-        return body
-    raise InvalidAnswerError(
-        f"{response.request.url.host} does not answer as Portgrad does.",
-        expected=", ".join(required),
-        found=response.text[:80] or "an empty body",
-        remedy="Check that the address is that of a Portgrad service.",
-        status=response.status_code,
-        request_id=response.headers.get("x-request-id"),
     )
 
 
@@ -200,11 +224,10 @@ def _translated(error: httpx.RequestError, transport: Transport, request_id: str
     )
 
 
-def _may_retry(failed: ConnectionFailedError) -> bool:
-    cause = failed.__cause__
-    if isinstance(failed, TimedOutError):
-        return isinstance(cause, httpx.ConnectTimeout)
-    return not isinstance(cause, _HOPELESS)
+def _may_retry(failed: httpx.RequestError) -> bool:
+    if isinstance(failed, httpx.TimeoutException):
+        return isinstance(failed, httpx.ConnectTimeout)
+    return isinstance(failed, httpx.TransportError) and not isinstance(failed, _HOPELESS)
 
 
 def _backoff(tried: int) -> float:

@@ -9,20 +9,35 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
 
 from portgrad_client import safetensors
 from portgrad_client.dtypes import Array, little_endian
+from portgrad_client.exchange import Buffer
 from portgrad_client.layout import REQUEST, Kind
 
 JSON = "application/json"
 # Proxies refuse URLs beyond 8 KiB; half of that is left to the path and the other headers.
 LONGEST_QUERY = 4096
+
+
+class Request(NamedTuple):
+    """A call as it is sent.
+
+    Attributes:
+        body: its bytes, in pieces.
+        headers: what tells of them, and of the answer.
+        query: what follows the path, as it stands in an address.
+    """
+
+    body: Sequence[Buffer]
+    headers: Mapping[str, str]
+    query: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,20 +59,18 @@ class Call:
     taken: frozenset[str] = frozenset()
     accept: str = safetensors.MEDIA_TYPE
 
-    def request(self) -> dict[str, Any]:
-        """What httpx needs of it: content, headers, params."""
+    def request(self) -> Request:
+        """What is sent of it."""
         options = dict(self.options)
         if self.accept == JSON:
             options["encoding"] = "base64"
         query = json.dumps(options, separators=(",", ":")) if options else ""
         flat = self._flat()
-        if flat is None or len(quote(query)) > LONGEST_QUERY:
+        quoted = f"options={quote(query, safe='')}" if query else ""
+        if flat is None or len(quoted) > LONGEST_QUERY:
             return self._as_json(options)
-        return {
-            "content": safetensors.encode(flat),
-            "headers": {"Content-Type": safetensors.MEDIA_TYPE, "Accept": self.accept},
-            "params": {"options": query} if query else {},
-        }
+        headers = {"Content-Type": safetensors.MEDIA_TYPE, "Accept": self.accept}
+        return Request(safetensors.pieces(flat), headers, quoted)
 
     def _flat(self) -> dict[str, Array] | None:
         """All arrays for one safetensors file, or None where it cannot hold them.
@@ -74,15 +87,13 @@ class Call:
                 flat[prefix + name] = array
         return None if safetensors.METADATA in flat else flat
 
-    def _as_json(self, options: Mapping[str, Any]) -> dict[str, Any]:
+    def _as_json(self, options: Mapping[str, Any]) -> Request:
         body = dict(options)
         for group, arrays in self.arrays.items():
             if arrays or group == "data":
                 body[group] = {**body.get(group, {}), **_plain(arrays)}
-        return {
-            "content": json.dumps(body, separators=(",", ":"), allow_nan=False).encode(),
-            "headers": {"Content-Type": JSON, "Accept": self.accept},
-        }
+        text = json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+        return Request([text], {"Content-Type": JSON, "Accept": self.accept})
 
 
 def _plain(value: Any) -> Any:
