@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
@@ -34,6 +36,33 @@ def gradient(arrays: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
     hidden = np.tanh(x @ arrays["w"].T + arrays["b"])
     found: np.ndarray = (arrays["v"][0] * (1 - hidden**2)) @ arrays["w"]
     return found
+
+
+def wide(layers: int, units: int = 1024) -> bytes:
+    """Input (N, units) through many layers of tanh that share their weight: much work, little net."""
+    weight = np.random.default_rng(0).standard_normal((units, units)) * units**-0.5
+    nodes, x = [], "Input"
+    for layer in range(layers):
+        nodes.append(helper.make_node("MatMul", [x, "w"], [f"product_{layer}"]))
+        x = "Output" if layer == layers - 1 else f"hidden_{layer}"
+        nodes.append(helper.make_node("Tanh", [f"product_{layer}"], [x]))
+    return _net(nodes, ["N", units], ["N", units], {"w": weight.astype(np.float32)})
+
+
+def dense(sizes: tuple[int, ...], seed: int = 0) -> bytes:
+    """Input (N, sizes[0]) through linear layers with relu between them to Output."""
+    rng, arrays, nodes, x = np.random.default_rng(seed), {}, [], "Input"
+    last = len(sizes) - 2
+    for layer, (rows, columns) in enumerate(pairwise(sizes)):
+        w, b = f"w{layer}", f"b{layer}"
+        arrays[w] = (rows**-0.5 * rng.standard_normal((columns, rows))).astype(np.float32)
+        arrays[b] = np.zeros(columns, np.float32)
+        y = "Output" if layer == last else f"sum_{layer}"
+        nodes.append(helper.make_node("Gemm", [x, w, b], [y], transB=1))
+        if layer < last:
+            x = f"hidden_{layer}"
+            nodes.append(helper.make_node("Relu", [y], [x]))
+    return _net(nodes, ["N", sizes[0]], ["N", sizes[-1]], arrays)
 
 
 def _net(
