@@ -134,11 +134,14 @@ class RunFailed(PortgradError):
     default_code = "run_failed"
 
 
+OUT_OF_MEMORY = "out_of_memory"
+
+
 def out_of_memory(where: str | None = None, found: str | None = None) -> RunFailed:
     """The error for a call, or a net, that more memory is needed for than there is."""
     return RunFailed(
         "There is not enough memory for this call.",
-        code="out_of_memory",
+        code=OUT_OF_MEMORY,
         where=where,
         found=found,
         remedy="Send fewer examples at once, ask for fewer targets, or run a service whose "

@@ -18,7 +18,7 @@ from portgrad.compute.jobs import Job
 from portgrad.engine import Net, arena, load
 from portgrad.engine.cache import Cache
 from portgrad.engine.limits import Limits
-from portgrad.errors import NotFound
+from portgrad.errors import OUT_OF_MEMORY, NotFound, PortgradError
 
 log = logging.getLogger("portgrad.worker")
 
@@ -48,6 +48,16 @@ class Workshop:
         Raises:
             PortgradError: what the job is refused for.
         """
+        try:
+            return self._done(job, files)
+        except (MemoryError, PortgradError) as error:
+            short = isinstance(error, MemoryError) or error.code == OUT_OF_MEMORY
+            if not short or max(len(self._nets), len(self._sessions)) <= 1:
+                raise
+        self.clear()  # no job is refused for what is kept for others
+        return self._done(job, files)
+
+    def _done(self, job: Mapping[str, Any], files: Sequence[int]) -> Any:
         if job["do"] == "export":
             return self._export(job, files)
         return self._ways[job["do"]](job)
