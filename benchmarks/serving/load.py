@@ -3,9 +3,9 @@
     python -m benchmarks.serving.load HOST PORT CONNECTIONS
 
 reads requests (as JSON, in base64) from its first line of input, then numbers of seconds, one in a
-line. For as long, every connection sends a request as soon as the one before it was answered;
-connection i sends the requests in turn, from the i-th on. Then a line of JSON tells the milliseconds
-that each call took, and how many were not answered with the status 200.
+line. For as long, every connection sends a request as soon as the one before it was answered, by
+turns all of them, connection i from the i-th on. Then a line of JSON tells the milliseconds that
+each call took, and how many were not answered with the status 200.
 """
 
 from __future__ import annotations

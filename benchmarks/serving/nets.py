@@ -39,7 +39,7 @@ def gradient(arrays: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
 
 
 def wide(layers: int, units: int = 1024) -> bytes:
-    """Input (N, units) through many layers of tanh that share their weight: much work, little net."""
+    """Input (N, units) through many layers of tanh that share a weight: little net, much work."""
     weight = np.random.default_rng(0).standard_normal((units, units)) * units**-0.5
     nodes, x = [], "Input"
     for layer in range(layers):

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from portgrad.compute import crew
+from portgrad.compute.config import SESSIONS
 from support.fake_crew import KEPT, FakeLink, FakeNursery, Rig
 
 Run = Callable[[Callable[[Rig], Coroutine[Any, Any, None]]], None]
@@ -93,7 +94,7 @@ REHEARSED: dict[str, tuple[dict[str, Any], bool]] = {
     "nothing was compiled": ({"misses": 0}, False),
     "what took long": ({"seconds": 0.3}, False),
     "what is large": ({"size": 1024 * 1024 + 1}, False),
-    "where the other keeps many": ({"sessions": 64}, False),
+    "where the other keeps many": ({"sessions": SESSIONS // 2}, False),
     "where the other is at work": ({"busy": True}, False),
     "where the other has no room": ({"nets": 10}, False),
     "for nobody who left": ({"gone": True}, False),

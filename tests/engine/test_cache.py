@@ -66,3 +66,12 @@ def test_dropping_forgets_what_belongs_even_while_it_is_made() -> None:
 
     assert cache.get(("a", 3), make) == 5
     assert len(cache) == 0
+
+
+def test_half_of_it_is_forgotten() -> None:
+    cache: Cache[str, int] = Cache(4)
+    for key in ("a", "b", "c", "a"):
+        cache.get(key, lambda: 1)
+    cache.halve()
+    assert len(cache) == 2
+    assert [cache.get(key, lambda: 2) for key in ("c", "a", "b")] == [1, 1, 2]

@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-NETS, SESSIONS = 32, 128
+# Fewer where they do not fit into the worker's memory.
+NETS, SESSIONS = 128, 512
 
 
 @dataclass(frozen=True)

@@ -48,19 +48,26 @@ class Workshop:
         Raises:
             PortgradError: what the job is refused for.
         """
-        try:
-            return self._done(job, files)
-        except (MemoryError, PortgradError) as error:
-            short = isinstance(error, MemoryError) or error.code == OUT_OF_MEMORY
-            if not short or max(len(self._nets), len(self._sessions)) <= 1:
-                raise
-        self.clear()  # no job is refused for what is kept for others
+        for make_room in (self._halve, self.clear):
+            try:
+                return self._done(job, files)
+            except (MemoryError, PortgradError) as error:
+                short = isinstance(error, MemoryError) or error.code == OUT_OF_MEMORY
+                if not short or max(len(self._nets), len(self._sessions)) <= 1:
+                    raise
+            make_room()  # no job is refused for what is kept for others
         return self._done(job, files)
 
     def _done(self, job: Mapping[str, Any], files: Sequence[int]) -> Any:
         if job["do"] == "export":
             return self._export(job, files)
         return self._ways[job["do"]](job)
+
+    def _halve(self) -> None:
+        """Let go of what was not asked for lately."""
+        self._nets.halve()
+        self._sessions.halve()
+        arena.give_back()
 
     def clear(self) -> None:
         """Let go of all that is kept, where memory is short."""

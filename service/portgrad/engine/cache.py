@@ -44,6 +44,12 @@ class Cache(Generic[Key, Made]):
             self._fill(key, entry, make)
         return entry.result()
 
+    def halve(self) -> None:
+        """Forget half of the entries, those that were not asked for lately."""
+        with self._lock:
+            for _ in range(len(self._entries) // 2):
+                self._entries.popitem(last=False)
+
     def drop(self, belongs: Callable[[Key], bool]) -> None:
         """Forget the entries whose key belongs."""
         with self._lock:
