@@ -191,8 +191,8 @@ class Emitter:
 
 def formal_type(schema: onnx.defs.OpSchema, index: int) -> str:
     """The type parameter of an operand, the last formal one standing for all variadic ones."""
-    formal = schema.inputs[min(index, len(schema.inputs) - 1)]
-    return str(formal.type_str)
+    types = infer.facts(schema).operands
+    return types[min(index, len(types) - 1)]
 
 
 def _array(operand: Any, dtype: np.dtype[Any] | None) -> np.ndarray[Any, Any]:
@@ -204,11 +204,24 @@ def _array(operand: Any, dtype: np.dtype[Any] | None) -> np.ndarray[Any, Any]:
 
 
 def _attribute(name: str, value: Any) -> ir.Attr:
+    # onnx_ir looks at many protocols before it knows a list of numbers for what it is.
+    made = _PLAIN.get(type(value))
+    if made is not None:
+        return made(name, value)
+    if type(value) is list and value and all(type(item) is int for item in value):
+        return ir.AttrInt64s(name, value)
     if isinstance(value, np.ndarray):
         value = ir.Tensor(value)
     if isinstance(value, ir.DataType):
         value = int(value)
     return ir.convenience.convert_attribute(name, value)
+
+
+_PLAIN: Mapping[type, Callable[[str, Any], ir.Attr]] = {
+    int: ir.AttrInt64,
+    float: ir.AttrFloat32,
+    str: ir.AttrString,
+}
 
 
 def _hashable(item: tuple[str, Any]) -> tuple[Any, ...]:

@@ -7,8 +7,9 @@ onnx's own inference costs about a hundred times as much for each node.)
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -107,15 +108,41 @@ def _dtype(node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> ir.DataType
     if node.op_type == "ConstantOfShape":
         value = node.attributes.get("value")
         return value.as_tensor().dtype if value is not None else ir.DataType.FLOAT
-    formal = schema.outputs[min(index, len(schema.outputs) - 1)]
+    known = facts(schema)
+    place = min(index, len(known.outputs) - 1)
+    last = len(known.operands) - 1
     for position, operand in enumerate(node.inputs):
-        slot = schema.inputs[min(position, len(schema.inputs) - 1)]
-        if slot.type_str == formal.type_str and operand is not None and operand.dtype is not None:
+        same = known.operands[min(position, last)] == known.outputs[place]
+        if same and operand is not None and operand.dtype is not None:
             return operand.dtype
-    if "stash_type" in schema.attributes:
+    if known.stashes:
         return ir.DataType(int_of(node, "stash_type", ir.DataType.FLOAT))
-    [only] = formal.types  # a type that no operand fixes has exactly one choice
+    [only] = schema.outputs[place].types  # a type that no operand fixes has exactly one choice
     return _named(only)
+
+
+class Facts(NamedTuple):
+    """What of a schema is asked of each node: every look into the schema itself makes a copy.
+
+    Attributes:
+        operands: the type parameters of its formal operands.
+        outputs: those of its outputs.
+        stashes: whether an attribute says in what it computes.
+    """
+
+    operands: tuple[str, ...]
+    outputs: tuple[str, ...]
+    stashes: bool
+
+
+@functools.lru_cache(maxsize=4096)
+def facts(schema: onnx.defs.OpSchema) -> Facts:
+    """What is known of a schema."""
+    return Facts(
+        tuple(str(formal.type_str) for formal in schema.inputs),
+        tuple(str(formal.type_str) for formal in schema.outputs),
+        "stash_type" in schema.attributes,
+    )
 
 
 def _given_dtype(node: ir.Node, index: int) -> ir.DataType:

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
     """The graphs in a node's attributes."""
-    for attribute in node.attributes.values():
+    for attribute in node.attributes.data.values():  # a plain dict: this is asked of every node
         if attribute.type == ir.AttributeType.GRAPH:
             yield attribute.as_graph()
         elif attribute.type == ir.AttributeType.GRAPHS:

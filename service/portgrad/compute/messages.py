@@ -105,7 +105,7 @@ def job_of(plain: Mapping[str, Any]) -> Job:
 def files_of(plain: Mapping[str, Any]) -> NetFiles:
     """The files of the net that a message is about."""
     external = {location: Path(path) for location, path in plain["external_files"].items()}
-    return NetFiles(Path(plain["model"]), external)
+    return NetFiles(Path(plain["model"]), external, known=plain["net_id"])
 
 
 def answered(answer: Answer) -> Plain:

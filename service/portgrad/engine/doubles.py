@@ -5,11 +5,14 @@ A kernel that computes in float32 inside, or refuses when it runs, is none.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from portgrad.autodiff.binding import has_function_body, schema_of_node
 from portgrad.autodiff.doubles import in_other_operators
+from portgrad.autodiff.nesting import with_inner
 from portgrad.autodiff.registry import in_double
 from portgrad.engine.kernels import has_kernel
 
@@ -24,16 +27,16 @@ def say(model: ir.Model) -> None:
     """
     opsets = dict(model.graph.opset_imports)
     some = False
-    while found := [node for node in model.graph.all_nodes() if _lacks_kernel(node, opsets)]:
+    while found := [node for node in with_inner(model.graph) if _lacks_kernel(node, opsets)]:
         in_other_operators(model, found)
         some = True
     if some:
         RemoveUnusedNodesPass()(model)
 
 
-def left_out(model: ir.Model) -> list[str]:
+def left_out(nodes: Iterable[ir.Node]) -> list[str]:
     """The optimizers that make nodes in float64 that the runtime then refuses (seen in 1.32)."""
-    wide = any(v.dtype == _DOUBLE for node in model.graph.all_nodes() for v in node.outputs)
+    wide = any(v.dtype == _DOUBLE for node in nodes for v in node.outputs)
     return ["MatMulIntegerToFloatFusion"] if wide else []
 
 

@@ -26,6 +26,7 @@ from portgrad.errors import RunFailed
 from portgrad.graph.batching import Axes, Batched, apart
 from portgrad.graph.cutting import cut
 from portgrad.graph.names import Names
+from portgrad.graph.searching import PAUSED
 from portgrad.graph.types import shape_of, type_name
 
 Sessions: TypeAlias = Cache[tuple[Any, ...], Any]
@@ -241,7 +242,8 @@ class Executor:
 
         def made() -> Compiled | str:
             try:
-                return plan.compile(model, self._weights, self._threads, axes, self._limits)
+                with PAUSED:
+                    return plan.compile(model, self._weights, self._threads, axes, self._limits)
             except NotApart as reason:  # to be known, not to be found again
                 return str(reason)
 

@@ -21,6 +21,7 @@ from onnx_ir.passes.common import (
 
 from portgrad.autodiff import GRADIENT, SEED, Quantized
 from portgrad.autodiff.compile import Imposed, swept
+from portgrad.autodiff.nesting import with_inner
 from portgrad.autodiff.randomness import say_batch_statistics
 from portgrad.autodiff.standard import standardise
 from portgrad.engine import kernels
@@ -68,7 +69,7 @@ def gradient_file(
     standardise(made)
     say_batch_statistics(made)
     kernels.widen(made)
-    name_nodes(made.graph)
+    name_nodes(with_inner(made.graph))
     _tidy(made)
     made.metadata_props.update(
         _origin(

@@ -7,7 +7,7 @@ It keeps what it computes. A few bytes can ask for any amount: ConstantOfShape o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,10 +27,15 @@ _NEVER = frozenset(
 )
 
 
-def folds_too_much(model: ir.Model, most: int) -> bool:
+def folds_too_much(model: ir.Model, nodes: Iterable[ir.Node], most: int) -> bool:
     """Whether constant folding would make more bytes than a limit, beyond what the file holds.
 
     What follows from the sizes of weights, such as a transposed one, counts as theirs.
+
+    Args:
+        model: the graph.
+        nodes: its nodes, those of its subgraphs included.
+        most: the limit.
     """
     count = _Count()
     for graph in (model.graph, *model.graph.subgraphs()):
@@ -38,7 +43,7 @@ def folds_too_much(model: ir.Model, most: int) -> bool:
             if value.const_value is not None and not value.is_graph_input():
                 count.hold(value, value.const_value)
     allowed = most + 4 * sum(count.sizes.values())
-    for node in model.graph.all_nodes():
+    for node in nodes:
         count.visit(node)
         if count.made > allowed or count.work > _WORK:
             return True

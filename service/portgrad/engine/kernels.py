@@ -14,6 +14,7 @@ import onnx
 import onnx_ir as ir
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
+from portgrad.autodiff.nesting import with_inner
 from portgrad.graph.casts import surround
 from portgrad.graph.taken import value_names
 
@@ -30,7 +31,7 @@ def widen(model: ir.Model) -> None:
     opsets = model.graph.opset_imports
     found = [
         node
-        for node in model.graph.all_nodes()
+        for node in with_inner(model.graph)
         if (narrow := _narrow(node)) and _lacks_kernel(node, narrow, opsets.get(node.domain, 1))
     ]
     taken, mark = value_names(model.graph) if found else set(), "/in-float32"

@@ -23,6 +23,7 @@ from portgrad.graph.lifting import lift_parameters
 from portgrad.graph.load import load as load_model
 from portgrad.graph.names import Names
 from portgrad.graph.ports import Description, describe
+from portgrad.graph.searching import PAUSED
 from portgrad.graph.targets import resolve_of, resolve_outputs, resolve_targets
 
 SESSIONS = 64
@@ -72,11 +73,12 @@ class Net(Derivatives):
         threads: int = 0,
         limits: Limits = LIMITS,
     ) -> None:
-        self.id = files.net_id()
-        self._model = load_model(files, nodes=limits.nodes, depth=limits.subgraph_depth)
-        expand_gradients(self._model)
-        self.names = Names(self._model)
-        lift_parameters(self._model, self.names)
+        with PAUSED:
+            self.id = files.net_id()
+            self._model = load_model(files, nodes=limits.nodes, depth=limits.subgraph_depth)
+            expand_gradients(self._model)
+            self.names = Names(self._model)
+            lift_parameters(self._model, self.names)
         cache = sessions if sessions is not None else Cache(SESSIONS)
         self._variants = Variants(
             self.id, self._model, self.names, cache, threads=threads, limits=limits

@@ -15,6 +15,7 @@ import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
 
+from portgrad.autodiff.nesting import with_inner
 from portgrad.autodiff.randomness import say_batch_statistics
 from portgrad.engine import arena, doubles, folding, kernels, stopping
 from portgrad.engine.arrays import Array, Value
@@ -117,18 +118,19 @@ class Session:
         doubles.say(model)
         kernels.widen(model)
         self._narrow = _widen(model.graph)
-        name_nodes(model.graph)
-        self._dies_on_empty = any(map(_dies, model.graph.all_nodes()))
+        nodes = list(with_inner(model.graph))
+        name_nodes(nodes)
+        self._dies_on_empty = any(map(_dies, nodes))
         self._limits, self._sizes = limits, Foreseen(model, limits)
-        left_out = doubles.left_out(model)
-        if folding.folds_too_much(model, limits.folded_bytes):
+        left_out = doubles.left_out(nodes)
+        if folding.folds_too_much(model, nodes, limits.folded_bytes):
             left_out.append(_FOLDING)
         # The plan of what memory a run reuses takes time by the square of its steps to make.
-        options.enable_mem_pattern = sum(1 for _ in model.graph.all_nodes()) <= _PLANNED
+        options.enable_mem_pattern = len(nodes) <= _PLANNED
         names = weights.detach(model)
         if names:
             options.add_external_initializers(names, weights.values(names))
-        branches = any(node.op_type == "If" for node in model.graph.all_nodes())
+        branches = any(node.op_type == "If" for node in nodes)
         try:
             graph = ir.to_proto(model).SerializeToString()
             with stopping.opening(options):
@@ -220,10 +222,10 @@ def _refused_empty() -> RunFailed:
     )
 
 
-def name_nodes(graph: ir.Graph) -> None:
+def name_nodes(nodes: Iterable[ir.Node]) -> None:
     """Names for the runtime's messages, which it wants to be unique, unlike ONNX."""
     seen: set[str] = set()
-    for node in graph.all_nodes():
+    for node in nodes:
         names = (node.name, *(value.name for value in node.outputs))
         node.name = next((name for name in names if name and name not in seen), None)
         seen.add(node.name or "")

@@ -16,13 +16,17 @@ class NetFiles:
     """A model and its external-data files.
 
     `external` maps each location, as the model writes it, to the bytes or the file that hold it.
+    `known` is the net's id where somebody has found it before: hashing takes as long as reading.
     """
 
     model: Source
     external: Mapping[str, Source] = field(default_factory=dict)
+    known: str | None = None
 
     def net_id(self) -> str:
         """The net's id: see `net_id`."""
+        if self.known is not None:
+            return self.known
         hashes = {location: sha256(source) for location, source in self.external.items()}
         return net_id(sha256(self.model), hashes)
 
