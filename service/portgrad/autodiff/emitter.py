@@ -17,6 +17,7 @@ import onnx
 import onnx_ir as ir
 
 from portgrad.autodiff import infer
+from portgrad.autodiff.facts import facts
 from portgrad.autodiff.folding import fold
 from portgrad.autodiff.tensor import Operand, Tensor
 from portgrad.graph.taken import value_names
@@ -191,7 +192,7 @@ class Emitter:
 
 def formal_type(schema: onnx.defs.OpSchema, index: int) -> str:
     """The type parameter of an operand, the last formal one standing for all variadic ones."""
-    types = infer.facts(schema).operands
+    types = facts(schema).operands
     return types[min(index, len(types) - 1)]
 
 

@@ -7,14 +7,14 @@ onnx's own inference costs about a hundred times as much for each node.)
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 
+from portgrad.autodiff.facts import facts
 from portgrad.errors import Unsupported
 from portgrad.graph.constants import constant_value
 
@@ -119,30 +119,6 @@ def _dtype(node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> ir.DataType
         return ir.DataType(int_of(node, "stash_type", ir.DataType.FLOAT))
     [only] = schema.outputs[place].types  # a type that no operand fixes has exactly one choice
     return _named(only)
-
-
-class Facts(NamedTuple):
-    """What of a schema is asked of each node: every look into the schema itself makes a copy.
-
-    Attributes:
-        operands: the type parameters of its formal operands.
-        outputs: those of its outputs.
-        stashes: whether an attribute says in what it computes.
-    """
-
-    operands: tuple[str, ...]
-    outputs: tuple[str, ...]
-    stashes: bool
-
-
-@functools.lru_cache(maxsize=4096)
-def facts(schema: onnx.defs.OpSchema) -> Facts:
-    """What is known of a schema."""
-    return Facts(
-        tuple(str(formal.type_str) for formal in schema.inputs),
-        tuple(str(formal.type_str) for formal in schema.outputs),
-        "stash_type" in schema.attributes,
-    )
 
 
 def _given_dtype(node: ir.Node, index: int) -> ir.DataType:

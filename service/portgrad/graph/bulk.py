@@ -71,11 +71,10 @@ def take_out(model: onnx.ModelProto, external: ExternalData) -> Bulk:
             `ExternalData.read` raises.
     """
     bulk = Bulk()
-    movable = _defined_once(model)
+    movable = _movable(model)
     for graph in walk.graphs(model.graph):
-        ends = {output.name for output in graph.output}
-        _take_initializers(model, graph, bulk, movable - ends, external)
-        _take_constants(model, graph, bulk, movable - ends, external)
+        _take_initializers(model, graph, bulk, movable, external)
+        _take_constants(model, graph, bulk, movable, external)
     for name, tensor in walk.tensors(model):
         if is_external(tensor):
             embed(tensor, external.read(tensor, name))
@@ -126,9 +125,11 @@ def _take_constants(
                 del graph.node[index]
 
 
-def _defined_once(model: onnx.ModelProto) -> set[str]:
+def _movable(model: onnx.ModelProto) -> set[str]:
+    """What is defined once, and is no graph's output."""
     times = Counter(name for graph in walk.graphs(model.graph) for name in _defined(graph))
-    return {name for name, count in times.items() if count == 1 and name}
+    ends = {output.name for graph in walk.graphs(model.graph) for output in graph.output}
+    return {name for name, count in times.items() if count == 1 and name} - ends
 
 
 def _defined(graph: onnx.GraphProto) -> Iterator[str]:
