@@ -11,7 +11,7 @@ SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_inf
 
 NETS ?= 2500
 
-.PHONY: run test test-long torture check format clean
+.PHONY: run test test-long torture bench check format clean
 
 # The client is named beside the service, so that pip takes it from here and asks no index for it.
 $(BIN)/.installed: pyproject.toml clients/python/pyproject.toml
@@ -45,6 +45,15 @@ $(BIN)/.torture: $(BIN)/.installed
 
 torture: $(BIN)/.torture ## the long proofs that strangers do no harm; PARTS="bombs kills" MINUTES=1
 	PYTHONPATH=tests $(BIN)/python -m torture $(PARTS) $(if $(MINUTES),--minutes $(MINUTES))
+
+$(BIN)/.bench: $(BIN)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    -e '.[dev,bench]' -e clients/python
+	@touch $@
+
+bench: $(BIN)/.bench ## against the forward pass and peers; PARTS="engine service" ROUNDS=9 NETS="mlp"
+	PYTHONPATH=. $(BIN)/python -m benchmarks $(PARTS) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	    $(if $(NETS),--nets $(NETS))
 
 check: $(BIN)/.installed ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import onnx_ir as ir
-import onnx_ir.passes.common as common
 import torch
+from onnx_ir.passes import common
 from onnxscript import optimizer, rewriter
 from onnxscript.rewriter.rules.common import (
     remove_optional_bias_from_conv_rule,

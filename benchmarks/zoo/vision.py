@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,13 @@ def picture(batch: int, side: int = 224) -> Inputs:
 
 
 def convolved(
-    into: int, out: int, kernel: int, stride: int = 1, groups: int = 1, then: nn.Module | None = None
+    into: int,
+    out: int,
+    kernel: int,
+    stride: int = 1,
+    *,
+    groups: int = 1,
+    then: nn.Module | None = None,
 ) -> nn.Sequential:
     """A convolution without bias, batch normalisation, and what follows."""
     conv = nn.Conv2d(into, out, kernel, stride, kernel // 2, groups=groups, bias=False)
@@ -98,7 +105,7 @@ class UNet(nn.Module):
 
     def __init__(self, widths: tuple[int, ...] = (32, 64, 128, 256, 512), classes: int = 2) -> None:
         super().__init__()
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         self.first = twice(3, widths[0])
         self.down = nn.ModuleList(twice(small, large) for small, large in pairs)
         self.grow = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, 2) for a, b in reversed(pairs))

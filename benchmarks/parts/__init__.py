@@ -1,0 +1,13 @@
+"""The parts of the benchmarks by name, in the order in which they are run.
+
+Each is a module whose `rows(given)` yields rows as it finds them. It may have `summary(rows)` too:
+what follows from all its rows, older ones of other nets among them. A word of GROUPS stands for
+several parts.
+"""
+
+from __future__ import annotations
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "engine": ("agreement", "speed"),
+}
+PARTS = tuple(part for group in GROUPS.values() for part in group)

@@ -1,0 +1,88 @@
+"""Plots of tables with several columns: the figures as dots on a line for each net, and the goals.
+
+White behind, so that a page may be dark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.rows import Row
+from benchmarks.tables import by_table
+
+COLOURS = ("#1b6ca8", "#d1495b", "#66a182", "#8d6a9f", "#e0a030", "#444444")
+QUIET = "#cccccc"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plot that was written, the table it is of, and what it shows in words."""
+
+    table: str
+    path: Path
+    says: str
+
+
+def drawn(rows: list[Row], folder: Path) -> Iterator[Picture]:
+    """A plot for each table of ratios or of a curve that has enough to show."""
+    for table, some in by_table(rows).items():
+        found = [row for row in some if row.figure is not None and row.unit == some[0].unit]
+        if len(found) >= 4:
+            path = folder / f"bench-{_slug(table)}.svg"
+            _plot(table, found, path)
+            yield Picture(table, path, f"{table}: each figure as a dot, each goal as a line")
+
+
+def _slug(title: str) -> str:
+    words = "".join(c if c.isalnum() else " " for c in title.lower()).split()
+    return "-".join(words)
+
+
+def _plot(title: str, rows: list[Row], path: Path) -> None:
+    # Imported here: everything but the pictures works without the extra's packages.
+    import matplotlib as mpl  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    lines = list(dict.fromkeys(row.what for row in rows))[::-1]
+    with mpl.rc_context({"svg.hashsalt": "portgrad", "font.size": 9, "svg.fonttype": "none"}):
+        figure = Figure(figsize=(7.2, 0.9 + 0.32 * len(lines)), facecolor="white")
+        axes = figure.subplots()
+        _dots(axes, rows, lines)
+        _dress(axes, title, rows[0].unit, lines)
+        figure.tight_layout()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, metadata={"Date": None})
+
+
+def _dots(axes: Any, rows: list[Row], lines: list[str]) -> None:
+    columns = list(dict.fromkeys(row.column for row in rows))
+    for number, column in enumerate(columns):
+        some = [row for row in rows if row.column == column]
+        shift = 0.16 * ((len(columns) - 1) / 2 - number)
+        colour = COLOURS[number % len(COLOURS)]
+        heights = [lines.index(row.what) + shift for row in some]
+        axes.plot([r.figure for r in some], heights, "o", color=colour, label=column, markersize=5)
+        for row, height in zip(some, heights, strict=True):
+            if row.spread:
+                axes.plot(row.spread, [height] * 2, "-", color=colour, linewidth=1.2, alpha=0.6)
+            if row.goal is not None:
+                axes.plot(row.goal, height, "|", color=colour, markersize=8, alpha=0.7)
+    if len(columns) > 1:
+        axes.legend(frameon=False, fontsize=8, loc="best")
+
+
+def _dress(axes: Any, title: str, unit: str, lines: list[str]) -> None:
+    axes.set_yticks(range(len(lines)), lines)
+    axes.set_ylim(-0.6, len(lines) - 0.4)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("ratio" if unit == "×" else unit)
+    axes.set_title(f"{title} (goals as ticks)", loc="left", fontsize=10)
+    axes.grid(axis="x", color=QUIET, linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(QUIET)

@@ -1,0 +1,140 @@
+"""The frame of the benchmarks, without what they measure: rows, turns, tables, the page."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import report
+from benchmarks.__main__ import main
+from benchmarks.given import ROOT
+from benchmarks.machine import about
+from benchmarks.parts import GROUPS, PARTS
+from benchmarks.rows import Row, merged, read, rows_of, write
+from benchmarks.tables import figure, goal, markdown
+from benchmarks.turns import by_turns, ratio, spread
+
+VERDICTS = [
+    (Row("t", "w", 2.0, 2.0), "ok"),
+    (Row("t", "w", 2.1, 2.0), "MISS"),
+    (Row("t", "w", 2.1, 2.0, at_least=True), "ok"),
+    (Row("t", "w", 1.9, 2.0, at_least=True), "MISS"),
+    (Row("t", "w", 1.9), "—"),
+    (Row("t", "w", None, 2.0, note="no compiler"), "skipped"),
+]
+
+
+@pytest.mark.parametrize(("row", "verdict"), VERDICTS)
+def test_a_row_says_what_became_of_its_goal(row: Row, verdict: str) -> None:
+    assert row.verdict == verdict
+
+
+def test_a_part_that_is_run_again_takes_the_places_of_its_rows() -> None:
+    first = [Row("t", "a", 1.0, column="x"), Row("t", "b", 2.0, spread=(1.0, 3.0), raw=(1.0, 3.0))]
+    document = merged({}, first, about(), "one")
+    document = merged(document, [Row("u", "c", 4.0)], about(), "two")
+    document = merged(document, [Row("t", "a", 5.0, column="x")], about(), "one")
+    assert [(row.what, row.figure) for row in rows_of(document)] == [("a", 5), ("b", 2), ("c", 4)]
+    assert rows_of(document, "one")[1] == first[1]
+
+
+def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
+    document = merged({}, [Row("t", "a", 1.0, 2.0, spread=(1.0, 1.5), raw=(1.0,))], about(), "p")
+    write(document, tmp_path / "deep" / "bench.json")
+    assert rows_of(read(tmp_path / "deep" / "bench.json")) == rows_of(document)
+    assert read(tmp_path / "none.json") == {}
+
+
+def test_figures_read_well() -> None:
+    row = Row("t", "a", 0.8123, 0.75)
+    assert (figure(row), goal(row)) == ("0.812×", "≤ 0.75×")
+    assert figure(Row("t", "a", 1234.5, unit="ms")) == "1,234 ms"
+    assert goal(Row("t", "a", 3.2, 3, at_least=True)) == "≥ 3×"
+
+
+def test_a_table_has_a_line_for_each_what_and_a_miss_stands_out() -> None:
+    rows = [
+        Row("t", "a", 3.0, 2.0, spread=(2.9, 3.1), column="inputs"),
+        Row("t", "b", 1.0, 2.0, column="inputs"),
+        Row("t", "a", 4.0, column="all"),
+    ]
+    assert list(markdown(rows)) == [
+        "| | inputs | goal | all | goal |",
+        "| --- | ---: | --- | ---: | --- |",
+        "| a | **3×** (2.9 to 3.1) | ≤ 2× | 4× | — |",
+        "| b | 1× | ≤ 2× |  |  |",
+    ]
+
+
+def test_turns_are_taken_and_their_ratio_is_of_each_round() -> None:
+    seconds = {"slow": 0.3, "fast": 0.1}
+    now, order = [0.0], []
+
+    def call(name: str) -> None:
+        now[0] += seconds[name]
+        order.append(name)
+
+    calls: dict[str, Any] = {name: lambda name=name: call(name) for name in seconds}
+    times = by_turns(calls, 3, lambda: now[0])
+    assert order.index("fast") > order.index("slow")
+    assert ratio(times, "slow", "fast").median == pytest.approx(3)
+    assert spread([1, 2, 3, 4, 5]).quartiles == (2, 4)
+
+
+def test_every_part_is_there_and_says_what_it_is() -> None:
+    """Read, not imported: the packages of the extra need not be here."""
+    for part in PARTS:
+        tree = ast.parse((ROOT / "benchmarks" / "parts" / f"{part}.py").read_text())
+        assert ast.get_docstring(tree)
+        assert "rows" in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.fixture
+def part(monkeypatch: pytest.MonkeyPatch) -> Any:
+    class Part:
+        found: list[Row]
+
+        @classmethod
+        def rows(cls, given: object) -> list[Row]:
+            return cls.found
+
+        @staticmethod
+        def summary(rows: list[Row]) -> list[Row]:
+            return [Row("t", "number of rows", len([row for row in rows if row.what == "a"]))]
+
+    monkeypatch.setitem(GROUPS, "mine", ("mine",))
+    monkeypatch.setattr("benchmarks.__main__.PARTS", (*PARTS, "mine"))
+    there = importlib.import_module
+    monkeypatch.setattr(
+        importlib, "import_module", lambda name: Part if name.endswith(".mine") else there(name)
+    )
+    return Part
+
+
+def test_a_run_keeps_its_rows_and_what_follows(tmp_path: Path, part: Any) -> None:
+    part.found = [Row("t", "a", 3.0, 2.0)]
+    assert main(["mine", "--folder", str(tmp_path)]) == 0
+    kept = rows_of(read(tmp_path / "bench.json"))
+    assert [(row.what, row.figure) for row in kept] == [("a", 3), ("number of rows", 1)]
+
+
+def test_a_part_that_breaks_is_told(tmp_path: Path, part: Any) -> None:
+    part.found = None  # nothing to go through
+    assert main(["mine", "--folder", str(tmp_path)]) == 1
+
+
+def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        main(["nothing", "--folder", str(tmp_path)])
+
+
+def test_the_page_has_every_table_with_its_machine() -> None:
+    document = merged({}, [Row("A table", "a", 1.0, 2.0, note="of one net")], about(), "p")
+    text = report.page(document, [])
+    for expected in ("## A table", "- a: of one net", about()["python"], "| a | 1× | ≤ 2× |"):
+        assert expected in text
+    assert report.verdicts(rows_of(document)) == "1 of 1 goals are met"
