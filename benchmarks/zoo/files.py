@@ -10,7 +10,7 @@ from benchmarks.apart import apart
 
 
 def exported(name: str, folder: Path) -> Path:
-    """The file of that net; the exporter, which leaves much behind, runs in a process of its own."""
+    """The file of that net. The exporter runs in a process of its own: it leaves much behind."""
     path = folder / "zoo" / f"{name}-{_state()}.onnx"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
