@@ -248,6 +248,21 @@ def test_a_worker_that_dies_is_replaced_at_once(run: Run) -> None:
     run(work)
 
 
+def test_one_that_hangs_before_it_is_ready_is_ended(run: Run) -> None:
+    async def work(rig: Rig) -> None:
+        rig.crew.start()
+        hanging, well = rig.links
+        rig.ready(well)
+        await rig.wait(59.9)
+        assert not hanging.killed
+        await rig.wait(0.2)
+        assert (hanging.killed, well.killed) == (True, False)
+        hanging.ends()
+        assert rig.boss.deaths == [(None, signal.SIGKILL, "deadline")]
+
+    run(work)
+
+
 def test_those_that_die_before_they_are_ready_are_not_replaced_in_a_hurry(run: Run) -> None:
     async def work(rig: Rig) -> None:
         rig.crew.start()

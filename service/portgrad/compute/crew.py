@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from portgrad.codecs.model import Answer
 from portgrad.compute import frames, messages
 from portgrad.compute.config import PoolConfig, WorkerConfig
-from portgrad.compute.ends import CRASHED
+from portgrad.compute.ends import CRASHED, DEADLINE
 from portgrad.compute.line import Ticket
 from portgrad.compute.links import Heard, Link, Nursery
 from portgrad.compute.stats import WorkerState, WorkerStats
@@ -22,8 +22,8 @@ log = logging.getLogger("portgrad.compute")
 # A job that has waited for so long, with every worker at something longer, gets a spare one.
 _LONG = 0.25
 _IDLE_SECONDS = 30.0
-# A worker that ends before it is ready would do so again: no hurry.
-_PAUSE = 0.5
+# A worker that ends before it is ready would do so again: no hurry. A fork takes milliseconds.
+_PAUSE, _TO_START = 0.5, 60.0
 # What opening a net takes, before it is known; and how many nets it is known of.
 _OPENING, _MOST_OPENING, _KNOWN = 0.05, 60.0, 1000
 # A job is repeated to warm another worker where it took no longer and sent no more than this.
@@ -225,10 +225,18 @@ class Crew:
         except OSError as error:
             log.warning("No worker can be started now: %s.", error)
             return False
-        self._members[link] = Member(link, "starting", asyncio.get_running_loop().time())
+        loop = asyncio.get_running_loop()
+        self._members[link] = Member(link, "starting", loop.time())
         self.started += 1
         self._nursery.fork(link)
+        loop.call_later(_TO_START, self._see_started, self._members[link])
         return True
+
+    def _see_started(self, member: Member) -> None:
+        """A worker that hangs before it is ready would take its place for ever."""
+        if member.state == "starting" and member.link in self._members:
+            log.warning("Worker %d did not start in time.", member.link.name)
+            self.end(member.link, DEADLINE)
 
     def _turn(self, member: Member, state: WorkerState) -> None:
         member.state, member.since = state, asyncio.get_running_loop().time()
