@@ -21,7 +21,7 @@ from support.formats import FORMATS, JSON, NPZ, request
 from support.http import AppClient, serving
 
 SHELF = (
-    "begin", "has", "afford", "commit", "bind", "get", "verified", "verify", "names", "is_shared",
+    "begin", "has", "afford", "commit", "bind", "get", "find", "verify", "names", "is_shared",
     "page", "resolve", "share",
 )  # fmt: skip
 Threads = dict[str, threading.Thread]

@@ -140,7 +140,7 @@ FAILING = [
     ("unbind", "DELETE", "/nets/echo", {}),
     ("share", "PUT", "/nets/echo/shared", {}),
     ("share", "DELETE", "/nets/echo/shared", {}),
-    ("verified", "GET", "/nets/echo/model", {}),
+    ("find", "GET", "/nets/echo/model", {}),
     ("verify", "GET", "/nets/echo/model", {}),
     ("scratch", "GET", "/nets/echo/gradient.onnx", {}),
     *(("get", "POST", path, {"json": body}) for path, body in CALLS),

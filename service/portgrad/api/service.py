@@ -64,15 +64,21 @@ class Service:
     async def find(self, request: Request, ref: str) -> StoredNet:
         """The net with that id or name, its files as they were written; raises NotFound.
 
-        One hop to a thread, and the cheapest, as calls are hot. Every byte is read once before the
-        first call on a net, and again if its files changed: damage is an error, never a wrong
-        gradient.
+        Every byte is read once before the first call on a net, and again if its files changed:
+        damage is an error, never a wrong gradient.
         """
         shelf = self.shelf(request)
-        net, verified = await asyncio.to_thread(_look_up, shelf, ref)
+        net, verified = await asyncio.to_thread(shelf.find, ref)
         note_net(net.net_id)
         if not verified:
             await self._verify(shelf, net.net_id)
+        return net
+
+    def at_hand(self, request: Request, ref: str) -> StoredNet | None:
+        """The same where it was found a moment ago; a thread to find it costs more than a call."""
+        net = self.shelf(request).at_hand(ref)
+        if net is not None:
+            note_net(net.net_id)
         return net
 
     async def _verify(self, shelf: Shelf, net_id: str) -> None:
@@ -92,11 +98,6 @@ class Service:
         del self._verifying[shelf, net_id]
         if not done.cancelled():
             done.exception()  # those who waited were told, or are gone
-
-
-def _look_up(shelf: Shelf, ref: str) -> tuple[StoredNet, bool]:
-    net = shelf.get(ref)
-    return net, shelf.verified(net)
 
 
 def described(shelf: Shelf, ref: str) -> dict[str, Any]:

@@ -104,8 +104,15 @@ class Shelf(Protocol):
     def get(self, ref: str) -> StoredNet:
         """The net that an id or a name stands for."""
 
-    def verified(self, net: StoredNet) -> bool:
-        """Whether this process has read every byte of the files that are there now."""
+    def find(self, ref: str) -> tuple[StoredNet, bool]:
+        """The same, and whether this process has read every byte of the files that are there."""
+
+    def at_hand(self, ref: str) -> StoredNet | None:
+        """What `find` found, with every byte read, a moment ago (`recent.SECONDS`). Never blocks.
+
+        Nothing where this process has changed anything since. What others have changed meanwhile
+        shows a moment later.
+        """
 
     def verify(self, net_id: str) -> None:
         """Read every byte of a net; raises StoreFailed (`store_damaged`) if one has changed."""

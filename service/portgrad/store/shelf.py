@@ -16,6 +16,7 @@ from portgrad.store.names import Names
 from portgrad.store.nets import StoredNet, check_name, is_id
 from portgrad.store.owners import OwnerFolder, Ownership
 from portgrad.store.quota import Arriving, Quota
+from portgrad.store.recent import Recent, changing
 from portgrad.store.refusals import not_found, not_owner
 from portgrad.store.staging import Scratch, Staging, remove
 from portgrad.store.upload import Upload
@@ -31,6 +32,7 @@ class Shared:
         self.ownership = Ownership(root)
         self.staging = Staging(root / "staging")
         self.arriving = Arriving()
+        self.recent = Recent()
 
 
 class LocalShelf:
@@ -45,6 +47,7 @@ class LocalShelf:
         self._names = Names(self._own, shared.ownership)
         self._everything = everything
         self._quota = quota
+        self.recent = shared.recent
 
     @disk_errors("start an upload")
     def begin(self) -> Upload:
@@ -63,6 +66,7 @@ class LocalShelf:
         if not self._owns(upload.net_id):
             self._quota.check(self._own.held(), upload.size)
 
+    @changing
     @disk_errors("keep the net")
     def commit(self, upload: Upload, description: Mapping[str, Any]) -> bool:
         """See `Shelf`."""
@@ -98,9 +102,18 @@ class LocalShelf:
         return net
 
     @disk_errors("read a net")
-    def verified(self, net: StoredNet) -> bool:
+    def find(self, ref: str) -> tuple[StoredNet, bool]:
         """See `Shelf`."""
-        return self._contents.verified(net)
+        begun = self.recent.begin()
+        net = self.get(ref)
+        verified = self._contents.verified(net)
+        if verified:
+            self.recent.keep((self._key, self._everything, ref), net, begun)
+        return net, verified
+
+    def at_hand(self, ref: str) -> StoredNet | None:
+        """See `Shelf`."""
+        return self.recent.get((self._key, self._everything, ref))
 
     @disk_errors("read a net")
     def verify(self, net_id: str) -> None:
@@ -120,6 +133,7 @@ class LocalShelf:
                 return ids[:limit], ids[limit - 1]
         return ids, None
 
+    @changing
     @disk_errors("remove a net")
     def delete(self, net_id: str, *, everyone: bool = False) -> bool:
         """See `Shelf`."""
@@ -135,6 +149,7 @@ class LocalShelf:
                 LocalShelf(self._shared, own, False, self._quota)._delete(net_id)
         return True
 
+    @changing
     @disk_errors("share a net")
     def share(self, net_id: str, shared: bool) -> None:
         """See `Shelf`."""
@@ -164,6 +179,7 @@ class LocalShelf:
             raise self._not_found(net_id)
         return self._names.of(net_id)
 
+    @changing
     @disk_errors("bind a name")
     def bind(self, name: str, net_id: str, replace: bool = False) -> bool:
         """See `Shelf`."""
@@ -172,6 +188,7 @@ class LocalShelf:
             self._check_owns(net_id)
             return self._names.bind(name, net_id, replace)
 
+    @changing
     @disk_errors("remove a name")
     def unbind(self, name: str) -> None:
         """See `Shelf`."""

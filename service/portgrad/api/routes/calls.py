@@ -64,7 +64,7 @@ async def _answer(
 ) -> tuple[Answer, Encoding]:
     """What a worker finds, and how the call wants its arrays. Of the call nothing is kept."""
     service = service_of(request)
-    found = await service.find(request, net)
+    found = service.at_hand(request, net) or await service.find(request, net)
     call, size = await _read(request, reader, query, kind, found.description)
     arrays: dict[str, Any] = dict(call.arrays)
     options = dict(call.options)
