@@ -78,3 +78,22 @@ def test_the_store_is_never_called_on_the_loop(http: AppClient, threads: Threads
     http.request("PUT", "/nets/echo/shared")
     assert threads.keys() == {*SHELF, "ready"}
     assert threading.current_thread() not in threads.values()
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_net_is_found_on_the_loop_where_no_disk_is_asked(
+    http: AppClient, threads: Threads, monkeypatch: pytest.MonkeyPatch, quick: bool
+) -> None:
+    monkeypatch.setattr(LocalShelf, "quick", lambda *_: quick)
+    assert http.post("/nets/echo/evaluate", json={"data": [1]}).status_code == 200
+    assert (threads["find"] is threading.current_thread()) == quick
+
+
+def test_why_a_net_is_not_found_is_said_by_a_thread(
+    http: AppClient, threads: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LocalShelf, "quick", lambda *_: True)
+    answer = http.post("/nets/ecco/evaluate", json={"data": [1]})
+    assert (answer.status_code, answer.json()["code"]) == (404, "net_not_found")
+    assert "echo" in answer.json()["remedy"]
+    assert threads["find"] is not threading.current_thread()

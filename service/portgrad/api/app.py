@@ -11,7 +11,7 @@ from portgrad.api import openapi, problems
 from portgrad.api.admission import Admitted
 from portgrad.api.auth.contradictions import refuse_contradictions
 from portgrad.api.auth.guard import Guard
-from portgrad.api.auth.scopes import check_table
+from portgrad.api.auth.scopes import Direct, check_table
 from portgrad.api.middleware import Traced
 from portgrad.api.routes import (
     calls,
@@ -24,6 +24,7 @@ from portgrad.api.routes import (
     quarantine,
 )
 from portgrad.api.service import Service
+from portgrad.api.straight import Straight
 from portgrad.api.telling.teller import Teller
 from portgrad.compute.jobs import Compute
 from portgrad.settings import Settings
@@ -86,6 +87,7 @@ def create_app(store: NetStore, compute: Compute, settings: Settings) -> Applica
         app.router.routes += router.routes  # included, each request would look through it twice
     routes = check_table(route for router in routers for route in router.routes)
     problems.install(app, routes)
+    app.add_middleware(Straight, routes=[one for one in routes if isinstance(one, Direct)])
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(Admitted, admission=service.admission)
     app.add_middleware(Traced, teller=teller)  # the last is the first to see a request

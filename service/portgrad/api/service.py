@@ -17,6 +17,7 @@ from portgrad.api.telling.record import note_net
 from portgrad.api.telling.scrape import Scrape
 from portgrad.api.telling.teller import Teller
 from portgrad.compute.jobs import Compute
+from portgrad.errors import PortgradError
 from portgrad.settings import Settings
 from portgrad.store import NetStore, Quota, Shelf, StoredNet
 
@@ -68,17 +69,13 @@ class Service:
         damage is an error, never a wrong gradient.
         """
         shelf = self.shelf(request)
-        net, verified = await asyncio.to_thread(shelf.find, ref)
+        found = _glance(shelf, ref)
+        if found is None:
+            found = await asyncio.to_thread(shelf.find, ref)
+        net, verified = found
         note_net(net.net_id)
         if not verified:
             await self._verify(shelf, net.net_id)
-        return net
-
-    def at_hand(self, request: Request, ref: str) -> StoredNet | None:
-        """The same where it was found a moment ago; a thread to find it costs more than a call."""
-        net = self.shelf(request).at_hand(ref)
-        if net is not None:
-            note_net(net.net_id)
         return net
 
     async def _verify(self, shelf: Shelf, net_id: str) -> None:
@@ -98,6 +95,16 @@ class Service:
         del self._verifying[shelf, net_id]
         if not done.cancelled():
             done.exception()  # those who waited were told, or are gone
+
+
+def _glance(shelf: Shelf, ref: str) -> tuple[StoredNet, bool] | None:
+    """What is found without a disk. A hop to a thread and back costs more than a tiny gradient."""
+    if not shelf.quick(ref):
+        return None
+    try:
+        return shelf.find(ref)
+    except PortgradError:
+        return None  # to say why takes the disk
 
 
 def described(shelf: Shelf, ref: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 # Fewer where they do not fit into the worker's memory.
 NETS, SESSIONS = 128, 512
@@ -54,7 +55,7 @@ class PoolConfig:
     quarantine_after: int = 3
     quarantine_seconds: float = 3600.0
 
-    @property
+    @cached_property
     def wanted(self) -> int:
         """How many workers there are while nothing waits for long."""
         return self.workers or len(os.sched_getaffinity(0))

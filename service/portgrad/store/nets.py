@@ -105,14 +105,10 @@ class Shelf(Protocol):
         """The net that an id or a name stands for."""
 
     def find(self, ref: str) -> tuple[StoredNet, bool]:
-        """The same, and whether this process has read every byte of the files that are there."""
+        """As `get`, and whether this process has read every byte of the files that are there."""
 
-    def at_hand(self, ref: str) -> StoredNet | None:
-        """What `find` found, with every byte read, a moment ago (`recent.SECONDS`). Never blocks.
-
-        Nothing where this process has changed anything since. What others have changed meanwhile
-        shows a moment later.
-        """
+    def quick(self, ref: str) -> bool:
+        """Whether `find` would find that in memory, without waiting for a disk. Never blocks."""
 
     def verify(self, net_id: str) -> None:
         """Read every byte of a net; raises StoreFailed (`store_damaged`) if one has changed."""

@@ -12,11 +12,11 @@ from typing import Any
 from portgrad.errors import LimitExceeded, NotFound, StoreFailed
 from portgrad.store.contents import Contents
 from portgrad.store.disk import disk_errors, sync
+from portgrad.store.glances import Glances
 from portgrad.store.names import Names
 from portgrad.store.nets import StoredNet, check_name, is_id
 from portgrad.store.owners import OwnerFolder, Ownership
 from portgrad.store.quota import Arriving, Quota
-from portgrad.store.recent import Recent, changing
 from portgrad.store.refusals import not_found, not_owner
 from portgrad.store.staging import Scratch, Staging, remove
 from portgrad.store.upload import Upload
@@ -32,7 +32,7 @@ class Shared:
         self.ownership = Ownership(root)
         self.staging = Staging(root / "staging")
         self.arriving = Arriving()
-        self.recent = Recent()
+        self.glances = Glances(root / name for name in ("nets", "owners", "shared"))
 
 
 class LocalShelf:
@@ -47,7 +47,7 @@ class LocalShelf:
         self._names = Names(self._own, shared.ownership)
         self._everything = everything
         self._quota = quota
-        self.recent = shared.recent
+        self._glances = shared.glances
 
     @disk_errors("start an upload")
     def begin(self) -> Upload:
@@ -66,7 +66,6 @@ class LocalShelf:
         if not self._owns(upload.net_id):
             self._quota.check(self._own.held(), upload.size)
 
-    @changing
     @disk_errors("keep the net")
     def commit(self, upload: Upload, description: Mapping[str, Any]) -> bool:
         """See `Shelf`."""
@@ -104,16 +103,14 @@ class LocalShelf:
     @disk_errors("read a net")
     def find(self, ref: str) -> tuple[StoredNet, bool]:
         """See `Shelf`."""
-        begun = self.recent.begin()
         net = self.get(ref)
         verified = self._contents.verified(net)
-        if verified:
-            self.recent.keep((self._key, self._everything, ref), net, begun)
+        self._glances.note((self._key, self._everything, ref))
         return net, verified
 
-    def at_hand(self, ref: str) -> StoredNet | None:
+    def quick(self, ref: str) -> bool:
         """See `Shelf`."""
-        return self.recent.get((self._key, self._everything, ref))
+        return self._glances.quick((self._key, self._everything, ref))
 
     @disk_errors("read a net")
     def verify(self, net_id: str) -> None:
@@ -133,7 +130,6 @@ class LocalShelf:
                 return ids[:limit], ids[limit - 1]
         return ids, None
 
-    @changing
     @disk_errors("remove a net")
     def delete(self, net_id: str, *, everyone: bool = False) -> bool:
         """See `Shelf`."""
@@ -149,7 +145,6 @@ class LocalShelf:
                 LocalShelf(self._shared, own, False, self._quota)._delete(net_id)
         return True
 
-    @changing
     @disk_errors("share a net")
     def share(self, net_id: str, shared: bool) -> None:
         """See `Shelf`."""
@@ -179,7 +174,6 @@ class LocalShelf:
             raise self._not_found(net_id)
         return self._names.of(net_id)
 
-    @changing
     @disk_errors("bind a name")
     def bind(self, name: str, net_id: str, replace: bool = False) -> bool:
         """See `Shelf`."""
@@ -188,7 +182,6 @@ class LocalShelf:
             self._check_owns(net_id)
             return self._names.bind(name, net_id, replace)
 
-    @changing
     @disk_errors("remove a name")
     def unbind(self, name: str) -> None:
         """See `Shelf`."""

@@ -14,6 +14,7 @@ from portgrad.api.auth.callers import Caller, Scope, caller_of
 from portgrad.codecs.model import Kind
 from portgrad.errors import Forbidden
 
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 # None: open to everybody, known or not.
 TABLE: Mapping[tuple[str, str], Scope | None] = {
     ("GET", "/nets"): "read",
@@ -50,10 +51,9 @@ class Scoped(APIRoute):
     Not a dependency: FastAPI takes longer to resolve one than all else of who asks takes.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Handler:
         """The handler, behind its scope."""
-        handle = super().get_route_handler()
-        path = self.path
+        handle, path = self._handler(), self.path
 
         async def within_scope(request: Request) -> Response:
             wanted = TABLE[request.method, path]
@@ -62,6 +62,32 @@ class Scoped(APIRoute):
             return await handle(request)
 
         return within_scope
+
+    def _handler(self) -> Handler:
+        return super().get_route_handler()
+
+
+class Direct(Scoped):
+    """A route whose endpoint takes the request and text of the path, and gives the response.
+
+    There is nothing in it for FastAPI to resolve, which takes half as long as all else of a call.
+
+    Attributes:
+        answer: gives the response to a request, within the route's scope.
+    """
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.answer = self.get_route_handler()
+
+    def _handler(self) -> Handler:
+        endpoint = self.endpoint
+
+        async def handle(request: Request) -> Response:
+            response: Response = await endpoint(request, **request.path_params)
+            return response
+
+        return handle
 
 
 def demand(request: Request, wanted: Scope) -> None:

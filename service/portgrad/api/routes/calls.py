@@ -14,7 +14,7 @@ from portgrad.api import bodies, bounds, queries
 from portgrad.api.admission import Held
 from portgrad.api.attended import Attended
 from portgrad.api.auth import caller_of
-from portgrad.api.auth.scopes import Scoped
+from portgrad.api.auth.scopes import Direct
 from portgrad.api.media import content_type, negotiate, refuse_encoding
 from portgrad.api.middleware import Timed, timings
 from portgrad.api.openapi import calls as docs
@@ -28,7 +28,7 @@ from portgrad.errors import InvalidRequest, Malformed
 from portgrad.graph.nearest import offer
 from portgrad.store import disk_errors
 
-router = APIRouter(tags=["calls"], route_class=Scoped)
+router = APIRouter(tags=["calls"], route_class=Direct)
 
 CODECS: dict[str, Codec] = {
     codec.media_type: codec for codec in (json.CODEC, safetensors.CODEC, npz.CODEC)
@@ -64,7 +64,7 @@ async def _answer(
 ) -> tuple[Answer, Encoding]:
     """What a worker finds, and how the call wants its arrays. Of the call nothing is kept."""
     service = service_of(request)
-    found = service.at_hand(request, net) or await service.find(request, net)
+    found = await service.find(request, net)
     call, size = await _read(request, reader, query, kind, found.description)
     arrays: dict[str, Any] = dict(call.arrays)
     options = dict(call.options)
