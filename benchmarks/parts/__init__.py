@@ -9,5 +9,14 @@ from __future__ import annotations
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "engine": ("agreement", "speed"),
+    "service": (
+        "service_calls",
+        "service_large",
+        "service_crowd",
+        "service_batching",
+        "service_health",
+        "service_nets",
+    ),
+    "peers": ("peers",),
 }
 PARTS = tuple(part for group in GROUPS.values() for part in group)

@@ -8,18 +8,19 @@ prints what each takes and where the time goes, for whoever works on it.
 from __future__ import annotations
 
 import argparse
+import http.client
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
 import numpy as np
 import orjson
 
-from benchmarks.serving import nets
+from benchmarks.serving import nets, product
 from benchmarks.serving.program import Program, echo, portgrad
 from benchmarks.serving.turns import Call, by_turns
 from benchmarks.serving.where import spent
@@ -27,52 +28,61 @@ from portgrad_client import Client, Net, calls
 
 
 @dataclass(frozen=True)
-class Pair:
-    """The service and the echo, each with a client of the SDK."""
+class Servers:
+    """The service and both echoes, each with a client of the SDK."""
 
     service: Program
-    echo: Program
+    bare: Program
+    framework: Program
     client: Client
-    mirror: Client
+    to_bare: Client
+    to_framework: Client
 
-    def gradient(self, net: Net, data: np.ndarray, **options: Any) -> Call:
-        """The call of the SDK."""
-        return lambda: net.gradient(data, **options)
+    def calls(self, net: Net, data: np.ndarray) -> dict[str, Call]:
+        """The SDK's call, and its body sent to the echoes by the SDK's own transport."""
+        request = calls.build(net, "gradient", data, {}).request()
+        return {
+            "gradient": lambda: net.gradient(data),
+            "echo": lambda: self.to_bare._transport.post("/echo", *request),
+            "framework": lambda: self.to_framework._transport.post("/echo", *request),
+        }
 
-    def echoed(self, net: Net, data: np.ndarray, **options: Any) -> Call:
-        """The body of that call, sent and received by the SDK's own transport."""
-        request = calls.build(net, "gradient", data, {}, **options).request()
-        return lambda: self.mirror._transport.call("POST", "/echo", **request)
+    def program(self, call: str) -> Program:
+        """Who answers a call of that name."""
+        return {"echo": self.bare, "framework": self.framework}.get(call, self.service)
 
 
 @contextmanager
-def pair(folder: Path, **settings: Any) -> Iterator[Pair]:
-    """Both, over folders of their own."""
+def servers(folder: Path, **settings: Any) -> Iterator[Servers]:
+    """All three, over folders of their own."""
     with (
         portgrad(folder / "service", **settings) as service,
-        echo(folder / "echo") as mirror,
+        echo(folder / "bare") as bare,
+        echo(folder / "framework", framework=True) as framework,
         Client(service.url) as client,
-        Client(mirror.url) as other,
+        Client(bare.url) as to_bare,
+        Client(framework.url) as to_framework,
     ):
-        yield Pair(service, mirror, client, other)
+        yield Servers(service, bare, framework, client, to_bare, to_framework)
 
 
 def as_json(url: str, net: Net, x: np.ndarray) -> Call:
     """The call with numbers as JSON, written and read by orjson, over one kept connection."""
-    http = httpx.Client(timeout=60)
+    at = urlsplit(url)
+    connection = http.client.HTTPConnection(str(at.hostname), at.port, timeout=60)
     headers = {"Content-Type": "application/json"}
 
     def call() -> np.ndarray:
         body = orjson.dumps({"data": {"Input": x}}, option=orjson.OPT_SERIALIZE_NUMPY)
-        answer = http.post(f"{url}/nets/{net.id}/gradient", content=body, headers=headers)
-        found = orjson.loads(answer.raise_for_status().content)["gradients"]["Input"]
-        return np.array(found, np.float32)
+        connection.request("POST", f"/nets/{net.id}/gradient", body, headers)
+        answer = orjson.loads(connection.getresponse().read())
+        return np.array(answer["gradients"]["Input"], np.float32)
 
     return call
 
 
 def point(size: int) -> np.ndarray:
-    """Where the gradient of `nets.tanh_mlp` is taken."""
+    """Where the gradient of the product is taken."""
     return np.random.default_rng(1).standard_normal((1, size)).astype(np.float32)
 
 
@@ -82,8 +92,10 @@ def check(found: np.ndarray, size: int) -> None:
     Raises:
         AssertionError: it is not, and what was measured was another thing.
     """
-    expected = nets.gradient(nets.weights(size), point(size))
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
+    expected = product.gradient(product.weights(size), point(size))[0]
+    np.testing.assert_allclose(
+        np.ravel(found), expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max()
+    )
 
 
 def main() -> None:
@@ -93,33 +105,29 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=20)
     parser.add_argument("--json", action="store_true", help="numbers as JSON, too")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, pair(Path(folder)) as both:
+    with tempfile.TemporaryDirectory() as folder, servers(Path(folder)) as all_of_them:
         for size in given.floats:
-            _show(both, size, given.turns, given.json)
+            _show(all_of_them, size, given.turns, given.json)
 
 
-def _show(both: Pair, size: int, turns: int, json: bool) -> None:
-    net, x = both.client.upload(nets.tanh_mlp(size)), point(size)
+def _show(those: Servers, size: int, turns: int, json: bool) -> None:
+    net, x = those.client.upload(nets.tanh_mlp(size)), point(size)
     check(net.gradient(x)["Input"], size)
-    kinds: dict[str, Callable[[], Any]] = {
-        "gradient": both.gradient(net, x),
-        "echo": both.echoed(net, x),
-    }
+    kinds = those.calls(net, x)
     if json:
-        kinds["JSON"] = as_json(both.service.url, net, x)
+        kinds["JSON"] = as_json(those.service.url, net, x)
     count = 50 if size < 10_000 else 1
     times = by_turns(kinds, count, turns)
     print(f"{size} floats, {turns} turns of {count} calls")
     for name, each in times.items():
-        low, high = each.quartiles
-        print(f"  {name}: p50 {each.p50:.3f} ms ({low:.3f} to {high:.3f}), p99 {each.p99:.3f}")
-    ratio = times["gradient"].over(times["echo"])
-    low, high = ratio.quartiles
-    print(f"  gradient / echo: {ratio.of_medians:.2f} ({low:.2f} to {high:.2f})")
-    costs = {
-        name: spent(call, both.echo if name == "echo" else both.service, count * turns)
-        for name, call in kinds.items()
-    }
+        low, high = each.p50.quartiles
+        told = f"p50 {each.p50.median:.3f} ms ({low:.3f} to {high:.3f}), p99 {each.p99:.3f}"
+        print(f"  {name}: {told}")
+    for other in ("echo", "framework"):
+        ratio = times["gradient"].over(times[other])
+        low, high = ratio.quartiles
+        print(f"  gradient / {other}: {ratio.median:.2f} ({low:.2f} to {high:.2f})")
+    costs = {n: spent(call, those.program(n), count * turns) for n, call in kinds.items()}
     for name, cost in costs.items():
         print(f"  {name}, CPU ms a call: {cost}")
     print(f"  gradient / echo, CPU: {costs['gradient'].cpu / costs['echo'].cpu:.2f}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.serving.load import Load, Loaded, post
-from benchmarks.serving.turns import Ratio
+from benchmarks.turns import Spread, spread
 from portgrad_client import Net, calls
 
 
@@ -19,9 +19,9 @@ class Throughput:
     turns: list[Loaded]
 
     @property
-    def rate(self) -> float:
-        """Answers a second: the median of the turns."""
-        return float(np.median([turn.rate for turn in self.turns]))
+    def rate(self) -> Spread:
+        """Answers a second."""
+        return spread([turn.rate for turn in self.turns])
 
     @property
     def failed(self) -> int:
@@ -32,10 +32,10 @@ class Throughput:
         """Of the milliseconds of all calls."""
         return float(np.percentile(np.concatenate([turn.ms for turn in self.turns]), percent))
 
-    def over(self, other: Throughput) -> Ratio:
-        """How many times more were answered."""
+    def over(self, other: Throughput) -> Spread:
+        """How many times more were answered, turn by turn."""
         pairs = zip(self.turns, other.turns, strict=True)
-        return Ratio(self.rate / other.rate, np.array([a.rate / b.rate for a, b in pairs]))
+        return spread([one.rate / two.rate for one, two in pairs])
 
 
 def by_turns(
@@ -49,13 +49,24 @@ def by_turns(
     return {name: Throughput(each[warm:]) for name, each in found.items()}
 
 
+def check(found: Mapping[str, Throughput]) -> None:
+    """Whether all was answered.
+
+    Raises:
+        RuntimeError: it was not.
+    """
+    failed = {name: each.failed for name, each in found.items() if each.failed}
+    if failed:
+        raise RuntimeError(f"answers of another status than 200: {failed}")
+
+
 def gradient(net: Net, data: np.ndarray) -> bytes:
     """The SDK's request for a gradient, as bytes of HTTP."""
     request = calls.build(net, "gradient", data, {}).request()
-    return post(f"{net.path}/gradient", request["content"], **request["headers"])
+    return post(f"{net.path}/gradient", b"".join(request.body), **request.headers)
 
 
 def echoed(net: Net, data: np.ndarray) -> bytes:
     """The body of that request, for an echo."""
     request = calls.build(net, "gradient", data, {}).request()
-    return post("/echo", request["content"], **request["headers"])
+    return post("/echo", b"".join(request.body), **request.headers)

@@ -62,9 +62,19 @@ def running(
     folder: Path,
     port: int,
     ready: str,
+    *,
     environment: Mapping[str, str] | None = None,
+    python: Path | None = None,
 ) -> Iterator[Program]:
     """A Python program that listens on a port of loopback, once it answers at the path `ready`.
+
+    Args:
+        arguments: of the interpreter.
+        folder: where it runs and has its log.
+        port: where it listens.
+        ready: the path.
+        environment: variables.
+        python: another interpreter than this one, which has packages of its own.
 
     Raises:
         RuntimeError: it does not; with the end of its log.
@@ -73,9 +83,9 @@ def running(
     log = folder / "log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, *arguments],
+            [str(python or sys.executable), *arguments],
             cwd=folder,
-            env={**_plain(os.environ), **(environment or {})},
+            env={**_plain(os.environ, [] if python else sys.path), **(environment or {})},
             stdout=out,
             stderr=out,
         )
@@ -94,7 +104,7 @@ def portgrad(folder: Path, **settings: Any) -> Iterator[Program]:
     port = free_port()
     told = {f"PORTGRAD_{name.upper()}": str(value) for name, value in settings.items()}
     arguments = ["-c", SERVE, "serve", "--port", str(port), "--data", str(folder / "data")]
-    with running(arguments, folder, port, "/readyz", told) as program:
+    with running(arguments, folder, port, "/readyz", environment=told) as program:
         yield program
 
 
@@ -127,10 +137,10 @@ def _await(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float
         time.sleep(0.05)
 
 
-def _plain(environment: Mapping[str, str]) -> dict[str, str]:
-    """Without the settings of whoever measures; with the sources of this process."""
+def _plain(environment: Mapping[str, str], paths: Sequence[str]) -> dict[str, str]:
+    """Without the settings of whoever measures; with the benchmarks and these paths to import."""
     plain = {key: text for key, text in environment.items() if not key.startswith("PORTGRAD_")}
-    return {**plain, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
+    return {**plain, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, paths)])}
 
 
 def _seconds(pid: int) -> float:

@@ -1,7 +1,4 @@
-"""Things timed by turns: some of the one, then some of the other, so that both see the same hour.
-
-A ratio is that of the medians; its spread are the quartiles of the ratios of single turns.
-"""
+"""Calls timed one by one, by turns: some of the one, then some of the other."""
 
 from __future__ import annotations
 
@@ -12,53 +9,35 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.turns import PAUSE, Spread, spread
+
 Call = Callable[[], Any]
 
 
 @dataclass(frozen=True)
 class Times:
-    """Milliseconds of calls, in turns.
+    """Milliseconds of calls.
 
     Attributes:
-        turns: an array of the calls of each turn.
+        turns: an array with a row for each turn.
     """
 
     turns: np.ndarray
 
     @property
-    def p50(self) -> float:
-        """The median of all calls."""
-        return float(np.median(self.turns))
+    def p50(self) -> Spread:
+        """The median of all calls, and of each turn."""
+        low, middle, high = (float(q) for q in np.percentile(self.turns, [25, 50, 75]))
+        return Spread(middle, (low, high), tuple(np.median(self.turns, axis=1)))
 
     @property
     def p99(self) -> float:
         """The 99th percentile of all calls."""
         return float(np.percentile(self.turns, 99))
 
-    @property
-    def quartiles(self) -> tuple[float, float]:
-        """Of all calls."""
-        low, high = np.percentile(self.turns, [25, 75])
-        return float(low), float(high)
-
-    def over(self, other: Times) -> Ratio:
-        """How many times longer these took."""
-        each = np.median(self.turns, axis=1) / np.median(other.turns, axis=1)
-        return Ratio(self.p50 / other.p50, each)
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """Of two medians, and that of each turn."""
-
-    of_medians: float
-    each: np.ndarray
-
-    @property
-    def quartiles(self) -> tuple[float, float]:
-        """Of the turns' ratios."""
-        low, high = np.percentile(self.each, [25, 75])
-        return float(low), float(high)
+    def over(self, other: Times) -> Spread:
+        """How many times longer these took: the medians of each turn against one another."""
+        return spread(list(np.median(self.turns, axis=1) / np.median(other.turns, axis=1)))
 
 
 def by_turns(calls: Mapping[str, Call], count: int, turns: int, warm: int = 1) -> dict[str, Times]:
@@ -67,6 +46,7 @@ def by_turns(calls: Mapping[str, Call], count: int, turns: int, warm: int = 1) -
     for _ in range(warm + turns):
         for name, call in calls.items():
             spent[name].append(_timed(call, count))
+            time.sleep(PAUSE)
     return {name: Times(np.array(each[warm:])) for name, each in spent.items()}
 
 

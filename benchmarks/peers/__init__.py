@@ -1,0 +1,1 @@
+"""The peers' own servers over `serving.product`, and their clients."""
