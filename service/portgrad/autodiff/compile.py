@@ -1,7 +1,8 @@
 """From (net, wrt, of) to one ONNX graph that computes outputs and gradients.
 
 The stages in their order: `unpacking`; what is active, with `bodies` in place of their operators;
-shapes of loops (`control/steady`); `recognise`; the `sweep`; what nobody needs is removed.
+shapes of loops (`control/steady`); `recognise`; `remembering`; the `sweep`; what nobody needs is
+removed.
 What else there is to ask is made of such graphs, in `products`.
 """
 
@@ -22,6 +23,7 @@ from portgrad.autodiff.infer import complete
 from portgrad.autodiff.nesting import with_inner
 from portgrad.autodiff.per_example import EachSweep, NotApart
 from portgrad.autodiff.recognise import StandIn, recognise
+from portgrad.autodiff.remembering import Remembered, remember
 from portgrad.autodiff.stacked import stack
 from portgrad.autodiff.sweep import Sweep, active
 from portgrad.autodiff.tensor import Tensor
@@ -108,7 +110,14 @@ def gradient_graph(
     fit: Literal["exact", "broadcast"] = "exact" if stacked else "broadcast"
     given = {name: Imposed(SEED + name, fit=fit) for name in seeds}
     made = swept(
-        model, gradients, of=of, given=given, outputs=outputs, quantized=quantized, apart=apart
+        model,
+        gradients,
+        of=of,
+        given=given,
+        outputs=outputs,
+        quantized=quantized,
+        apart=apart,
+        remembering=apart is None and quantized == EXACT,
     )
     if stacked:
         stack(made.model.graph, [seed.name for seed in given.values()], list(gradients.values()))
@@ -126,6 +135,7 @@ def swept(
     apart: Axes | None = None,
     whole: bool = False,
     places: bool = False,
+    remembering: bool = False,
 ) -> GradientGraph:
     """The graph of gradients with ports of any name.
 
@@ -135,6 +145,7 @@ def swept(
         given: the imposed cotangents by the output's name; the others are ones.
         whole: whether to keep what tells shapes, too.
         places: whether the graph's own cotangents are only places for numbers.
+        remembering: whether others may stand in for nodes, to give out what rules want of them.
     """
     twin = model.clone()
     graph = twin.graph
@@ -146,6 +157,7 @@ def swept(
     op.places = places
     way = prepared(twin, op, list(gradients), of=of, asked=outputs, codes=codes)
     values = way.values
+    remembered = remember(op, way.nodes) if remembering else []
     sweep = Sweep(op, opsets, codes) if apart is None else _each(op, opsets, codes, apart, known)
     for name in of:
         seed = _seed(op, values, name, given.get(name))
@@ -157,7 +169,8 @@ def swept(
     sweep.close()
     unpack(graph, op.fresh)
     alike = sweep.alike() if whole else {}
-    _finish(twin, [*(values[name] for name in outputs), *results], way.stand_ins, alike.values())
+    ends = [*(values[name] for name in outputs), *results]
+    _finish(twin, ends, [*way.stand_ins, *remembered], alike.values())
     named = {str(a.name): str(b.name) for a, b in alike.items()}
     return GradientGraph(twin, tuple(warnings), named)
 
@@ -307,7 +320,7 @@ def _result(op: Vocabulary, sweep: Sweep, target: ir.Value, called: str) -> ir.V
 def _finish(
     model: ir.Model,
     outputs: list[ir.Value],
-    stand_ins: Iterable[StandIn],
+    stand_ins: Iterable[StandIn | Remembered],
     kept: Iterable[ir.Value],
 ) -> None:
     graph = model.graph

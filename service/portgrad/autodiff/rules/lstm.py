@@ -5,7 +5,8 @@
     o = f(a_o + P_o c)     hidden state = o h(c)
 
 where c' is the cell state before a step. Cotangents of the hidden state reach c and a_o, those of
-c everything else.
+c everything else. Of large nodes gates and cell states are given out (see `lstm_steps`); of others
+they are computed again here.
 """
 
 from __future__ import annotations
@@ -14,8 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import onnx_ir as ir
+
 from portgrad.autodiff.registry import vjp
+from portgrad.autodiff.remembering import KEPT
 from portgrad.autodiff.rules.activations import Activations, activations_of
+from portgrad.autodiff.rules.lstm_steps import cotangents
 from portgrad.autodiff.rules.recurrence import (
     COST,
     KINK,
@@ -54,7 +59,10 @@ def lstm(
     direction: str,
     input_forget: int,
     layout: int,
+    node: ir.Node,
 ) -> list[Any]:
+    if KEPT in node.meta:
+        return cotangents(op, x, b, node.meta[KEPT], [ct_y, ct_y_h, ct_y_c])
     u = Unrolled(op, x, w, r, b, sequence_lens, direction=direction, layout=layout)
     given = (activations, activation_alpha, activation_beta, clip)
     f, g, h = activations_of(*given, defaults=["Sigmoid", "Tanh", "Tanh"], directions=u.directions)
