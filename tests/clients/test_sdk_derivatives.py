@@ -125,13 +125,14 @@ def test_a_random_seed_is_a_whole_number(seed: Any) -> None:
 @pytest.mark.parametrize(
     ("kind", "arguments", "options"),
     [
-        ("gradient", {"reduction": "per_example"}, {"wrt": "inputs", "reduction": "per_example"}),
-        ("gradient", {"diagnostics": True}, {"wrt": "inputs", "diagnostics": True}),
+        ("gradient", {"reduction": "per_example"}, {"reduction": "per_example"}),
+        ("gradient", {"diagnostics": True}, {"diagnostics": True}),
         ("jvp", {}, {}),
         ("jvp", {"of": ("y",), "stacked": False}, {"of": ["y"]}),
         ("hvp", {}, {}),
+        ("hvp", {"wrt": "inputs"}, {"wrt": "inputs"}),
         ("hvp", {"wrt": [("a", "b")], "of": "y"}, {"wrt": [["a", "b"]], "of": "y"}),
-        ("jacobian", {"direction": "forward"}, {"wrt": "inputs", "direction": "forward"}),
+        ("jacobian", {"direction": "forward"}, {"direction": "forward"}),
         ("hessian", {"wrt": "a", "outputs": True}, {"wrt": "a", "outputs": True}),
     ],
 )

@@ -94,6 +94,16 @@ def test_malformed(server: Served, kind: str) -> None:
     assert wire.closed()
 
 
+def test_a_small_answer_comes_in_one_piece(server: Served) -> None:
+    """A head that came before its body would wake its client up twice."""
+    wire = server.wire()
+    for _ in range(20):
+        wire.send(request(*CALL))
+        head, _, body = wire.socket.recv(65536).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        assert f"content-length: {len(body)}".encode() in head.lower()
+
+
 WELL_FORMED = {
     "HTTP/1.0": (b"GET /healthz HTTP/1.0\r\n\r\n", True),
     "an absolute target": (request(target="http://elsewhere/healthz"), False),

@@ -152,9 +152,9 @@ def timings(header: str) -> dict[str, float]:
     """Seconds by stage from a Server-Timing header, whose durations are milliseconds."""
     stages: dict[str, float] = {}
     for metric in header.split(","):
-        name, *parameters = (part.strip() for part in metric.split(";"))
+        name, *parameters = metric.split(";")
         for parameter in parameters:
             key, _, value = parameter.partition("=")
-            if key == "dur":
-                stages[name] = float(value) / 1000
+            if key.strip() == "dur":
+                stages[name.strip()] = float(value) / 1000
     return stages

@@ -69,6 +69,8 @@ def build(
     if _are_some(tangents):
         at = (net.inputs, net.parameters, arrays["data"])
         arrays["tangents"] = named.tangents(tangents, *at, precision=precision, stacked=stacked)
+    if options.get("wrt") == "inputs" and kind != "hvp":  # what the service takes by itself
+        del options["wrt"]
     fields = given(
         **options,
         output_gradients=chosen or None,

@@ -14,7 +14,7 @@ import numpy as np
 
 from portgrad_client import safetensors
 from portgrad_client.description import Port, Shape
-from portgrad_client.dtypes import Array, ArrayLike, dtype_named, is_floating, is_integer
+from portgrad_client.dtypes import Array, ArrayLike, dtype_named, is_floating, is_integer, name_of
 from portgrad_client.errors import InvalidRequestError
 
 STRING = "string"
@@ -140,7 +140,7 @@ def _check_kind(array: Array, value: ArrayLike, port: Port) -> None:
 
 
 def _fits_kind(array: Array, value: ArrayLike, wanted: str) -> bool:
-    found = array.dtype.name
+    found = name_of(array.dtype)
     loose = not isinstance(value, np.ndarray | np.generic)
     if found == wanted or (loose and array.size == 0):
         return True
@@ -161,7 +161,7 @@ def _widens(found: str, wanted: str, loose: bool) -> bool:
 
 
 def _in_range(array: Array, port: Port) -> Array:
-    if array.dtype.name == port.dtype:
+    if name_of(array.dtype) == port.dtype:
         return array
     with np.errstate(over="ignore"):
         cast_array = array.astype(dtype_named(port.dtype))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import Any, TypeAlias
 
@@ -14,6 +15,13 @@ Array: TypeAlias = np.ndarray[Any, Any]
 ArrayLike: TypeAlias = Any
 
 
+@cache
+def name_of(dtype: np.dtype[Any]) -> str:
+    """The dtype's name, which NumPy puts together anew each time that it is asked."""
+    return dtype.name
+
+
+@cache
 def dtype_named(name: str) -> np.dtype[Any]:
     """The dtype of that name.
 

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from portgrad_client.dtypes import Array, dtype_named, from_bytes, little_endian
+from portgrad_client.dtypes import Array, dtype_named, from_bytes, little_endian, name_of
 from portgrad_client.errors import InvalidAnswerError
 from portgrad_client.exchange import Buffer
 
 MEDIA_TYPE = "application/x-safetensors"
 METADATA = "__metadata__"
 _ALIGNMENT = 8
+_written = json.JSONEncoder(separators=(",", ":")).encode
 
 _NAMES = {
     **{f"F{bits}": f"float{bits}" for bits in (16, 32, 64)},
@@ -58,10 +59,10 @@ def pieces(arrays: Mapping[str, Array]) -> list[Buffer]:
     end = 0
     for name, array in ordered:
         begin, end = end, end + array.nbytes
-        code = _CODES[array.dtype.name]
+        code = _CODES[name_of(array.dtype)]
         header[name] = {"dtype": code, "shape": array.shape, "data_offsets": (begin, end)}
         parts.append(little_endian(array).reshape(-1).view(np.uint8).data)
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = _written(header).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
     return [len(text).to_bytes(8, "little") + text, *parts]
 
@@ -75,7 +76,7 @@ def decode(body: bytes | bytearray) -> tuple[dict[str, Array], dict[str, str]]:
     """
     size = int.from_bytes(body[:8], "little")
     try:
-        header = json.loads(body[8 : 8 + size])
+        header = json.loads(str(body[8 : 8 + size], "utf-8"))
         metadata = dict(header.pop(METADATA, {}))
         raw = memoryview(body)[8 + size :]
         return {name: _array(entry, raw) for name, entry in header.items()}, metadata

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import numpy as np
 
 from portgrad_client import safetensors
-from portgrad_client.dtypes import Array, little_endian
+from portgrad_client.dtypes import Array, little_endian, name_of
 from portgrad_client.exchange import Buffer
 from portgrad_client.layout import REQUEST, Kind
 
@@ -81,7 +81,9 @@ class Call:
         for group, arrays in self.arrays.items():
             prefix = REQUEST[group]
             for name, array in arrays.items():
-                carried = isinstance(array, np.ndarray) and safetensors.carries(array.dtype.name)
+                carried = isinstance(array, np.ndarray) and safetensors.carries(
+                    name_of(array.dtype)
+                )
                 if not carried or (prefix and prefix + name in self.taken):
                     return None
                 flat[prefix + name] = array

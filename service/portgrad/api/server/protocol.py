@@ -58,6 +58,7 @@ class Protocol(HttpToolsProtocol):
         self._head_timer: TimerHandle | None = None
         self._answering: RequestResponseCycle | None = None
         self._closing = False
+        self._first, self._head = False, b""
 
     # The connection
 
@@ -75,7 +76,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is closed, by whomever."""
-        self._closing = True
+        self._closing, self._head = True, b""
         self._edge.open -= 1
         self._edge.waiting.pop(self, None)
         self._cancel_head()
@@ -188,6 +189,7 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
+        self._first = True
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
@@ -208,8 +210,22 @@ class Protocol(HttpToolsProtocol):
     # What goes: a cycle takes the connection for its transport
 
     def write(self, data: bytes) -> None:
-        """Write some of an answer."""
-        self.transport.write(data)
+        """Write some of an answer. What comes first, its head, waits for a moment for the rest:
+        alone it would wake the client up for nothing.
+        """
+        if self._first:
+            self._first, self._head = False, data
+            self.loop.call_soon(self._write_head)
+        elif self._head:
+            head, self._head = self._head, b""
+            self.transport.writelines([head, data])
+        else:
+            self.transport.write(data)
+
+    def _write_head(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self.transport.write(head)
 
     def is_closing(self) -> bool:
         """Whether writing is in vain."""
@@ -221,6 +237,7 @@ class Protocol(HttpToolsProtocol):
         Where the client is still sending, it is heard out.
         """
         self.pipeline.clear()
+        self._write_head()
         if self.cycle.more_body:
             self._hear_out()
         else:
@@ -259,6 +276,7 @@ class Protocol(HttpToolsProtocol):
         return as_bytes(error, self.server_state.default_headers)
 
     def _say(self, error: PortgradError) -> None:
+        self._write_head()
         if not self.transport.is_closing():
             self.transport.write(self._refused(error))
             self._hear_out()
@@ -275,6 +293,7 @@ class Protocol(HttpToolsProtocol):
 
     def _close(self) -> None:
         self._closing = True
+        self._write_head()
         self._cancel_head()
         self.transport.close()
         self._reader.watch()
