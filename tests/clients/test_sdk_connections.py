@@ -56,8 +56,12 @@ class Server:
             threading.Thread(target=self._secured, args=(one,), daemon=True).start()
 
     def _secured(self, one: socket.socket) -> None:
-        with one, suppress(ssl.SSLError):
-            self._serve(one if self.context is None else self.context.wrap_socket(one, True))
+        with one, suppress(ssl.SSLError, ConnectionError):
+            if self.context is None:
+                self._serve(one)
+            else:
+                with self.context.wrap_socket(one, True) as wrapped:
+                    self._serve(wrapped)
 
     def _serve(self, kept: socket.socket) -> None:
         while self.answers and (came := read(kept)):
@@ -148,7 +152,7 @@ def certificate(folder: Path) -> Path:
 
 WHOLE = [
     good(),
-    b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + good(),
+    b"HTTP/1.1 100 Continue\r\nLink: x\r\n\r\n" + good(),
     chunked(ANSWER),
     chunked(ANSWER[:1], ANSWER[1:50], ANSWER[50:]),
     good(head=b"X-Twice: 1\r\nx-twice: 2"),
@@ -161,17 +165,11 @@ LAST = [
 ]
 NO_ANSWER = [
     b"",
-    b"HTTP/1.1 200 OK\r\n",
     b"HTTP/2 200 OK\r\n\r\n",
     b"SSH-2.0-OpenSSH\r\n\r\n",
-    b"HTTP/1.1 101 Switching\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nno header\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\n folded: yes\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nx",
-    b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0x1\r\na\r\n0\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nz\r\n",
     b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 20000,
     good()[:-1],
 ]
@@ -208,7 +206,7 @@ def test_what_is_no_answer(written: bytes) -> None:
 
 
 def test_what_nobody_asked_for_ends_a_connection() -> None:
-    with server(good() + b"more", good()) as one:
+    with server(good() + b"more" * 10_000, good()) as one:
         with Client(f"http://127.0.0.1:{one.port}") as client:
             net = net_of(client)
             net.gradient(X)
@@ -287,10 +285,12 @@ def test_nobody_listens() -> None:
 
 
 def test_a_header_or_path_cannot_hold_another_request() -> None:
-    pool = Connections(httpx.URL("http://127.0.0.1:1"))
-    for target, headers in (("/a\r\nb", {}), ("/", {"X": "a\nb"}), ("/é", {})):
-        with pytest.raises(httpx.LocalProtocolError):
-            pool.post(target, headers, [b""], httpx.Timeout(1))
+    with server() as one:
+        pool = Connections(httpx.URL(f"http://127.0.0.1:{one.port}"))
+        for target, headers in (("/a\r\nb", {}), ("/", {"X": "a\nb"}), ("/é", {})):
+            with pytest.raises(httpx.LocalProtocolError):
+                pool.post(target, headers, [b""], httpx.Timeout(1))
+    assert not one.came
 
 
 def test_threads_have_connections_of_their_own() -> None:

@@ -7,12 +7,11 @@ Failures are raised as httpx raises them.
 
 from __future__ import annotations
 
-import re
-import socket
 import ssl
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from http.client import HTTPConnection, HTTPSConnection
 from urllib.request import getproxies
 
 import httpx
@@ -22,7 +21,6 @@ from portgrad_client.exchange import Buffer, Connection, Received, failing_as
 
 # Servers hang up on who has asked nothing for 5 seconds: what was used that long ago is left.
 _KEPT, _KEPT_SECONDS = 20, 4.5
-_PRINTABLE = re.compile("[ -~]*").fullmatch
 
 
 class Connections:
@@ -58,15 +56,10 @@ class Connections:
         Raises:
             httpx.TransportError: no answer came.
         """
-        told = {"Host": self._named, "Content-Length": sum(map(len, body)), **headers}
-        lines = [f"POST {self._prefix}{target} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in told.items()]
-        if not all(map(_PRINTABLE, lines)):
-            raise httpx.LocalProtocolError("A path or header has what cannot be sent.")
-        head = "\r\n".join([*lines, "", ""]).encode("ascii")
+        told = {"Host": self._named, "Content-Length": str(sum(map(len, body))), **headers}
         connection = self._kept() or self._opened(timeout.connect)
         try:
-            received = connection.exchange([head, *body], timeout)
+            received = connection.post(self._prefix + target, told, body, timeout)
         except BaseException:
             connection.close()
             raise
@@ -97,16 +90,17 @@ class Connections:
             self._idle.append(connection)
 
     def _opened(self, seconds: float | None) -> Connection:
-        with failing_as(httpx.ConnectTimeout, httpx.ConnectError):
-            plain = socket.create_connection((self.host, self._port), seconds)
-            try:
-                plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if self._context is None:
-                    return Connection(plain)
-                return Connection(self._context.wrap_socket(plain, server_hostname=self.host))
-            except BaseException:
-                plain.close()
-                raise
+        if self._context is None:
+            opened = HTTPConnection(self.host, self._port, timeout=seconds)
+        else:
+            opened = HTTPSConnection(self.host, self._port, timeout=seconds, context=self._context)
+        try:
+            with failing_as(httpx.ConnectTimeout, httpx.ConnectError):
+                opened.connect()
+        except BaseException:
+            opened.close()
+            raise
+        return Connection(opened)
 
 
 def connections(address: str) -> Connections | None:
