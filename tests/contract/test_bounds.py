@@ -17,6 +17,7 @@ from portgrad.api.app import create_app
 from portgrad.api.bounds import bounds
 from portgrad.codecs import json as json_codec
 from portgrad.codecs.marks import COLONS, COMMAS, depth, marks
+from portgrad.codecs.model import Known
 from portgrad.errors import RunFailed
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
@@ -215,7 +216,7 @@ def test_lists_are_held_as_what_they_take_in_memory(text: str) -> None:
     body = ('{"data": [' + ",".join([text] * 50_000) + "]}").encode()
     tracemalloc.start()
     try:
-        call = json_codec.decode(body, None, "evaluate", {}, bounds(Settings(), held.append))
+        call = json_codec.decode(body, None, "evaluate", Known(), bounds(Settings(), held.append))
         taken = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()

@@ -25,7 +25,7 @@ from portgrad.api.bounds import bounds
 from portgrad.api.problems import Problem
 from portgrad.codecs import json as json_codec
 from portgrad.codecs import npz, safetensors
-from portgrad.codecs.model import Codec
+from portgrad.codecs.model import Codec, Known
 from portgrad.errors import PortgradError
 from portgrad.settings import Settings
 from portgrad.store import LocalStore, Shelf
@@ -37,11 +37,7 @@ SECONDS = 2.0
 BOUNDS = bounds(
     Settings(max_body_bytes=2**22, max_arrays=50, max_elements=2**16), lambda size: None
 )
-DESCRIPTION: dict[str, Any] = {
-    "inputs": [{"name": "x"}, {"name": "seed/y"}],
-    "outputs": [{"name": "y"}],
-    "parameters": [{"name": "w"}],
-}
+KNOWN = Known({"x", "seed/y"}, {"y"}, {"w"})
 ARRAYS = {
     "x": np.arange(6, dtype=np.float32).reshape(2, 3),
     "w": np.zeros((0, 2), np.int64),
@@ -75,7 +71,7 @@ def decode(codec: Codec, body: bytes, query: str | None = None) -> None:
     """Read a body, and all that came of it: or be refused."""
 
     def read() -> None:
-        call = codec.decode(body, query, "jvp", DESCRIPTION, BOUNDS)
+        call = codec.decode(body, query, "jvp", KNOWN, BOUNDS)
         BOUNDS.check_call(call.data, call.arrays.values())
 
     check(read)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
-from portgrad.codecs.model import Answer, Description, Kind, Place
-from portgrad.compute.jobs import Export, Inspection, Job
+from portgrad.codecs.model import Answer, Description, Kind, Known, Place
+from portgrad.compute import reading
+from portgrad.compute.jobs import Export, Inspection, Job, Ready, Unread
 from portgrad.compute.stats import PoolStats, WorkerStats
 from portgrad.errors import InvalidNet
 
@@ -57,7 +59,9 @@ class FakeCompute:
         self.error: Exception | None = None
         self.outputs: Mapping[str, Any] | None = None
         self.pool = PoolStats((WorkerStats("worker-1", 1, "idle"),), wanted=1)
+        self._described: Description = {}
         self._dtypes: dict[str, str] = {}
+        self.unread = self.ready = 0
 
     async def operators(self) -> list[Description]:
         return [{"name": "Relu", "versions": [14], "gradient": "rule", "note": "0 at 0"}]
@@ -70,10 +74,22 @@ class FakeCompute:
             description: Description = json.loads(model)
         except ValueError as error:
             raise InvalidNet("The bytes are no ONNX model.", remedy="Upload a net.") from error
+        self._described = description
         self._dtypes = {port["name"]: port["dtype"] for port in description["inputs"]}
         return description
 
-    async def call(self, job: Job) -> Answer:
+    async def call(self, job: Job | Unread) -> Answer | Ready:
+        """As a worker does: what is unread is read here, and what is large is written here."""
+        self.unread += isinstance(job, Unread)
+        read = reading.read(job, Known.of(self._described)) if isinstance(job, Unread) else job
+        answer = self._answer(read)
+        body = reading.write(read, answer)
+        if body is not None:
+            self.ready += 1
+            return Ready(memoryview(b"".join(body)), {"decode": 0.0, "encode": 0.0})
+        return replace(answer, encoding=read.answer_in.encoding) if read.answer_in else answer
+
+    def _answer(self, job: Job) -> Answer:
         data = self._arrays(job)
         asked = job.options.get("outputs", job.kind == "evaluate")
         return Answer(

@@ -70,7 +70,7 @@ class Boss:
             raise ValueError("nonsense")
         return Answer(timings={"compile": self.compile}) if told.fault is None else None
 
-    def word(self, ticket: Ticket, word: bytes) -> None: ...
+    def word(self, ticket: Ticket, word: bytes, seconds: float) -> None: ...
 
     def rehearse(self, ticket: Ticket, link: Any) -> None:
         self.rehearsed.append((ticket, link))

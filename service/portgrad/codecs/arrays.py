@@ -52,7 +52,7 @@ def little_endian(name: str, where: str) -> np.dtype[Any]:
     )
 
 
-_MOST_DIMENSIONS = 64  # NumPy's
+MOST_DIMENSIONS = 64  # NumPy's
 # No bytes of a body pay for what is done for each entry of an empty array.
 MOST_EMPTY = 2**24
 
@@ -61,7 +61,7 @@ def from_bytes(
     raw: bytes | bytearray | memoryview, dtype: np.dtype[Any], shape: Sequence[int], where: str
 ) -> Array:
     """The array that these bytes hold in row-major order; `raw` is not copied."""
-    if len(shape) > _MOST_DIMENSIONS:  # of thousands even the product takes its time
+    if len(shape) > MOST_DIMENSIONS:  # of thousands even the product takes its time
         raise _unshaped(where, f"{len(shape)} dimensions")
     needed = math.prod(shape) * dtype.itemsize
     if needed != len(raw):

@@ -18,18 +18,18 @@ from portgrad.codecs import options
 from portgrad.codecs.arrays import Array
 from portgrad.codecs.bounds import Bounds
 from portgrad.codecs.kinds import DATA, FORMS, PARAMETERS, PREFIXES, SEEDS, TANGENTS
-from portgrad.codecs.model import Answer, Call, Codec, Description, Encoding, Kind
+from portgrad.codecs.model import Answer, Buffer, Call, Codec, Encoding, Kind, Known
 from portgrad.errors import InvalidRequest
 from portgrad.graph.nearest import offer
 
 
 def codec(
     media_type: str,
-    read: Callable[[bytes, Bounds], dict[str, Array]],
-    write: Callable[[Mapping[str, Any], bytes], bytes],
+    read: Callable[[Buffer, Bounds], dict[str, Array]],
+    write: Callable[[Mapping[str, Any], bytes], Buffer],
     *,
-    inflates: bool = False,
-    write_pieces: Callable[[Mapping[str, Any], bytes], Iterator[bytes]] | None = None,
+    weigh: Callable[[Buffer, Bounds], Iterator[int]] | None = None,
+    write_pieces: Callable[[Mapping[str, Any], bytes], Iterator[Buffer]] | None = None,
 ) -> Codec:
     """A codec over a flat file of arrays.
 
@@ -37,15 +37,13 @@ def codec(
         media_type: what Content-Type and Accept call it.
         read: the arrays of a body, which may hold so much.
         write: the file of these arrays and of the JSON text beside them.
-        inflates: whether bodies may be compressed.
+        weigh: what bodies unfold to, where they may be compressed.
         write_pieces: as `write`, a piece at a time.
     """
 
-    def decode(
-        body: bytes, query: str | None, kind: Kind, description: Description, bounds: Bounds
-    ) -> Call:
+    def decode(body: Buffer, query: str | None, kind: Kind, known: Known, bounds: Bounds) -> Call:
         given, places, encoding = options.from_query(query, kind, bounds)
-        arrays = _sorted(read(body, bounds), kind, description)
+        arrays = _sorted(read(body, bounds), kind, known)
         for name in places.keys() & arrays.get(SEEDS, {}).keys():
             raise _imposed_twice(name)
         data = arrays.pop(DATA)
@@ -53,32 +51,35 @@ def codec(
             arrays[SEEDS] |= places
         return Call(data, arrays, given, encoding)
 
-    def encode(answer: Answer, kind: Kind, _encoding: Encoding) -> bytes:
+    def encode(answer: Answer, kind: Kind, _encoding: Encoding) -> Buffer:
         return write(_flat(answer, FORMS[kind].prefix), _about(answer, kind))
 
-    def pieces(answer: Answer, kind: Kind, _encoding: Encoding) -> Iterator[bytes]:
+    def pieces(answer: Answer, kind: Kind, _encoding: Encoding) -> Iterator[Buffer]:
         assert write_pieces is not None
         return write_pieces(_flat(answer, FORMS[kind].prefix), _about(answer, kind))
 
-    return Codec(media_type, decode, encode, inflates, pieces=pieces if write_pieces else None)
+    return Codec(
+        media_type,
+        decode,
+        encode,
+        flat=True,
+        inflates=weigh is not None,
+        weigh=weigh,
+        pieces=pieces if write_pieces else None,
+    )
 
 
-def _names(entries: Iterable[Mapping[str, Any]]) -> set[str]:
-    return {entry["name"] for entry in entries}
-
-
-def _sorted(
-    arrays: Mapping[str, Array], kind: Kind, description: Description
-) -> dict[str, dict[str, Any]]:
+def _sorted(arrays: Mapping[str, Array], kind: Kind, known: Known) -> dict[str, dict[str, Any]]:
     """The arrays by the field that each one belongs to, which its name tells."""
-    inputs, parameters = _names(description["inputs"]), _names(description["parameters"])
-    known = {SEEDS: _names(description["outputs"]), TANGENTS: inputs | parameters}
+    inputs, parameters = known.inputs, known.parameters
+    at = {SEEDS: (known.outputs,), TANGENTS: (inputs, parameters)}
     fields = {prefix: f for f, prefix in PREFIXES.items() if f in FORMS[kind].arrays}
     found: dict[str, dict[str, Any]] = {field: {} for field in FORMS[kind].holding}
     for name, array in arrays.items():
         prefix = next(filter(name.startswith, fields), "")
         inner = name.removeprefix(prefix)
-        if prefix and inner in known[fields[prefix]] and name in inputs | parameters:
+        taken = name in inputs or name in parameters
+        if prefix and taken and any(inner in names for names in at[fields[prefix]]):
             raise _ambiguous(
                 name, f"a port or parameter, and what `{fields[prefix]}` has {inner!r} for"
             )
@@ -89,7 +90,7 @@ def _sorted(
         elif prefix:
             found[fields[prefix]][inner] = array
         else:
-            raise _unknown(name, inputs, parameters, fields)
+            raise _unknown(name, {*inputs}, {*parameters}, fields)
     return found
 
 

@@ -18,14 +18,15 @@ class Bounds(NamedTuple):
         depth: how deep its JSON may nest.
         arrays: how many arrays it may have.
         elements: how many elements these may have together.
-        hold: called with how many bytes it unfolds to, before it does; may raise Busy.
+        hold: called with how many bytes it unfolds to, before it does; may raise Busy. A worker
+            need not: what unfolds there takes of the worker's own memory.
     """
 
     size: int
     depth: int
     arrays: int
     elements: int
-    hold: Callable[[int], None]
+    hold: Callable[[int], None] = lambda _: None
 
     def check_arrays(self, count: int) -> None:
         """Refuse too many arrays."""

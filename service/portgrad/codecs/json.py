@@ -21,7 +21,17 @@ from portgrad.codecs.arrays import (
 )
 from portgrad.codecs.bounds import Bounds
 from portgrad.codecs.kinds import DATA, FORMS, REQUIRED, SEEDS
-from portgrad.codecs.model import Answer, ArrayLike, Call, Codec, Description, Encoding, Kind, Seed
+from portgrad.codecs.model import (
+    Answer,
+    ArrayLike,
+    Buffer,
+    Call,
+    Codec,
+    Encoding,
+    Kind,
+    Known,
+    Seed,
+)
 from portgrad.codecs.refusals import shown
 from portgrad.errors import InvalidRequest, Malformed
 
@@ -29,9 +39,7 @@ MEDIA_TYPE = "application/json"
 _KEYS = {"dtype", "shape", "data"}
 
 
-def decode(
-    body: bytes, query: str | None, kind: Kind, _description: Description, bounds: Bounds
-) -> Call:
+def decode(given: Buffer, query: str | None, kind: Kind, _known: Known, bounds: Bounds) -> Call:
     """Read a call."""
     if query is not None:
         raise InvalidRequest(
@@ -40,6 +48,7 @@ def decode(
             where="options",
             remedy="Put the fields into the JSON body.",
         )
+    body = bytes(given)  # no copy where it is that already
     text.check_elements(body, bounds)
     text.check_keys(body, bounds)
     fields = text.loads(body, "body", bounds)
@@ -48,11 +57,11 @@ def decode(
         if field in holding and field not in fields:
             raise _missing(field)
     named = {field: fields.pop(field) for field in holding if field in fields}
-    given, encoding = options.read(fields, kind)
-    bounds.check_arrays(sum(len(given) for given in named.values() if isinstance(given, dict)))
+    chosen, encoding = options.read(fields, kind)
+    bounds.check_arrays(sum(len(one) for one in named.values() if isinstance(one, dict)))
     data = _data(named.pop(DATA))
     arrays = {field: _by_name(value, field) for field, value in named.items()}
-    return Call(data, arrays, given, encoding)
+    return Call(data, arrays, chosen, encoding)
 
 
 def _data(data: Any) -> dict[str, ArrayLike] | ArrayLike:
@@ -253,4 +262,11 @@ def _with_names(array: np.ndarray[Any, Any]) -> Any:
     return named.tolist()
 
 
-CODEC = Codec(MEDIA_TYPE, decode, encode, setting="max_json_bytes", pieces=encode_pieces)
+CODEC = Codec(
+    MEDIA_TYPE,
+    decode,
+    encode,
+    weigh=text.weigh,
+    setting="max_json_bytes",
+    pieces=encode_pieces,
+)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,30 @@ Description = dict[str, Any]
 Kind = Literal["evaluate", "gradient", "jvp", "hvp", "jacobian", "hessian", "gradcheck"]
 # Where an array of an answer belongs: the target of a gradient; output and target of a Jacobian.
 Place = tuple[str, ...]
+Buffer = bytes | memoryview
 Encoding = Literal["lists", "base64"]
+
+
+class Format(NamedTuple):
+    """How an answer is to be written: its media type, and the encoding of arrays in JSON."""
+
+    media_type: str
+    encoding: Encoding = "lists"
+
+
+@dataclass(frozen=True)
+class Known:
+    """The names of a net that arrays may be for."""
+
+    inputs: Collection[str] = ()
+    outputs: Collection[str] = ()
+    parameters: Collection[str] = ()
+
+    @classmethod
+    def of(cls, description: Description) -> Known:
+        """Those of a net that is described so."""
+        fields = ("inputs", "outputs", "parameters")
+        return cls(*({entry["name"] for entry in description[field]} for field in fields))
 
 
 @dataclass(frozen=True)
@@ -45,28 +68,34 @@ class Answer:
         derivatives: the arrays that the call is named for, by the names that place each one.
         about: the rest of the answer, plain data under the names that it goes out with.
         timings: seconds by stage: queue, compile, run.
+        encoding: of its arrays in JSON, as the call wants them.
     """
 
     outputs: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     derivatives: Mapping[Place, np.ndarray[Any, Any]] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
+    encoding: Encoding = "lists"
 
 
 @dataclass(frozen=True)
 class Codec:
     """One format, both ways.
 
-    `decode` takes the body, the query parameter `options`, the kind of call, the net's
-    description and the most that the call may hold. `encode` takes the answer, the kind of call
-    and the encoding of arrays, which only JSON heeds. A body that `inflates` may be much more work
-    than its size tells. `setting` names the one that bounds its bodies. `pieces` writes as `encode`
-    does, but a piece at a time, where a format can; what it refuses, it refuses at once.
+    `decode` takes the body, the query parameter `options`, the kind of call, the names of the net
+    and the most that the call may hold. `encode` takes the answer, the kind of call and the
+    encoding of arrays, which only JSON heeds. Arrays of a format that is `flat` belong where their
+    names tell, by those of the net. A body that `inflates` may be much more work than its size
+    tells. `weigh` finds, a part at a time, what a body takes once it is read, beside itself.
+    `setting` names the one that bounds its bodies. `pieces` writes as `encode` does, but a
+    piece at a time, where a format can; what it refuses, it refuses at once.
     """
 
     media_type: str
-    decode: Callable[[bytes, str | None, Kind, Description, Bounds], Call]
-    encode: Callable[[Answer, Kind, Encoding], bytes]
+    decode: Callable[[Buffer, str | None, Kind, Known, Bounds], Call]
+    encode: Callable[[Answer, Kind, Encoding], Buffer]
+    flat: bool = False
     inflates: bool = False
+    weigh: Callable[[Buffer, Bounds], Iterator[int]] | None = None
     setting: str = "max_body_bytes"
-    pieces: Callable[[Answer, Kind, Encoding], Iterator[bytes]] | None = None
+    pieces: Callable[[Answer, Kind, Encoding], Iterator[Buffer]] | None = None

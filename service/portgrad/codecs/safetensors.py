@@ -1,19 +1,27 @@
-"""safetensors, which carries every numeric dtype. The library reads and writes; we map names.
+"""safetensors, which carries every numeric dtype.
 
-It can only write a whole file, which large answers would be in memory three times: those we write.
+    u64, little-endian   length of the header
+    header               {"NAME": {"dtype", "shape", "data_offsets": [begin, end]}, ...}, and texts
+                         under "__metadata__"; padded with spaces
+    buffer               row-major little-endian bytes, without gaps, in the order of offsets
+
+Read and written here, as the format's own library copies every array, both ways.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import orjson
-from safetensors import SafetensorError, TensorSpec, deserialize, serialize
 
 from portgrad.codecs import binary, text
 from portgrad.codecs.arrays import (
+    DTYPES,
+    MOST_DIMENSIONS,
     Array,
     carried,
     from_bytes,
@@ -22,6 +30,7 @@ from portgrad.codecs.arrays import (
     not_carried,
 )
 from portgrad.codecs.bounds import Bounds
+from portgrad.codecs.model import Buffer
 from portgrad.errors import InvalidRequest, LimitExceeded, Malformed
 
 MEDIA_TYPE = "application/x-safetensors"
@@ -44,26 +53,70 @@ _CODES = {
 # Name, dtype, shape and place of an array, generously.
 _HEADER_BYTES = 1024
 _NAMES = {name: code for code, name in _CODES.items()}
-_PIECE_BYTES = 2**20
+# The format has these besides, of which several stand in one byte: no array of NumPy's does.
+_PACKED = {"F4", "F6_E2M3", "F6_E3M2"}
+_Size = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
-def read(body: bytes, bounds: Bounds) -> dict[str, Array]:
-    """The arrays of a file. The library holds every size in the header against the body's."""
-    header = body[8 : 8 + int.from_bytes(body[:8], "little")]
+def read(body: Buffer, bounds: Bounds) -> dict[str, Array]:
+    """The arrays of a file, as views of it."""
+    size = int.from_bytes(body[:8], "little")
+    header = bytes(body[8 : 8 + size])
     _refuse_large(header, bounds)
-    try:
-        entries = deserialize(body)  # type: ignore[no-untyped-call]
-    except SafetensorError as error:
-        raise Malformed(
-            "The body is not safetensors.",
-            code="invalid_safetensors",
-            where="body",
-            found=str(error),
-            remedy="Send the whole file, or set the Content-Type that the body has.",
-        ) from error
+    raw = memoryview(body)[8 + size :]
+    entries = _entries(header, size, len(raw))
     text.loads(header, "safetensors header", bounds)
     bounds.check_arrays(len(entries))
-    return {name: _array(name, entry) for name, entry in entries}
+    return {name: _array(name, entry, raw) for name, entry in entries.items()}
+
+
+class _Entry(msgspec.Struct):
+    dtype: str
+    shape: list[_Size]
+    data_offsets: tuple[_Size, _Size]
+
+
+_ENTRY = msgspec.json.Decoder(_Entry)
+_TEXTS = msgspec.json.Decoder(dict[str, str] | None)
+_HEADER = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def _entries(header: bytes, size: int, buffer: int) -> dict[str, _Entry]:
+    """What the header tells of each array: together they fill the buffer, one after the other."""
+    if len(header) < size:
+        raise _invalid(f"{len(header)} of {size} bytes of its header")
+    try:
+        told = _HEADER.decode(header)
+        _TEXTS.decode(told.pop(_RESERVED, b"{}"))
+        entries = {name: _ENTRY.decode(entry) for name, entry in told.items()}
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _invalid(str(error)) from error
+    end = 0
+    for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
+        start, stop = entry.data_offsets
+        if start != end or not _fits(entry, stop - start):
+            raise _invalid(f"{name!r} has {entry.dtype} {entry.shape} from {start} to {stop}")
+        end = stop
+    if end != buffer:
+        raise _invalid(f"arrays of {end} bytes in {buffer}")
+    return entries
+
+
+def _fits(entry: _Entry, size: int) -> bool:
+    if entry.dtype in _PACKED or len(entry.shape) > MOST_DIMENSIONS:  # neither is read
+        return size >= 0
+    dtype = DTYPES.get(_CODES.get(entry.dtype, ""))
+    return dtype is not None and math.prod(entry.shape) * dtype.itemsize == size
+
+
+def _invalid(found: str) -> Malformed:
+    return Malformed(
+        "The body is not safetensors.",
+        code="invalid_safetensors",
+        where="body",
+        found=found,
+        remedy="Send the whole file, or set the Content-Type that the body has.",
+    )
 
 
 def _refuse_large(header: bytes, bounds: Bounds) -> None:
@@ -81,31 +134,21 @@ def _refuse_large(header: bytes, bounds: Bounds) -> None:
         )
 
 
-def _array(name: str, entry: Mapping[str, Any]) -> Array:
-    if entry["dtype"] not in _CODES:
-        raise not_carried(name, entry["dtype"], "This service's safetensors", _JSON)
-    dtype = little_endian(_CODES[entry["dtype"]], name)
-    return from_bytes(entry["data"], dtype, entry["shape"], name)
+def _array(name: str, entry: _Entry, raw: memoryview) -> Array:
+    if entry.dtype not in _CODES:
+        raise not_carried(name, entry.dtype, "This service's safetensors", _JSON)
+    dtype = little_endian(_CODES[entry.dtype], name)
+    start, stop = entry.data_offsets
+    return from_bytes(raw[start:stop], dtype, entry.shape, name)
 
 
 def write(arrays: Mapping[str, Any], answer: bytes) -> bytes:
     """A file of the arrays, with the rest of the answer in its metadata."""
-    # The library reads the memory by address: `kept` holds the arrays until it has.
-    kept = _all_writable(arrays)
-    specs = {
-        name: TensorSpec(
-            dtype=name_of(array.dtype),
-            shape=array.shape,
-            data_ptr=array.ctypes.data,
-            data_len=array.nbytes,
-        )
-        for name, array in kept.items()
-    }
-    return bytes(serialize(specs, {"answer": answer.decode()}))
+    return b"".join(write_pieces(arrays, answer))
 
 
-def write_pieces(arrays: Mapping[str, Any], answer: bytes) -> Iterator[bytes]:
-    """The same file, a piece at a time."""
+def write_pieces(arrays: Mapping[str, Any], answer: bytes) -> Iterator[Buffer]:
+    """The same file, a piece for the header and one for each array, which is not copied."""
     kept = _all_writable(arrays)
     names = sorted(kept, key=lambda name: (-kept[name].itemsize, name))  # so each is aligned
     header: dict[str, Any] = {_RESERVED: {"answer": answer.decode()}}
@@ -117,13 +160,11 @@ def write_pieces(arrays: Mapping[str, Any], answer: bytes) -> Iterator[bytes]:
     return _pieces(orjson.dumps(header), [kept[name] for name in names])
 
 
-def _pieces(header: bytes, arrays: list[Array]) -> Iterator[bytes]:
+def _pieces(header: bytes, arrays: list[Array]) -> Iterator[Buffer]:
     header += b" " * (-len(header) % 8)
     yield len(header).to_bytes(8, "little") + header
     for array in arrays:
-        raw = array.reshape(-1).view(np.uint8).data
-        for start in range(0, len(raw), _PIECE_BYTES):
-            yield bytes(raw[start : start + _PIECE_BYTES])
+        yield array.reshape(-1).view(np.uint8).data
 
 
 def _all_writable(arrays: Mapping[str, Any]) -> dict[str, Array]:

@@ -13,6 +13,7 @@ from portgrad.codecs.model import Answer
 from portgrad.compute import frames, messages
 from portgrad.compute.config import PoolConfig, WorkerConfig
 from portgrad.compute.ends import CRASHED, DEADLINE
+from portgrad.compute.jobs import Ready
 from portgrad.compute.line import Ticket
 from portgrad.compute.links import Heard, Link, Nursery
 from portgrad.compute.stats import WorkerState, WorkerStats
@@ -39,7 +40,7 @@ class Boss(Protocol):
     def heard(self, ticket: Ticket, told: messages.Told) -> Any:
         """A worker answered; what it found, if anything. Raises ValueError if that is no answer."""
 
-    def word(self, ticket: Ticket, word: bytes) -> None:
+    def word(self, ticket: Ticket, word: bytes, seconds: float) -> None:
         """A worker said a word about what it does."""
 
     def rehearse(self, ticket: Ticket, link: Link) -> None:
@@ -328,17 +329,17 @@ class Crew:
         """Remember what it takes to open a net and compile for its first call: the least that was
         seen, as a machine that was busy for a moment says nothing about the next time.
         """
-        timings = found.timings if isinstance(found, Answer) else {}
+        timings = found.timings if isinstance(found, Answer | Ready) else {}
         took = min(timings.get("compile", _OPENING), _MOST_OPENING)
         self._opening[net_id] = min(took, self._opening.get(net_id, took))
         self._opening.move_to_end(net_id)
         while len(self._opening) > _KNOWN:
             self._opening.popitem(last=False)
 
-    def _on_word(self, link: Link, word: bytes, number: int) -> None:
+    def _on_word(self, link: Link, word: bytes, number: int, seconds: float) -> None:
         member = self._members.get(link)
         if member is not None and member.ticket is not None and member.ticket.number == number:
-            self._boss.word(member.ticket, word)
+            self._boss.word(member.ticket, word, seconds)
 
     def _on_end(self, link: Link, status: int) -> None:
         member = self._members.pop(link, None)

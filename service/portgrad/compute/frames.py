@@ -17,7 +17,7 @@ import math
 import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
@@ -62,6 +62,13 @@ class Broken(Exception):
 
 class TooLong(Exception):
     """A message has more text than the other side takes."""
+
+
+class Pieces:
+    """Bytes that follow one another; who receives them has one array of them."""
+
+    def __init__(self, pieces: Sequence[blocks.Buffer]) -> None:
+        self.pieces = pieces
 
 
 @dataclass(frozen=True)
@@ -128,6 +135,8 @@ class _Writer:
         self.size = 0
 
     def value(self, value: Any) -> msgspec.msgpack.Ext:
+        if isinstance(value, Pieces):
+            return self._placed("uint8", None, [memoryview(p).cast("B") for p in value.pieces])
         if not isinstance(value, np.ndarray | np.generic):
             raise TypeError(f"{type(value).__name__} is no plain data")
         array = np.asarray(value)
@@ -140,16 +149,22 @@ class _Writer:
             if name not in _DTYPES:
                 raise TypeError(f"arrays of {name} do not travel")
         native = np.asarray(array, _DTYPES[name], order="C")
-        raw = native.reshape(-1).view(np.uint8).data
-        placed = raw.tobytes() if len(raw) <= _MOST_INLINE else self._offset(raw)
-        told = (name, native.shape, placed)
+        return self._placed(name, native.shape, [native.reshape(-1).view(np.uint8).data])
+
+    def _placed(
+        self, name: str, shape: tuple[int, ...] | None, raw: list[memoryview]
+    ) -> msgspec.msgpack.Ext:
+        """An array of these bytes; in one row where it has no shape."""
+        size = sum(map(len, raw))
+        placed = b"".join(raw) if size <= _MOST_INLINE else self._offset(raw, size)
+        told = (name, (size,) if shape is None else shape, placed)
         return msgspec.msgpack.Ext(_ARRAY, msgspec.msgpack.encode(told))
 
-    def _offset(self, raw: memoryview) -> int:
+    def _offset(self, raw: list[memoryview], size: int) -> int:
         offset = self.size
-        gap = blocks.padding(len(raw))
-        self.pieces += [raw, bytes(gap)] if gap else [raw]
-        self.size += len(raw) + gap
+        gap = blocks.padding(size)
+        self.pieces += [*raw, bytes(gap)] if gap else raw
+        self.size += size + gap
         return offset
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from portgrad.codecs.model import Answer, ArrayLike, Description, Kind, Seed
+from portgrad.codecs.bounds import Bounds
+from portgrad.codecs.model import Answer, ArrayLike, Buffer, Description, Format, Kind, Seed
 from portgrad.compute.stats import PoolStats
 from portgrad.graph.files import NetFiles
 
@@ -32,7 +33,7 @@ class Job:
             so on.
         owner: who asks. Owners take turns where calls have to wait.
         seconds: how long it may take, waiting included; None for the default.
-        text_bytes: how much text its lists came from, if any did.
+        answer_in: how an answer that is large is to be written; None for arrays in any case.
     """
 
     kind: Kind
@@ -45,7 +46,49 @@ class Job:
     options: Mapping[str, Any] = field(default_factory=dict)
     owner: str = ""
     seconds: float | None = None
-    text_bytes: int = 0
+    answer_in: Format | None = None
+
+
+@dataclass(frozen=True)
+class Unread:
+    """One call on one net whose body nobody has read: the worker that does it reads it there.
+
+    Args:
+        kind: what is asked.
+        net_id: the id of the net.
+        files: where its bytes are.
+        body: the call, in its format.
+        media_type: that of the body.
+        query: the query parameter `options`, if there is one.
+        bounds: what the call may be. A worker holds to all of them but `hold`.
+        accept: the media type of the answer.
+        owner: who asks.
+        seconds: how long it may take; its own `deadline` counts once it is read.
+    """
+
+    kind: Kind
+    net_id: str
+    files: NetFiles
+    body: Buffer
+    media_type: str
+    query: str | None
+    bounds: Bounds
+    accept: str
+    owner: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """An answer as it goes out.
+
+    Args:
+        body: in the format that was asked for.
+        timings: seconds by stage.
+    """
+
+    body: Buffer
+    timings: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,8 +141,12 @@ class Compute(Protocol):
     async def inspect(self, job: Inspection) -> Description:
         """Check a net and describe it; raises InvalidNet where it cannot be served."""
 
-    async def call(self, job: Job) -> Answer:
-        """Whatever the job asks, and the outputs that were asked for."""
+    async def call(self, job: Job | Unread) -> Answer | Ready:
+        """Whatever the job asks, and the outputs that were asked for.
+
+        What was unread is answered ready, and where an answer is large, so is every job that says
+        how: unless its text would be so large that it is better written while it is sent.
+        """
 
     async def export(self, job: Export, path: Path) -> list[Path]:
         """Write a gradient's file, and beside it that of its weights if any; what was written."""

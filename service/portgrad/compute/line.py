@@ -33,6 +33,7 @@ class Ticket:
         deaths: how many workers died while they had it.
         rehearsal: whether it repeats another one, so that its worker is warm for the next.
         timers: what is to happen to it while it is at a worker.
+        limit: when its time is over.
     """
 
     what: str
@@ -51,6 +52,7 @@ class Ticket:
     deaths: int = 0
     rehearsal: bool = False
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    limit: asyncio.TimerHandle | None = None
 
 
 class Line:

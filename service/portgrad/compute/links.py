@@ -35,7 +35,7 @@ class Heard:
     """What a link calls when something comes: a frame, a word, or the end with its status."""
 
     frame: Callable[[Link, frames.Received], None]
-    word: Callable[[Link, bytes, int], None]
+    word: Callable[[Link, bytes, int, float], None]
     end: Callable[[Link, int], None]
 
 
@@ -84,7 +84,7 @@ class Link:
     def say(self, word: bytes, number: int) -> None:
         """Send a word about a job."""
         try:
-            self._words.send(WORD.pack(word, number))
+            self._words.send(WORD.pack(word, number, 0.0))
         except OSError:
             self.kill()
 

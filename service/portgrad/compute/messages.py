@@ -1,6 +1,6 @@
 """What is asked of a worker and what it answers, as plain data and back.
 
-Asked:     {"do": "call" | "inspect" | "export" | "operators" | "forget", …}
+Asked:     {"do": "call" | "read" | "inspect" | "export" | "operators" | "forget", …}
 Answered:  {"done": …} or {"fault": …}, and {"kept": …}: what the worker keeps.
 
 What is answered comes from a process that runs strangers' nets: it is held to its form here.
@@ -15,8 +15,10 @@ from typing import Annotated, Any, cast
 import msgspec
 import numpy as np
 
-from portgrad.codecs.model import Answer, Description
-from portgrad.compute.jobs import Export, Inspection, Job
+from portgrad.codecs.bounds import Bounds
+from portgrad.codecs.model import Answer, Buffer, Description, Encoding, Format
+from portgrad.compute import frames
+from portgrad.compute.jobs import Export, Inspection, Job, Ready, Unread
 from portgrad.graph.files import NetFiles
 
 Plain = dict[str, Any]
@@ -42,11 +44,17 @@ class Told(msgspec.Struct):
     lacking: tuple[str, ...] = ()
 
 
+class _Ready(msgspec.Struct):
+    body: np.ndarray[Any, Any]
+    timings: dict[str, _Seconds]
+
+
 class _Answer(msgspec.Struct):
     outputs: dict[str, Any]  # arrays, sequences of them, or None for an optional without one
     derivatives: list[tuple[tuple[str, ...], np.ndarray[Any, Any]]]
     about: dict[str, Any]
     timings: dict[str, _Seconds]
+    encoding: Encoding = "lists"
 
 
 class _Port(msgspec.Struct):
@@ -75,6 +83,21 @@ def call(job: Job) -> Plain:
         "parameters": job.parameters,
         "tangents": job.tangents,
         "options": job.options,
+        "answer_in": job.answer_in,
+    }
+
+
+def unread(job: Unread) -> Plain:
+    """A call that is still to be read, as plain data and the bytes of its body."""
+    return {
+        "do": "read",
+        "kind": job.kind,
+        **_net(job),
+        "body": frames.Pieces([job.body]),
+        "media_type": job.media_type,
+        "query": job.query,
+        "bounds": job.bounds[:-1],  # each but `hold`, which is no plain data
+        "accept": job.accept,
     }
 
 
@@ -99,6 +122,21 @@ def job_of(plain: Mapping[str, Any]) -> Job:
         plain["parameters"],
         plain["tangents"],
         plain["options"],
+        answer_in=plain["answer_in"] and Format(*plain["answer_in"]),
+    )
+
+
+def unread_of(plain: Mapping[str, Any]) -> Unread:
+    """The call that came, to be read."""
+    return Unread(
+        plain["kind"],
+        plain["net_id"],
+        files_of(plain),
+        plain["body"].data,
+        plain["media_type"],
+        plain["query"],
+        Bounds(*plain["bounds"]),
+        plain["accept"],
     )
 
 
@@ -115,7 +153,13 @@ def answered(answer: Answer) -> Plain:
         "derivatives": [[list(place), array] for place, array in answer.derivatives.items()],
         "about": dict(answer.about),
         "timings": dict(answer.timings),
+        "encoding": answer.encoding,
     }
+
+
+def ready(body: list[Buffer], timings: Mapping[str, float]) -> Plain:
+    """An answer that is written, in pieces."""
+    return {"body": frames.Pieces(body), "timings": dict(timings)}
 
 
 def told(message: Any) -> Told:
@@ -127,18 +171,28 @@ def told(message: Any) -> Told:
     return msgspec.convert(message, Told)
 
 
-def answer_of(done: Any) -> Answer:
+def answer_of(done: Any) -> Answer | Ready:
     """The answer that came.
 
     Raises:
         ValueError: it is none.
     """
+    if isinstance(done, dict) and "body" in done:
+        return _ready_of(done)
     plain = msgspec.convert(done, _Answer)
     for value in plain.outputs.values():
         for one in value if isinstance(value, list) else [value]:
             if one is not None and not isinstance(one, np.ndarray):
                 raise ValueError(f"an output is {type(one).__name__}")
-    return Answer(plain.outputs, dict(plain.derivatives), plain.about, plain.timings)
+    derivatives = dict(plain.derivatives)
+    return Answer(plain.outputs, derivatives, plain.about, plain.timings, plain.encoding)
+
+
+def _ready_of(done: Any) -> Ready:
+    written = msgspec.convert(done, _Ready)
+    if written.body.dtype != np.uint8 or written.body.ndim != 1:
+        raise ValueError("a body that is no bytes")
+    return Ready(written.body.data, written.timings)
 
 
 def description_of(done: Any) -> Description:
@@ -169,7 +223,7 @@ def written_of(done: Any) -> bool:
     return msgspec.convert(done, bool)
 
 
-def _net(job: Job | Inspection | Export) -> Plain:
+def _net(job: Job | Unread | Inspection | Export) -> Plain:
     # Bytes of a net do not travel: both sides see the store's files.
     paths = cast("dict[str, Path]", dict(job.files.external))
     return {

@@ -17,13 +17,13 @@ from portgrad.codecs.model import Answer, Description
 from portgrad.compute import ends, faults, frames, messages
 from portgrad.compute.config import PoolConfig, WorkerConfig
 from portgrad.compute.crew import Crew
-from portgrad.compute.jobs import Export, Inspection, Job
+from portgrad.compute.jobs import Export, Inspection, Job, Ready, Unread
 from portgrad.compute.line import Line, Ticket
 from portgrad.compute.links import Link
 from portgrad.compute.memory import killed_for_memory
 from portgrad.compute.quarantine import Quarantine
 from portgrad.compute.stats import PoolStats
-from portgrad.compute.words import RUNNING, STAGE
+from portgrad.compute.words import DEADLINE, RUNNING, STAGE
 from portgrad.errors import PortgradError
 
 # A run that is stopped ends within some milliseconds, unless one node of it takes longer.
@@ -34,6 +34,9 @@ _PATIENCE = 2.0
 _REHEARSAL = 1.0
 # A message of more bytes is packed off the event loop.
 _LARGE = 256 * 1024
+
+
+Asked = Job | Unread | Export | Inspection
 
 
 class WorkerCompute:
@@ -72,11 +75,11 @@ class WorkerCompute:
         )
         return description
 
-    async def call(self, job: Job) -> Answer:
+    async def call(self, job: Job | Unread) -> Answer | Ready:
         """See `Compute`."""
         seconds = min(job.seconds or self._config.deadline, self._config.deadline)
-        asked = messages.call(job)
-        answer: Answer
+        asked = messages.unread(job) if isinstance(job, Unread) else messages.call(job)
+        answer: Answer | Ready
         answer, ticket = await self._ask(job.kind, asked, job, seconds, read=messages.answer_of)
         queued = ticket.given - ticket.asked
         return replace(answer, timings={"queue": queued, **answer.timings})
@@ -143,7 +146,7 @@ class WorkerCompute:
         self,
         what: str,
         message: dict[str, Any],
-        job: Job | Export | Inspection | None,
+        job: Asked | None,
         seconds: float,
         *,
         read: Callable[[Any], Any],
@@ -167,7 +170,7 @@ class WorkerCompute:
         finally:
             self._asked -= 1
 
-    def _check(self, job: Job | Export | Inspection | None) -> None:
+    def _check(self, job: Asked | None) -> None:
         """Refuse what cannot be begun, or wait, before it is made a message."""
         if job is not None:
             self._quarantine.check(job.net_id, job.owner)
@@ -176,7 +179,7 @@ class WorkerCompute:
 
     async def _answered(self, ticket: Ticket) -> Any:
         """What came of a job that was not given to anybody yet."""
-        timer = asyncio.get_running_loop().call_later(ticket.seconds, self._overdue, ticket)
+        self._limit(ticket)
         try:
             self._crew.start()
             self._line.add(ticket)
@@ -185,8 +188,16 @@ class WorkerCompute:
                 raise ends.line_full(self._config.max_queued)
             return await ticket.answer
         finally:
-            timer.cancel()
+            if ticket.limit is not None:
+                ticket.limit.cancel()
             self._leave(ticket)
+
+    def _limit(self, ticket: Ticket) -> None:
+        """Have its time end when it is over."""
+        if ticket.limit is not None:
+            ticket.limit.cancel()
+        due = ticket.asked + ticket.seconds
+        ticket.limit = asyncio.get_running_loop().call_at(due, self._overdue, ticket)
 
     def dispatch(self) -> None:
         """Give waiting jobs to workers that are free."""
@@ -280,10 +291,15 @@ class WorkerCompute:
         loop = asyncio.get_running_loop()
         ticket.timers.append(loop.call_later(_GRACE, self._kill, ticket, error))
 
-    def word(self, ticket: Ticket, word: bytes) -> None:
+    def word(self, ticket: Ticket, word: bytes, seconds: float) -> None:
         """See `Boss`."""
-        if word == RUNNING and not ticket.overdue:
+        if ticket.overdue:
+            return
+        if word == RUNNING:
             _cancel(ticket.timers)
+        elif word == DEADLINE and 0 < seconds < ticket.seconds:  # its worker has read its body
+            ticket.seconds = seconds
+            self._limit(ticket)
 
     def _end(self, ticket: Ticket, grace: float, error: PortgradError | None) -> None:
         """Stop a job, and end its worker if that does not help."""
@@ -360,10 +376,12 @@ def _drop(packed: asyncio.Future[frames.Frame]) -> None:
         packed.result().release()
 
 
-def _size(job: Job | Export | Inspection | None) -> int:
-    """About how many bytes a job is as a message."""
+def _size(job: Asked | None) -> int:
+    """About how many bytes a job is as a message; lists are not counted, which are small here."""
+    if isinstance(job, Unread):
+        return len(job.body)
     if not isinstance(job, Job):
         return 0
     held = (job.data, job.output_gradients, job.parameters, job.tangents)
     values = (v for one in held for v in (one.values() if isinstance(one, Mapping) else [one]))
-    return job.text_bytes + sum(v.nbytes for v in values if isinstance(v, np.ndarray))
+    return sum(v.nbytes for v in values if isinstance(v, np.ndarray))

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from portgrad.compute import faults, frames
 from portgrad.compute.config import WorkerConfig
-from portgrad.compute.words import OPENING, RUNNING, STAGE, STOP, WORD
+from portgrad.compute.words import DEADLINE, OPENING, RUNNING, STAGE, STOP, WORD
 from portgrad.compute.workshop import Workshop
 from portgrad.engine.stopping import Stop
 from portgrad.errors import LimitExceeded, PortgradError, out_of_memory
@@ -61,7 +61,7 @@ def _done(workshop: Workshop, frame: frames.Received, watch: _Watch) -> dict[str
     try:
         _check_read(frame)
         with watch.working(frame.number):
-            return {"done": workshop.do(frame.message, frame.files)}
+            return {"done": workshop.do(frame.message, frame.files, watch.tell_deadline)}
     except PortgradError as error:
         return {"fault": faults.plain(error)}
     except MemoryError:
@@ -153,10 +153,14 @@ class _Watch:
             with self._lock:
                 self._stop = None
 
+    def tell_deadline(self, seconds: float) -> None:
+        """The job that is being done may take no longer than that."""
+        self._words.send(WORD.pack(DEADLINE, self._number, seconds))
+
     def _listen(self) -> NoReturn:
         # A word is sent in one piece, and these sockets keep pieces whole.
         while heard := self._words.recv(WORD.size):
-            word, number = WORD.unpack(heard)
+            word, number, _ = WORD.unpack(heard)
             with self._lock:
                 stop = self._stop if number == self._number else None
                 self._stopped = number if word == STOP else self._stopped
@@ -164,5 +168,5 @@ class _Watch:
                 stop.now()
             elif stop is not None and word == STAGE:
                 stage = RUNNING if stop.stage == "run" else OPENING
-                self._words.send(WORD.pack(stage, number))
+                self._words.send(WORD.pack(stage, number, 0.0))
         os._exit(0)  # the HTTP process is gone, and nobody waits for what is being done

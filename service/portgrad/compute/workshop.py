@@ -11,7 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from portgrad.autodiff.catalogue import catalogue
-from portgrad.compute import messages
+from portgrad.codecs import formats
+from portgrad.codecs.model import Known
+from portgrad.compute import messages, reading
 from portgrad.compute.calls import CALLS
 from portgrad.compute.config import WorkerConfig
 from portgrad.compute.jobs import Job
@@ -38,12 +40,18 @@ class Workshop:
             "forget": self._forget,
         }
 
-    def do(self, job: Mapping[str, Any], files: Sequence[int] = ()) -> Any:
+    def do(
+        self,
+        job: Mapping[str, Any],
+        files: Sequence[int] = (),
+        tell_deadline: Callable[[float], None] = lambda _: None,
+    ) -> Any:
         """What a job finds, as plain data and arrays: see `messages`.
 
         Args:
             job: what is asked.
             files: descriptors of the files that it is to write.
+            tell_deadline: called with how long it may take, where nobody knows before it is read.
 
         Raises:
             PortgradError: what the job is refused for.
@@ -61,6 +69,8 @@ class Workshop:
     def _done(self, job: Mapping[str, Any], files: Sequence[int]) -> Any:
         if job["do"] == "export":
             return self._export(job, files)
+        if job["do"] == "read":
+            return self._read(job, tell_deadline)
         return self._ways[job["do"]](job)
 
     def _halve(self) -> None:
@@ -92,14 +102,39 @@ class Workshop:
         }
 
     def _call(self, plain: Mapping[str, Any]) -> Any:
-        job: Job = messages.job_of(plain)
-        start = time.perf_counter()
-        net = self._net(plain)
-        opened = time.perf_counter() - start
+        job = messages.job_of(plain)
+        with _Clock() as opening:
+            net = self._net(plain)
+        return self._answered(net, job, {"compile": opening.seconds})
+
+    def _read(self, plain: Mapping[str, Any], tell_deadline: Callable[[float], None]) -> Any:
+        """A call whose body is read here. What needs no net is read before that is opened."""
+        unread = messages.unread_of(plain)
+        known, opening = Known(), _Clock()
+        if formats.CODECS[unread.media_type].flat:
+            with opening:
+                names = self._net(plain).names
+            known = Known(names.inputs, names.outputs, names.parameters)
+        with _Clock() as decoding:
+            job = reading.read(unread, known)
+        if job.seconds is not None:
+            tell_deadline(job.seconds)
+        with opening:
+            net = self._net(plain)
+        spent = {"compile": opening.seconds, "decode": decoding.seconds}
+        return self._answered(net, job, spent)
+
+    @staticmethod
+    def _answered(net: Net, job: Job, spent: dict[str, float]) -> Any:
         answer = CALLS[job.kind](net, job)
-        timings = dict(answer.timings)
-        timings["compile"] = timings.get("compile", 0.0) + opened
-        return messages.answered(replace(answer, timings=timings))
+        with _Clock() as encoding:
+            body = reading.write(job, answer)
+        compiled = spent["compile"] + answer.timings.get("compile", 0.0)
+        timings = {**answer.timings, **spent, "compile": compiled}
+        if body is not None:
+            return messages.ready(body, {**timings, "encode": encoding.seconds})
+        wanted = job.answer_in.encoding if job.answer_in else "lists"
+        return messages.answered(replace(answer, timings=timings, encoding=wanted))
 
     def _inspect(self, plain: Mapping[str, Any]) -> Any:
         net = self._load(plain)
@@ -135,6 +170,20 @@ class Workshop:
             )
         except FileNotFoundError as error:
             raise _removed(plain["net_id"]) from error
+
+
+class _Clock:
+    """Counts the seconds of its blocks."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __enter__(self) -> _Clock:
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.perf_counter() - self._start
 
 
 def _operators(_: Mapping[str, Any]) -> list[Any]:

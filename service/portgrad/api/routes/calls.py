@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
+from starlette.concurrency import iterate_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -20,23 +19,18 @@ from portgrad.api.middleware import Timed, timings
 from portgrad.api.openapi import calls as docs
 from portgrad.api.problems import UnsupportedMedia
 from portgrad.api.service import service_of
-from portgrad.codecs import json, npz, safetensors
-from portgrad.codecs.guess import guess
-from portgrad.codecs.model import Answer, Call, Codec, Description, Encoding, Kind
-from portgrad.compute.jobs import Job
-from portgrad.errors import InvalidRequest, Malformed
+from portgrad.codecs import formats
+from portgrad.codecs.formats import CODECS
+from portgrad.codecs.model import Answer, Buffer, Codec, Kind, Known
+from portgrad.compute import reading
+from portgrad.compute.jobs import Job, Ready, Unread
+from portgrad.errors import InvalidRequest
 from portgrad.graph.nearest import offer
 from portgrad.store import disk_errors
 
 router = APIRouter(tags=["calls"], route_class=Direct)
 
-CODECS: dict[str, Codec] = {
-    codec.media_type: codec for codec in (json.CODEC, safetensors.CODEC, npz.CODEC)
-}
-# Below this a hop to a thread and back costs more than the work.
-INLINE_BYTES = 64 * 1024
-# Above this an answer is sent while it is written, where its format can be.
-WHOLE_BYTES = 1024 * 1024
+_SENT_AT_ONCE = 1024 * 1024
 
 
 def _endpoint(kind: Kind) -> Callable[[Request, str], Awaitable[Response]]:
@@ -54,104 +48,77 @@ async def _call(request: Request, net: str, kind: Kind) -> Response:
     reader = _reader(request)
     offers = [reader.media_type, *(name for name in CODECS if name != reader.media_type)]
     writer = CODECS[negotiate(request.headers.get("accept"), offers)]
-    query = await _options(request)
-    answer, encoding = await _answer(request, net, kind, reader, query)
-    return await _written(request, answer, kind, writer, encoding)
+    answer = await _answer(request, net, kind, reader, writer)
+    return await _written(request, answer, kind, writer)
 
 
 async def _answer(
-    request: Request, net: str, kind: Kind, reader: Codec, query: str | None
-) -> tuple[Answer, Encoding]:
-    """What a worker finds, and how the call wants its arrays. Of the call nothing is kept."""
+    request: Request, net: str, kind: Kind, reader: Codec, writer: Codec
+) -> Answer | Ready:
+    """What a worker finds. Of the call nothing is kept."""
+    query = await _options(request)
     service = service_of(request)
     found = await service.find(request, net)
-    call, size = await _read(request, reader, query, kind, found.description)
-    arrays: dict[str, Any] = dict(call.arrays)
-    options = dict(call.options)
-    job = Job(
+    body = await _body(request, reader)
+    unread = Unread(
         kind,
         found.net_id,
         found.files,
-        call.data,
-        **arrays,
-        seconds=options.pop("deadline", None),
-        options=options,
-        owner=caller_of(request).owner,
-        text_bytes=size,
+        body,
+        reader.media_type,
+        query,
+        bounds.bounds(service.settings, request.state.held.grow),
+        writer.media_type,
+        caller_of(request).owner,
     )
+    job: Job | Unread = unread
+    if reading.is_small(unread):
+        with Timed(request, "decode"):
+            job = reading.read(unread, Known.of(found.description))
+    elif reader.weigh is not None:
+        # What a worker is about to make of it counts here, too.
+        async for more in iterate_in_threadpool(reader.weigh(body, unread.bounds)):
+            request.state.held.grow(more)
     with disk_errors("read the net"), Timed(request, "compute"), Attended(request):
         answer = await service.compute.call(job)
     timings(request).update(answer.timings)
-    return answer, call.encoding
+    return answer
 
 
-async def _written(
-    request: Request, answer: Answer, kind: Kind, writer: Codec, encoding: Encoding
-) -> Response:
-    size = _size(answer)
+async def _written(request: Request, answer: Answer | Ready, kind: Kind, writer: Codec) -> Response:
     held: Held = request.state.held
     held.release()
-    if writer.pieces is not None and size > WHOLE_BYTES:
+    if isinstance(answer, Ready):
+        held.grow(len(answer.body))
+        return _whole(answer.body, writer)
+    size = formats.size_of(answer)
+    if size > reading.MOST_TEXT and writer.pieces is not None:
         held.grow(size)
-        pieces = writer.pieces(answer, kind, encoding)
+        pieces = writer.pieces(answer, kind, answer.encoding)
         return StreamingResponse(pieces, media_type=writer.media_type)
     held.grow(2 * size)  # the arrays, and their text
     with Timed(request, "encode"):
-        content = await _near(size, writer.encode, answer, kind, encoding)
-    if len(content) <= WHOLE_BYTES:
+        return _whole(writer.encode(answer, kind, answer.encoding), writer)
+
+
+def _whole(content: Buffer, writer: Codec) -> Response:
+    if len(content) <= _SENT_AT_ONCE:
         return Response(content, media_type=writer.media_type)
     told = {"Content-Length": str(len(content))}
     return StreamingResponse(_slices(content), headers=told, media_type=writer.media_type)
 
 
-async def _slices(content: bytes) -> AsyncIterator[bytes]:
+async def _slices(content: Buffer) -> AsyncIterator[Buffer]:
     """What is sent at once, a connection copies as a whole."""
-    for start in range(0, len(content), WHOLE_BYTES):
-        yield content[start : start + WHOLE_BYTES]
+    for start in range(0, len(content), _SENT_AT_ONCE):
+        yield content[start : start + _SENT_AT_ONCE]
 
 
-async def _read(
-    request: Request, reader: Codec, query: str | None, kind: Kind, description: Description
-) -> tuple[Call, int]:
-    """The body decoded, and its size. What is not in the call is let go of."""
+async def _body(request: Request, reader: Codec) -> bytes:
     settings = service_of(request).settings
     limits = {setting: getattr(settings, setting) for setting in ("max_body_bytes", reader.setting)}
     setting = min(limits, key=limits.__getitem__)
-    body = await bodies.read(request, limits[setting], setting)
-    allowed = bounds.bounds(settings, request.state.held.grow)
-    with Timed(request, "decode"):
-        size = INLINE_BYTES + 1 if reader.inflates else len(body)
-        call: Call = await _near(size, _decode, reader, body, query, kind, description, allowed)
-        allowed.check_call(call.data, call.arrays.values())
-    return call, len(body)
-
-
-def _decode(reader: Codec, body: bytes, *more: Any) -> Call:
-    try:
-        return reader.decode(body, *more)
-    except Malformed as error:
-        meant = guess(body)
-        if meant not in {None, reader.media_type}:
-            error.remedy = f"The body looks like {meant}: set the Content-Type that it has."
-        raise
-
-
-async def _near(size: int, work: Callable[..., Any], *args: Any) -> Any:
-    """The work done here where it is small, else in a thread."""
-    if size <= INLINE_BYTES:
-        return work(*args)
-    return await run_in_threadpool(work, *args)
-
-
-def _size(answer: Answer) -> int:
-    return sum(map(_bytes, (*answer.derivatives.values(), *answer.outputs.values())))
-
-
-def _bytes(value: Any) -> int:
-    """Those of an array, or of all that are in a sequence."""
-    if isinstance(value, list):
-        return INLINE_BYTES + sum(map(_bytes, value))
-    return int(getattr(value, "nbytes", INLINE_BYTES + 1))
+    return await bodies.read(request, limits[setting], setting)
 
 
 def _reader(request: Request) -> Codec:

@@ -1,0 +1,62 @@
+"""Bodies of calls read, and answers written: in the HTTP process what is small, else in a worker.
+
+To read or write many numbers as text keeps the interpreter, and all its threads, for as long as it
+takes. What a worker does keeps nobody waiting but whoever asked for it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from portgrad.codecs import formats, json
+from portgrad.codecs.model import Answer, Buffer, Format, Known
+from portgrad.compute.jobs import Job, Unread
+
+# What is not more than this is read and written by the HTTP process, at once.
+SMALL = 64 * 1024
+# Arrays of more than this are several times as much as text: those are written while they are sent.
+MOST_TEXT = 64 * 1024 * 1024
+
+
+def is_small(job: Unread) -> bool:
+    """Whether a body is read in the HTTP process."""
+    return len(job.body) <= SMALL and not formats.CODECS[job.media_type].inflates
+
+
+def read(job: Unread, known: Known) -> Job:
+    """The call that a body holds.
+
+    Raises:
+        InvalidRequest, LimitExceeded: what is wrong with it.
+    """
+    call = formats.read(
+        formats.CODECS[job.media_type],
+        job.body,
+        query=job.query,
+        kind=job.kind,
+        known=known,
+        bounds=job.bounds,
+    )
+    arrays: dict[str, Any] = dict(call.arrays)
+    options = dict(call.options)
+    return Job(
+        job.kind,
+        job.net_id,
+        job.files,
+        call.data,
+        **arrays,
+        seconds=options.pop("deadline", None),
+        options=options,
+        owner=job.owner,
+        answer_in=Format(job.accept, call.encoding),
+    )
+
+
+def write(job: Job, answer: Answer) -> list[Buffer] | None:
+    """The answer's body, in pieces; None where it is for the HTTP process to write."""
+    form, size = job.answer_in, formats.size_of(answer)
+    if form is None or size <= SMALL:
+        return None
+    if form.media_type == json.MEDIA_TYPE and size > MOST_TEXT:
+        return None
+    return formats.write(answer, job.kind, form)
