@@ -18,6 +18,10 @@ from support.computing import computing
 from support.engine import net_bytes, random
 from support.formats import FORMATS, NPZ, answer, as_object, request
 from support.http import AppClient, serving
+from support.ways import way
+
+pytestmark = pytest.mark.usefixtures("way")
+__all__ = ["way"]
 
 # float32, whose sums may be added in another order on another machine
 CLOSE = {"rel": 1e-4, "abs": 1e-5}

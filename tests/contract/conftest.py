@@ -12,6 +12,9 @@ from portgrad.settings import Settings
 from portgrad.store import LocalStore
 from support.fake_compute import FakeCompute, fake_net
 from support.http import AppClient, serving
+from support.ways import way
+
+__all__ = ["way"]
 
 MAX_BODY = 1_000_000
 MAX_UPLOAD = 5_000_000

@@ -13,6 +13,8 @@ from support.fake_compute import FakeCompute, fake_net
 from support.formats import FORMATS, JSON, NPZ, SAFETENSORS, answer, as_object, dtype_of, request
 from support.http import AppClient
 
+pytestmark = pytest.mark.usefixtures("way")
+
 EVERYWHERE = (
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
     "float16", "float32", "float64", "complex64",

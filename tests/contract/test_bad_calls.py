@@ -17,6 +17,8 @@ from support.http import AppClient
 
 from .conftest import MAX_BODY
 
+pytestmark = pytest.mark.usefixtures("way")
+
 ONE = np.ones(1, np.float32)
 BFLOAT = np.ones(1, ml_dtypes.bfloat16)
 

@@ -25,6 +25,8 @@ from support.fake_compute import FakeCompute, fake_net
 from support.formats import FORMATS, JSON, NPZ, SAFETENSORS, request
 from support.http import AppClient, serving
 
+pytestmark = pytest.mark.usefixtures("way")
+
 ARRAYS, ELEMENTS, DEPTH = 3, 12, 8
 PORTS = tuple(f"x{i}" for i in range(ARRAYS + 1))
 

@@ -9,6 +9,7 @@ import ctypes
 import json
 import os
 import socket
+import struct
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ import msgspec
 
 from portgrad.compute import blocks, frames, nursery, worker
 from portgrad.compute.config import WorkerConfig
+from portgrad.compute.words import DEADLINE, RUNNING
 
 KEPT = {"nets": 0, "sessions": 0, "session_hits": 0, "session_misses": 0}
 NOTHING: dict[str, Any] = {"outputs": {}, "derivatives": [], "about": {}, "timings": {}}
@@ -76,7 +78,9 @@ def _writes_to_stderr(ends: Ends) -> None:
 
 def _speaks_unasked(ends: Ends) -> None:
     for i in range(50):
-        ends.words.send(b"r" + i.to_bytes(8, "little"))
+        for seconds in (float("nan"), float("inf"), 0.0, -1.0):
+            ends.words.send(RUNNING + i.to_bytes(8, "little") + struct.pack("<d", seconds))
+            ends.words.send(DEADLINE + i.to_bytes(8, "little") + struct.pack("<d", seconds))
     ends.done()
 
 

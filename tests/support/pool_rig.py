@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from portgrad.compute.jobs import Job
+from portgrad.compute.jobs import Job, Unread
 from portgrad.errors import PortgradError
 from support import hard_nets
 from support.computing import computing
@@ -38,7 +38,7 @@ class Rig:
     def job(self, text: str, data: Any, **more: Any) -> Job:
         return Job("evaluate", *stored(self.folder, text), data, **more)
 
-    async def fails(self, job: Job, kind: type[PortgradError], code: str) -> float:
+    async def fails(self, job: Job | Unread, kind: type[PortgradError], code: str) -> float:
         """Seconds until a call fails, as it must."""
         start = time.monotonic()
         with pytest.raises(kind) as caught:
