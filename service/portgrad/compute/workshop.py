@@ -58,15 +58,17 @@ class Workshop:
         """
         for make_room in (self._halve, self.clear):
             try:
-                return self._done(job, files)
+                return self._done(job, files, tell_deadline)
             except (MemoryError, PortgradError) as error:
                 short = isinstance(error, MemoryError) or error.code == OUT_OF_MEMORY
                 if not short or max(len(self._nets), len(self._sessions)) <= 1:
                     raise
             make_room()  # no job is refused for what is kept for others
-        return self._done(job, files)
+        return self._done(job, files, tell_deadline)
 
-    def _done(self, job: Mapping[str, Any], files: Sequence[int]) -> Any:
+    def _done(
+        self, job: Mapping[str, Any], files: Sequence[int], tell_deadline: Callable[[float], None]
+    ) -> Any:
         if job["do"] == "export":
             return self._export(job, files)
         if job["do"] == "read":
