@@ -50,6 +50,10 @@ class Emitter:
         alike: for some of the values that are made, one that is known to have the same shape.
         places: whether cotangents that the graph has already are only places for numbers, as those
             that a JVP is the derivative by.
+        wanted: while a sweep runs, the values whose cotangents are wanted. Rules give all
+            cotangents whatever is wanted; it may only tell which way to one is shorter.
+        scaled: for some of the values that are made, a tensor and a factor for each channel
+            (axis 1) whose product they are.
     """
 
     def __init__(
@@ -60,6 +64,8 @@ class Emitter:
         self.fresh = fresh or _fresh_names(graph)
         self.alike: dict[ir.Value, ir.Value] = {}
         self.places = False
+        self.wanted: set[ir.Value] = set()
+        self.scaled: dict[ir.Value, tuple[Tensor, Tensor]] = {}
         self._constants: dict[tuple[Any, ...], Tensor] = {}
         self._nodes: dict[tuple[Any, ...], tuple[Tensor, ...]] = {}
 

@@ -112,6 +112,7 @@ class Sweep:
 
     def run(self, nodes: Iterable[ir.Node], wanted: set[ir.Value]) -> None:
         """Visit nodes, last first, and send cotangents to their wanted operands."""
+        self.op.wanted = wanted
         for node in nodes:
             cotangents = [self.cotangent(value) for value in node.outputs]
             if any(ct is not None for ct in cotangents):

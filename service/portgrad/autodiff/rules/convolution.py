@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from portgrad.autodiff.registry import vjp
+from portgrad.autodiff.binding import Call, schema_of_node
+from portgrad.autodiff.registry import Rule, lookup, vjp
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 from portgrad.autodiff.vocabulary.windows import Windows
@@ -25,9 +26,45 @@ def conv(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     kernel = op.kernel(w, kernel_shape)
     windows = op.windows(image=x, signal=ct, kernel=kernel, **geometry)
-    ct_x = op.spread(ct, w, x, windows, group)
-    ct_w = _weight(op, op.correlate(ct, x, windows, group), w)
-    return ct_x, ct_w, _bias(op, ct, b)
+    # After a batch normalisation, ct is a plain cotangent times a factor for each channel, which is
+    # cheaper to multiply a kernel with.
+    plain, factor = op.unscaled(ct)
+    scaled, ct_w = w, _weight(op, op.correlate(plain, x, windows, group), w)
+    ct_b = _bias(op, plain, b)
+    if factor is not None:
+        of_kernels = op.unsqueeze(factor, *range(1, op.rank(w)))
+        scaled, ct_w = w * of_kernels, ct_w * of_kernels
+        ct_b = None if ct_b is None else ct_b * factor
+    return op.spread(plain, scaled, x, windows, group), ct_w, ct_b
+
+
+def summed_product(op: Op, ct: Tensor, y: Tensor) -> Tensor | None:
+    """The sum of ct * y for each channel, by the cotangent of the kernel that made y.
+
+    Σ ct (W * x + b) = Σ W ct_w + b ct_b, where ct_w and ct_b are the cotangents for ct. So the
+    backward pass does not read y, and the runtime can fold what comes after into the convolution.
+
+    Returns:
+        A vector with an element for each channel; None where y is no convolution, or the cotangent
+        of its kernel is not there anyway, which would cost more than it saves.
+    """
+    node = y.value.producer()
+    if node is None or (node.op_type, node.domain, node.graph) != ("Conv", "", op.graph):
+        return None
+    schema = schema_of_node(node, {"": op.opset})
+    if op.apart or node.inputs[1] not in op.wanted or schema is None:
+        return None
+    rule = lookup("", "Conv", schema.since_version)
+    assert isinstance(rule, Rule)
+    call = Call(op, node, schema, [ct])
+    (_, w, *b), (_, ct_w, *ct_b) = call.given(), rule(call)
+    assert isinstance(w, Tensor)
+    assert isinstance(ct_w, Tensor)
+    product = op.reduce_sum(w * ct_w, range(1, op.rank(w)), keepdims=False)
+    for bias, ct_bias in zip(b, ct_b, strict=True):
+        if isinstance(bias, Tensor) and isinstance(ct_bias, Tensor):
+            product = product + bias * ct_bias
+    return product
 
 
 @vjp("ConvTranspose")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from portgrad.autodiff.registry import shaped, vjp
+from portgrad.autodiff.rules.convolution import summed_product
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 
@@ -96,10 +97,14 @@ def _by_given_statistics(
     inv = _inverse_deviation(op, var, epsilon)
     slope = scale * inv
     total = op.sum_to_channels(ct, b)
-    # Centred before it is summed: a mean far from 0 would cancel afterwards.
-    product = op.sum_to_channels(ct * (x - op.along_channels(mean, x)), b)
+    product = summed_product(op, ct, x)
+    if product is None:
+        # Centred before it is summed: a mean far from 0 would cancel afterwards.
+        product = op.sum_to_channels(ct * (x - op.along_channels(mean, x)), b)
+    else:  # where a mean far from 0 cancels, the convolution's own rounding is as large
+        product = product - mean * total
     ct_var = product * slope * inv * inv * -0.5
-    return [ct * op.along_channels(slope, x), product * inv, total, -(total * slope), ct_var]
+    return [op.times_channels(ct, slope), product * inv, total, -(total * slope), ct_var]
 
 
 def _by_batch_statistics(

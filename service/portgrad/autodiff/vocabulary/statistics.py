@@ -27,6 +27,19 @@ class StatisticsWords(ReductionWords):
         """A vector with an element for each channel, made to broadcast along axis 1 of x."""
         return self.unsqueeze(parameter, *range(1, self.rank(x) - 1))
 
+    def times_channels(self, x: Tensor, factor: Tensor) -> Tensor:
+        """X times a vector with an element for each channel.
+
+        A convolution that this is the cotangent of takes the factor into its kernel: `unscaled`.
+        """
+        product = x * self.along_channels(factor, x)
+        self.scaled[product.value] = x, factor
+        return product
+
+    def unscaled(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """X without a factor for each channel, and the factor; None where none is known."""
+        return self.scaled.get(x.value, (x, None))
+
     def sum_to_channels(self, x: Tensor, parameter: Tensor) -> Tensor:
         """The sum over every axis but axis 1, in the shape of a vector of channels.
 
