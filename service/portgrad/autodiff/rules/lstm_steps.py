@@ -164,12 +164,13 @@ def _back(
     initial, [gates] = op.scan(step, last, read, backwards=not d.turned)
     steps = op.product(time, batch)
     rows = op.reshape(gates, [steps, size])
-    of_h = op.reshape(d.before(op, 0), [steps, hidden])
+    # Turned once for both weights; the reshape keeps the runtime from turning it in each product.
+    columns = op.reshape(op.Transpose(gates, perm=[2, 0, 1]), [size, steps])
     ct_b = op.reduce_sum(rows, [0], keepdims=False)
     return [
         op.reshape(op.MatMul(rows, d.w), [time, batch, inputs]),
-        op.Gemm(rows, op.reshape(x, [steps, inputs]), transA=1),
-        op.Gemm(rows, of_h, transA=1),
+        op.MatMul(columns, op.reshape(x, [steps, inputs])),
+        op.MatMul(columns, op.reshape(d.before(op, 0), [steps, hidden])),
         op.Concat(ct_b, ct_b, axis=0),
         *initial,
     ]
