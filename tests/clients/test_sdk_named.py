@@ -31,7 +31,7 @@ def test_overrides_go_beside_the_data_in_their_parameters_dtype() -> None:
     there = service()
     given = {"weight": [[1, 2], [3, 4], [5, 6]], "scale": 0.5}
     there.net().gradient(DATA, parameters=given)
-    assert there.options == {"wrt": "inputs"}
+    assert there.options == {}
     sent = {name: (array.dtype.name, array.tolist()) for name, array in there.arrays.items()}
     assert sent == {
         "Input": ("float32", [[1, 2]]),
@@ -94,7 +94,7 @@ def test_chosen_elements_travel_in_the_options(given: Any, sent: Any) -> None:
     there = service()
     imposed = {"Output": given, "half": [[1.0]]}
     there.net().gradient(DATA, output_gradients=imposed, stacked=True)
-    assert there.options == {"wrt": "inputs", "output_gradients": {"Output": sent}, "stacked": True}
+    assert there.options == {"output_gradients": {"Output": sent}, "stacked": True}
     assert there.arrays.keys() == {"Input", "ids", "seed/half"}
 
 

@@ -37,7 +37,7 @@ def test_a_gradient_is_safetensors_both_ways() -> None:
     assert service.request.url.path == f"/nets/{'5e' * 32}/gradient"
     assert service.request.headers["accept"] == SAFETENSORS
     assert service.arrays.keys() == {"Input", "seed/Output"}
-    assert service.options == {"wrt": "inputs"}
+    assert service.options == {}
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,13 @@ def test_a_gradient_is_safetensors_both_ways() -> None:
         ({"wrt": "all"}, {"wrt": "all"}),
         ({"wrt": ["a", ("b", "c"), ["d", "e"]]}, {"wrt": ["a", ["b", "c"], ["d", "e"]]}),
         ({"wrt": ("a",)}, {"wrt": ["a"]}),
-        ({"of": "y"}, {"wrt": "inputs", "of": "y"}),
-        ({"of": [["a", "b"]]}, {"wrt": "inputs", "of": [["a", "b"]]}),
-        ({"outputs": True}, {"wrt": "inputs", "outputs": True}),
-        ({"outputs": False}, {"wrt": "inputs", "outputs": False}),
-        ({"outputs": ("y",)}, {"wrt": "inputs", "outputs": ["y"]}),
-        ({"batch": "each"}, {"wrt": "inputs", "batch": "each"}),
-        ({"quantized": "exact"}, {"wrt": "inputs", "quantized": "exact"}),
+        ({"of": "y"}, {"of": "y"}),
+        ({"of": [["a", "b"]]}, {"of": [["a", "b"]]}),
+        ({"outputs": True}, {"outputs": True}),
+        ({"outputs": False}, {"outputs": False}),
+        ({"outputs": ("y",)}, {"outputs": ["y"]}),
+        ({"batch": "each"}, {"batch": "each"}),
+        ({"quantized": "exact"}, {"quantized": "exact"}),
     ],
 )
 def test_options_travel_as_given(arguments: dict[str, Any], options: dict[str, Any]) -> None:
