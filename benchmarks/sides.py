@@ -6,6 +6,7 @@ What is differentiated is the sum of the output.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import portgrad
 from benchmarks.turns import Call
@@ -49,21 +50,16 @@ def forward(specimen: Specimen, path: Path, threads: int) -> Call:
 
 def arrays(specimen: Specimen) -> dict[str, np.ndarray]:
     """The data, as both runtimes take them."""
-    return {name: x.numpy() for name, x in specimen.inputs.items()}
+    return {name: x.detach().numpy() for name, x in specimen.inputs.items()}
 
 
 class Torch:
-    """PyTorch's, by autograd of the module as it is, or of what a compiler made of it.
+    """PyTorch's, by autograd of the module as it is, or as its compiler makes it.
 
     It changes the specimen's module: one of them in a process.
     """
 
-    def __init__(
-        self,
-        specimen: Specimen,
-        wrt: str,
-        compiled: Callable[[nn.Module], Callable[..., Tensor]] = lambda module: module,
-    ) -> None:
+    def __init__(self, specimen: Specimen, wrt: str) -> None:
         self._data = dict(specimen.inputs)
         everything = wrt == "all"
         self.targets = {n: x.requires_grad_() for n, x in self._data.items() if _floating(x)}
@@ -73,7 +69,13 @@ class Torch:
                 self.targets[name] = weight
         if specimen.inner and not everything:
             self.targets["embedding"] = _moved(specimen)
-        self._run = compiled(specimen.module)
+        self._run: Callable[..., Tensor] = specimen.module
+
+    def compiled(self) -> Torch:
+        """The same by `torch.compile`, which compiles when it is called first."""
+        other = copy.copy(self)
+        other._run = torch.compile(self._run)
+        return other
 
     def __call__(self) -> tuple[Tensor, ...]:
         return torch.autograd.grad(self._run(*self._data.values()).sum(), [*self.targets.values()])

@@ -8,7 +8,7 @@ several parts.
 from __future__ import annotations
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "engine": ("agreement", "speed"),
+    "engine": ("agreement", "speed", "best", "memory", "start", "compiling"),
     "service": (
         "service_calls",
         "service_large",

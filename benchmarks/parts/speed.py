@@ -47,13 +47,18 @@ def summary(found: Sequence[Row]) -> Iterator[Row]:
 
 
 def middle(table: str, column: str, figures: list[float], goal: float) -> Row:
-    """The row of the median of these figures."""
+    """The row of the median of these figures, with their quartiles."""
     low, median, high = (float(q) for q in np.percentile(figures, [25, 50, 75]))
     return Row(table, MEDIAN, median, goal, spread=(low, high), column=column, raw=tuple(figures))
 
 
+def titled(wrt: str, threads: int) -> str:
+    """What a column is called."""
+    return f"{wrt}, {threads} thread{'s' * (threads > 1)}"
+
+
 def _rows(name: str, wrt: str, threads: int, times: Times) -> Iterator[Row]:
-    column = f"{wrt}, {threads} thread{'s' * (threads > 1)}"
+    column = titled(wrt, threads)
     for table, other in OTHERS.items():
         found = ratio(times, "gradient", other)
         goal = RECURRENT[wrt] if (name, table) == ("lstm", FORWARD) else WORST[table][wrt]
