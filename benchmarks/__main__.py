@@ -34,9 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
         except Exception:  # the other parts are still worth running
             traceback.print_exc()
             broken += 1
-        document = merged(read(path), found, about(), part)
+        document = merged(read(path), found, about(given), part)
         if hasattr(module, "summary"):
-            document = merged(document, module.summary(rows_of(document, part)), about(), part)
+            document = merged(document, module.summary(rows_of(document, part)), about(given), part)
         write(document, path)
     show(row for part in parts for row in rows_of(read(path), part))
     print(f"JSON: {path}; the page: python -m benchmarks.report")

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.given import ROOT
+from benchmarks.given import ROOT, Given
 
 PACKAGES = (
     "onnxruntime",
@@ -26,7 +26,7 @@ PACKAGES = (
 )
 
 
-def about() -> dict[str, Any]:
+def about(given: Given) -> dict[str, Any]:
     """What a figure means nothing without."""
     return {
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
@@ -36,6 +36,7 @@ def about() -> dict[str, Any]:
         "kernel": platform.release(),
         "python": platform.python_version(),
         "commit": _commit(),
+        "how": f"{given.rounds} rounds, {'time of the processor' if given.cpu else 'wall time'}",
         "versions": {name: found for name in PACKAGES if (found := _version(name))},
     }
 

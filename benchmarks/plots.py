@@ -27,9 +27,9 @@ class Picture:
 
 
 def drawn(rows: list[Row], folder: Path) -> Iterator[Picture]:
-    """A plot for each table of ratios or of a curve that has enough to show."""
+    """A plot for each table of ratios that has enough to show."""
     for table, some in by_table(rows).items():
-        found = [row for row in some if row.figure is not None and row.unit == some[0].unit]
+        found = [row for row in some if row.figure is not None and row.unit == "×"]
         if len(found) >= 4:
             path = folder / f"bench-{_slug(table)}.svg"
             _plot(table, found, path)
@@ -51,7 +51,7 @@ def _plot(title: str, rows: list[Row], path: Path) -> None:
         figure = Figure(figsize=(7.2, 0.9 + 0.32 * len(lines)), facecolor="white")
         axes = figure.subplots()
         _dots(axes, rows, lines)
-        _dress(axes, title, rows[0].unit, lines)
+        _dress(axes, title, lines)
         figure.tight_layout()
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, metadata={"Date": None})
@@ -74,11 +74,11 @@ def _dots(axes: Any, rows: list[Row], lines: list[str]) -> None:
         axes.legend(frameon=False, fontsize=8, loc="best")
 
 
-def _dress(axes: Any, title: str, unit: str, lines: list[str]) -> None:
+def _dress(axes: Any, title: str, lines: list[str]) -> None:
     axes.set_yticks(range(len(lines)), lines)
     axes.set_ylim(-0.6, len(lines) - 0.4)
     axes.set_xlim(left=0)
-    axes.set_xlabel("ratio" if unit == "×" else unit)
+    axes.set_xlabel("ratio")
     axes.set_title(f"{title} (goals as ticks)", loc="left", fontsize=10)
     axes.grid(axis="x", color=QUIET, linewidth=0.5)
     axes.set_axisbelow(True)

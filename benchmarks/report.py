@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.given import ROOT, Given
+from benchmarks.parts import PARTS
 from benchmarks.plots import Picture, drawn
 from benchmarks.rows import Document, Row, read, rows_of
 from benchmarks.tables import by_table, markdown, notes
@@ -30,20 +32,29 @@ def _lines(document: Document, pictures: list[Picture]) -> Iterator[str]:
     yield HEAD
     yield from _about(document)
     drawings = {picture.table: picture for picture in pictures}
-    for title, rows in by_table(rows_of(document)).items():
-        yield f"\n## {title}\n"
-        yield from markdown(rows)
-        told = list(notes(rows))
-        yield from ["", *told] if told else []
-        if title in drawings:
-            yield f"\n![{drawings[title].says}](../pictures/{drawings[title].path.name})"
+    for part in PARTS:
+        for number, (title, rows) in enumerate(by_table(rows_of(document, part)).items()):
+            yield f"\n## {title}\n"
+            if not number:  # one text for all tables of a part
+                yield f"{_says(part)}\n"
+            yield from markdown(rows)
+            if title in drawings:
+                yield f"\n![{drawings[title].says}](../pictures/{drawings[title].path.name})"
+            told = list(notes(rows))
+            yield from ["", *told] if told else []
     yield ""
+
+
+def _says(part: str) -> str:
+    """The part's own first lines: read, for its packages need not be here."""
+    source = ROOT / "benchmarks" / "parts" / f"{part}.py"
+    return ast.get_docstring(ast.parse(source.read_text())) or ""
 
 
 def _about(document: Document) -> Iterator[str]:
     rows = document["rows"]
     dates = sorted({row["date"].partition(" ")[0] for row in rows})
-    commits = list(dict.fromkeys(row["commit"] for row in rows))
+    commits = list(dict.fromkeys(row["commit"] for row in rows if row["commit"]))
     versions = {name: found for row in rows for name, found in row["versions"].items()}
     machine = f"{document['cpu']}, {document['cores']} cores, {document['memory']}"
     yield "| | |"
@@ -51,6 +62,8 @@ def _about(document: Document) -> Iterator[str]:
     yield f"| date | {' to '.join(dict.fromkeys([dates[0], dates[-1]]))} |"
     yield f"| machine | {machine}; Linux {document['kernel']}, Python {document['python']} |"
     yield f"| versions | {', '.join(f'{name} {found}' for name, found in versions.items())} |"
+    yield f"| measured | {'; '.join(dict.fromkeys(row['how'] for row in rows))} |"
+    yield f"| goals | {verdicts(rows_of(document))} |"
     yield f"| of Portgrad | {', '.join(commits)} |"
 
 

@@ -62,7 +62,7 @@ def merged(old: Document, rows: Iterable[Row], about: Mapping[str, Any], part: s
 
     Each row keeps what it was measured with: a part can be run again alone.
     """
-    run = {key: about[key] for key in ("date", "commit", "versions")}
+    run = {key: about[key] for key in ("date", "commit", "versions", "how")}
     new = {row.key: {**asdict(row), "verdict": row.verdict, "part": part, **run} for row in rows}
     kept: dict[tuple[str, ...], Kept] = {_key(one): one for one in old.get("rows", [])}
     return {**about, "rows": list({**kept, **new}.values())}

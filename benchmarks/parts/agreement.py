@@ -42,11 +42,11 @@ def rows(given: Given) -> Iterator[Row]:
 
 def _rows(what: str, wrt: str, found: Mapping[str, Worst]) -> Iterator[Row]:
     exact, where = found["double"]
-    note = f"worst at {where}"
+    note = f"worst at {where}" if exact > EXACT else ""
     yield Row(TABLE, what, exact, EXACT, unit="", column=f"{wrt}, float64", note=note)
     single, where = found["single"]
     theirs, there = found["torch"]
-    note = f"worst at {where}; PyTorch's own float32 is off by {theirs:.2g}, at {there}"
+    note = f"worst at {where}; PyTorch's own worst is {theirs:.2g}, at {there}"
     goal = max(LEAST, TIMES * theirs)
     yield Row(TABLE, what, single, goal, unit="", column=f"{wrt}, float32", note=note)
 

@@ -11,13 +11,14 @@ import pytest
 
 from benchmarks import report
 from benchmarks.__main__ import main
-from benchmarks.given import ROOT
+from benchmarks.given import ROOT, Given
 from benchmarks.machine import about
 from benchmarks.parts import GROUPS, PARTS
 from benchmarks.rows import Row, merged, read, rows_of, write
 from benchmarks.tables import figure, goal, markdown
 from benchmarks.turns import by_turns, ratio, spread
 
+ABOUT = about(Given())
 VERDICTS = [
     (Row("t", "w", 2.0, 2.0), "ok"),
     (Row("t", "w", 2.1, 2.0), "MISS"),
@@ -35,15 +36,15 @@ def test_a_row_says_what_became_of_its_goal(row: Row, verdict: str) -> None:
 
 def test_a_part_that_is_run_again_takes_the_places_of_its_rows() -> None:
     first = [Row("t", "a", 1.0, column="x"), Row("t", "b", 2.0, spread=(1.0, 3.0), raw=(1.0, 3.0))]
-    document = merged({}, first, about(), "one")
-    document = merged(document, [Row("u", "c", 4.0)], about(), "two")
-    document = merged(document, [Row("t", "a", 5.0, column="x")], about(), "one")
+    document = merged({}, first, ABOUT, "one")
+    document = merged(document, [Row("u", "c", 4.0)], ABOUT, "two")
+    document = merged(document, [Row("t", "a", 5.0, column="x")], ABOUT, "one")
     assert [(row.what, row.figure) for row in rows_of(document)] == [("a", 5), ("b", 2), ("c", 4)]
     assert rows_of(document, "one")[1] == first[1]
 
 
 def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
-    document = merged({}, [Row("t", "a", 1.0, 2.0, spread=(1.0, 1.5), raw=(1.0,))], about(), "p")
+    document = merged({}, [Row("t", "a", 1.0, 2.0, spread=(1.0, 1.5), raw=(1.0,))], ABOUT, "p")
     write(document, tmp_path / "deep" / "bench.json")
     assert rows_of(read(tmp_path / "deep" / "bench.json")) == rows_of(document)
     assert read(tmp_path / "none.json") == {}
@@ -133,8 +134,13 @@ def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_page_has_every_table_with_its_machine() -> None:
-    document = merged({}, [Row("A table", "a", 1.0, 2.0, note="of one net")], about(), "p")
+    document = merged({}, [Row("A table", "a", 1.0, 2.0, note="of one net")], ABOUT, "speed")
     text = report.page(document, [])
-    for expected in ("## A table", "- a: of one net", about()["python"], "| a | 1× | ≤ 2× |"):
+    for expected in (
+        "## A table\n\nThe time of",
+        "- a: of one net",
+        ABOUT["python"],
+        "| a | 1× | ≤ 2× |",
+    ):
         assert expected in text
     assert report.verdicts(rows_of(document)) == "1 of 1 goals are met"
