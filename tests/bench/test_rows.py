@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from benchmarks import report
 from benchmarks.__main__ import main
+from benchmarks.apart import apart
 from benchmarks.given import ROOT, Given
 from benchmarks.machine import about
 from benchmarks.parts import GROUPS, PARTS
@@ -144,3 +146,10 @@ def test_the_page_has_every_table_with_its_machine() -> None:
     ):
         assert expected in text
     assert report.verdicts(rows_of(document)) == "1 of 1 goals are met"
+
+
+def test_what_is_run_apart_has_its_own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SET", "before")
+    assert apart(os.getenv, "SET", SET="there") == "there"
+    assert os.environ["SET"] == "before"
+    assert apart(os.getpid) != os.getpid()
