@@ -36,7 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
             broken += 1
         document = merged(read(path), found, about(given), part)
         if hasattr(module, "summary"):
-            document = merged(document, module.summary(rows_of(document, part)), about(given), part)
+            summary = module.summary(rows_of(document, part))
+            document = merged(document, summary, about(given), part, last=True)
         write(document, path)
     show(row for part in parts for row in rows_of(read(path), part))
     print(f"JSON: {path}; the page: python -m benchmarks.report")

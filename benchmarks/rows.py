@@ -57,14 +57,18 @@ Kept = dict[str, Any]
 Document = dict[str, Any]
 
 
-def merged(old: Document, rows: Iterable[Row], about: Mapping[str, Any], part: str) -> Document:
-    """The document with these rows in the places of older ones, or behind them.
+def merged(
+    old: Document, rows: Iterable[Row], about: Mapping[str, Any], part: str, *, last: bool = False
+) -> Document:
+    """The document with these rows in the places of older ones, or behind them; all behind if last.
 
     Each row keeps what it was measured with: a part can be run again alone.
     """
     run = {key: about[key] for key in ("date", "commit", "versions", "how")}
     new = {row.key: {**asdict(row), "verdict": row.verdict, "part": part, **run} for row in rows}
-    kept: dict[tuple[str, ...], Kept] = {_key(one): one for one in old.get("rows", [])}
+    kept: dict[tuple[str, ...], Kept] = {
+        _key(one): one for one in old.get("rows", []) if not (last and _key(one) in new)
+    }
     return {**about, "rows": list({**kept, **new}.values())}
 
 

@@ -123,6 +123,12 @@ def test_a_run_keeps_its_rows_and_what_follows(tmp_path: Path, part: Any) -> Non
     assert main(["mine", "--folder", str(tmp_path)]) == 0
     kept = rows_of(read(tmp_path / "bench.json"))
     assert [(row.what, row.figure) for row in kept] == [("a", 3), ("number of rows", 1)]
+    part.found = [Row("t", "b", 1.0)]
+    assert main(["mine", "--folder", str(tmp_path)]) == 0
+    assert [row.what for row in rows_of(read(tmp_path / "bench.json"))] == [
+        *"ab",
+        "number of rows",
+    ]
 
 
 def test_a_part_that_breaks_is_told(tmp_path: Path, part: Any) -> None:
