@@ -39,7 +39,7 @@ class Direction:
         w: (4 hidden, inputs).
         r: (4 hidden, hidden).
         initial: the hidden state and the cell state before the first step, (N, hidden).
-        gates: i, o, f and g of each step, (T, N, hidden) each.
+        gates: i, o and f of each step, (T, N, 3 hidden), and g, (T, N, hidden).
         states: hidden and cell states after each step.
         final: those after the last one.
     """
@@ -133,11 +133,11 @@ def _direction(
         squeezed, new = op.split(
             op.Gemm(h, r, of_x, transB=1), op.vector([3 * hidden, hidden]), 1, 2
         )
-        i, o, f = op.split(op.Sigmoid(squeezed), op.vector([hidden] * 3), 1, 3)
-        g = op.Tanh(new)
+        gates, g = op.Sigmoid(squeezed), op.Tanh(new)
+        i, o, f = op.split(gates, op.vector([hidden] * 3), 1, 3)
         c = f * c + i * g
         h = o * op.Tanh(c)
-        return [h, c], [i, o, f, g, h, c]
+        return [h, c], [gates, g, h, c]
 
     final, (*gates, all_h, all_c) = op.scan(step, [h, c], [of_x], backwards=turned)
     return Direction(turned, w, r, [h, c], gates, [all_h, all_c], final)
@@ -149,16 +149,19 @@ def _back(
     """The cotangents of X, W, R, both biases and the initial states."""
     time, batch, inputs = op.dims(x)
     size, hidden = op.dims(d.r)
-    slopes, inwards = _slopes(op, d)
-    read = [slopes, inwards, d.gates[2], *([] if ct_y is None else [ct_y])]
+    read = [*d.gates, d.before(op, 1), d.states[1], *([] if ct_y is None else [ct_y])]
 
     def step(op: Any, states: Tensors, slices: Tensors) -> tuple[Tensors, Tensors]:
-        (ct_h, ct_c), (slopes, inwards, forget, *arrived) = states, slices
+        (ct_h, ct_c), (gates, g, before, after, *arrived) = states, slices
+        i, o, f = op.split(gates, op.vector([hidden] * 3), 1, 3)
         for more in arrived:
             ct_h = ct_h + more
-        ct_c = ct_c + ct_h * inwards
-        gates = op.Concat(ct_c, ct_h, ct_c, ct_c, axis=-1) * slopes
-        return [op.MatMul(gates, d.r), ct_c * forget], [gates]
+        squashed = op.Tanh(after)
+        ct_c = ct_c + ct_h * o * (1.0 - squashed * squashed)
+        to_gates = op.Concat(ct_c * g, ct_h * squashed, ct_c * before, axis=-1)
+        to_new = ct_c * i * (1.0 - g * g)
+        ct = op.Concat(to_gates * (gates * (1.0 - gates)), to_new, axis=-1)
+        return [op.MatMul(ct, d.r), ct_c * f], [ct]
 
     last = [op.zeros_like(d.initial[0]) if ct is None else ct for ct in (ct_h, ct_c)]
     initial, [gates] = op.scan(step, last, read, backwards=not d.turned)
@@ -174,17 +177,6 @@ def _back(
         op.Concat(ct_b, ct_b, axis=0),
         *initial,
     ]
-
-
-def _slopes(op: Op, d: Direction) -> tuple[Tensor, Tensor]:
-    """From the cotangents of c, h, c and c to those of the gates, and from that of h to c's."""
-    i, o, f, g = d.gates
-    before, squashed = d.before(op, 1), op.Tanh(d.states[1])
-    to_i = g * (i * (1.0 - i))
-    to_o = squashed * (o * (1.0 - o))
-    to_f = before * (f * (1.0 - f))
-    to_g = i * (1.0 - g * g)
-    return op.Concat(to_i, to_o, to_f, to_g, axis=2), o * (1.0 - squashed * squashed)
 
 
 def _parts(op: Op, x: Tensor, axis: int, count: int) -> list[Tensor]:

@@ -189,8 +189,18 @@ class ShapeWords(Emitter):
         return self.Unsqueeze(x, list(axes)) if axes else x
 
     def squeeze(self, x: Tensor, *axes: int) -> Tensor:
-        """X without the named axes of size 1."""
-        return self.Squeeze(x, list(axes)) if axes else x
+        """X without the named axes of size 1; what an Unsqueeze added them to, if one did.
+
+        The runtime would fold each of the two into a copy of a weight.
+        """
+        if not axes:
+            return x
+        match _made_of(x.value, "Unsqueeze"):
+            case [inner, added] if inner is not None:
+                known = constant_value(added)
+                if known is not None and known.tolist() == list(axes):
+                    return self.wrap(inner)
+        return self.Squeeze(x, list(axes))
 
     def iota(self, count: Tensor) -> Tensor:
         """0, 1, … up to a count (int64, one element), as an int64 vector."""
