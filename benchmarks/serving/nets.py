@@ -20,6 +20,12 @@ def tanh_mlp(size: int) -> bytes:
     return _net(nodes, [1, size], [1, 1], weights(size))
 
 
+def squares() -> bytes:
+    """Input (n) to Output, the sum of its squares: large data, and no values kept between."""
+    nodes = [helper.make_node("ReduceSumSquare", ["Input"], ["Output"], keepdims=0)]
+    return _net(nodes, ["n"], [], {})
+
+
 def wide(layers: int, units: int = 1024) -> bytes:
     """Input (N, units) through many layers of tanh that share a weight: little net, much work."""
     weight = np.random.default_rng(0).standard_normal((units, units)) * units**-0.5
