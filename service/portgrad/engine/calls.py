@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from portgrad.autodiff import EXACT, STRAIGHT_THROUGH, Quantized
-from portgrad.engine import blocks, requests
+from portgrad.engine import blocks, requests, together
 from portgrad.engine.diagnostics import diagnose
 from portgrad.engine.execution import Arrays, Execution, Values
 from portgrad.engine.plan import Plan
@@ -16,18 +17,48 @@ from portgrad.engine.results import Gradients, Hessian, Jacobian, Outputs, Produ
 from portgrad.engine.seeds import height
 from portgrad.engine.variants import Setting
 from portgrad.engine.words import word
-from portgrad.errors import InvalidRequest
+from portgrad.errors import InvalidRequest, PortgradError
 from portgrad.graph.targets import Targets, resolve_of, resolve_outputs, resolve_targets
 
 
 def evaluate(setting: Setting, data: Data, outputs: Any) -> Outputs:
     """The forward pass; see `Net.evaluate`."""
+    plan = _evaluation(setting, outputs)
+    done = setting.view.executor.execute(plan, requests.arrays(setting, data), {}, setting.batch)
+    return _outputs(setting, done)
+
+
+def evaluate_together(
+    setting: Setting, data: Sequence[Data], outputs: Any
+) -> list[Outputs | None] | None:
+    """The forward passes of several calls as one; see `Net.evaluate_together`."""
+    plan = _evaluation(setting, outputs)
+    calls = [_begun(setting, plan, one, {}) for one in data]
+    if not together.run(setting.view.executor, plan, filter(None, calls)):
+        return None
+    return [_outputs(setting, call) if call and call.done else None for call in calls]
+
+
+def _evaluation(setting: Setting, outputs: Any) -> Plan:
     wanted = resolve_outputs(setting.view.names, outputs)
     if not wanted:
         raise _nothing_asked()
-    plan = Plan(outputs=tuple(wanted))
-    done = setting.view.executor.execute(plan, requests.arrays(setting, data), {}, setting.batch)
+    return Plan(outputs=tuple(wanted))
+
+
+def _outputs(setting: Setting, done: Execution) -> Outputs:
     return Outputs(done.results.outputs, done.timings, setting.random_seed, done.warnings)
+
+
+def _begun(setting: Setting, plan: Plan, data: Data, given: Mapping[str, Any]) -> Execution | None:
+    """A call that is to be run with others; None where it is refused."""
+    executor = setting.view.executor
+    try:
+        arrays = requests.arrays(setting, data)
+        imposed = requests.imposed(setting, plan, arrays, given)
+        return Execution(plan, arrays, imposed, executor.reading(plan, arrays, setting.batch))
+    except PortgradError:
+        return None
 
 
 def gradient(
@@ -45,19 +76,12 @@ def gradient(
     diagnostics: bool = False,
 ) -> Gradients:
     """Gradients of a sum of outputs; see `Net.gradient`."""
-    names, executor = setting.view.names, setting.view.executor
-    targets = resolve_targets(names, wrt)
+    executor = setting.view.executor
+    targets = resolve_targets(setting.view.names, wrt)
     given = requests.seeds(setting, output_gradients)
     reduced = word("reduction", reduction, REDUCTIONS)
-    plan = Plan(
-        wrt=tuple(targets.values),
-        of=tuple(resolve_of(names, of, given)),
-        seeds=tuple(given),
-        outputs=tuple(resolve_outputs(names, outputs)),
-        quantized=quantised(quantized),
-        stacked=stacked,
-        apart=reduced == PER_EXAMPLE,
-    )
+    plan = _plan(setting, targets, given, of=of, outputs=outputs, quantized=quantized)
+    plan = replace(plan, stacked=stacked, apart=reduced == PER_EXAMPLE)
     wanted = plan.outputs
     if diagnostics:
         plan = replace(plan, outputs=tuple(dict.fromkeys([*wanted, *plan.of])))
@@ -72,6 +96,67 @@ def gradient(
     told["outputs"] = {name: told["outputs"][name] for name in wanted}
     ill = diagnose(executor, done, found) if diagnostics else None
     return Gradients(found, **told, diagnostics=ill)
+
+
+def gradient_together(
+    setting: Setting,
+    calls: Sequence[tuple[Data, Any]],
+    *,
+    wrt: Any,
+    of: Any,
+    outputs: Any,
+    quantized: str | None,
+    reduction: str | None,
+) -> list[Gradients | None] | None:
+    """The gradients of several calls as one run; see `Net.gradient_together`."""
+    targets = resolve_targets(setting.view.names, wrt)
+    reduced = word("reduction", reduction, REDUCTIONS)
+    if reduced == MEAN:
+        return None
+    given = [_given(setting, imposed) for _, imposed in calls]
+    first = next((seeds for seeds in given if seeds is not None), {})
+    plan = _plan(setting, targets, first, of=of, outputs=outputs, quantized=quantized)
+    plan = replace(plan, apart=reduced == PER_EXAMPLE)
+    begun = [
+        None if seeds is None or tuple(seeds) != plan.seeds else _begun(setting, plan, data, seeds)
+        for (data, _), seeds in zip(calls, given, strict=True)
+    ]
+    if not together.run(setting.view.executor, plan, filter(None, begun)):
+        return None
+    return [
+        Gradients(call.results.derivatives, **_told(setting, targets, call))
+        if call and call.done
+        else None
+        for call in begun
+    ]
+
+
+def _given(setting: Setting, imposed: Any) -> dict[str, Any] | None:
+    """What a call imposes; None where it is refused."""
+    try:
+        return requests.seeds(setting, imposed)
+    except PortgradError:
+        return None
+
+
+def _plan(
+    setting: Setting,
+    targets: Targets,
+    given: Mapping[str, Any],
+    *,
+    of: Any,
+    outputs: Any,
+    quantized: str | None,
+) -> Plan:
+    """The plan of a gradient, of one cotangent and the total over the examples."""
+    names = setting.view.names
+    return Plan(
+        wrt=tuple(targets.values),
+        of=tuple(resolve_of(names, of, given)),
+        seeds=tuple(given),
+        outputs=tuple(resolve_outputs(names, outputs)),
+        quantized=quantised(quantized),
+    )
 
 
 def _check_size(setting: Setting, plan: Plan, data: Values, imposed: Arrays, limit: int) -> None:

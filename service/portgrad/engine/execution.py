@@ -39,6 +39,11 @@ class Execution:
     warnings: tuple[str, ...] = ()
     timings: dict[str, float] = field(default_factory=lambda: {"compile": 0.0, "run": 0.0})
 
+    @property
+    def done(self) -> bool:
+        """Whether anything came out."""
+        return bool(self.results.derivatives or self.results.outputs)
+
     def timed(self, stage: str, work: Callable[[], Made]) -> Made:
         """Do some work and add its seconds to a stage."""
         stopping.entering(stage)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
 from portgrad.autodiff import expand_gradients, foreseen, obstacles
 from portgrad.autodiff.survey import Survey, survey
-from portgrad.engine import calls
+from portgrad.engine import calls, together
 from portgrad.engine.cache import Cache
 from portgrad.engine.derivatives import Derivatives, Imposed, Targets, Wanted
 from portgrad.engine.executor import Sessions
@@ -100,6 +101,13 @@ class Net(Derivatives):
         """Raise Unsupported where onnxruntime cannot run the forward pass."""
         executor = self._variants.setting().view.executor  # what a plain call runs
         executor.compiled(Plan(outputs=tuple(self.names.outputs)))
+
+    def check_batchable(self) -> None:
+        """Raise InvalidRequest, `not_batchable`, unless calls may share runs: their examples apart.
+
+        The error names the node, port or value that stands in the way.
+        """
+        together.check(self._variants.plain.executor, self.names)
 
     def survey(self, *, quantized: str | None = None) -> Survey:
         """What the net is made of and what stands in the way of its gradient.
@@ -196,6 +204,59 @@ class Net(Derivatives):
             stacked=stacked,
             reduction=reduction,
             diagnostics=diagnostics,
+        )
+
+    def evaluate_together(
+        self, data: Sequence[Data], *, outputs: Wanted = True, **settings: Unpack[Settings]
+    ) -> list[Outputs | None] | None:
+        """The forward passes of several calls as one run.
+
+        Args:
+            data: what each call sends.
+            outputs, settings: of all calls, as for `evaluate`.
+
+        Returns:
+            What each call finds, None for one that does not fit the others or is refused, and for
+            all where they fail together: these are to be run alone. None in place of the list for
+            a net, or for outputs, of which no calls can be run together.
+
+        Raises:
+            InvalidRequest: what all calls ask for does not fit the net.
+        """
+        setting = self._variants.setting(**settings)
+        return calls.evaluate_together(setting, data, outputs)
+
+    def gradient_together(
+        self,
+        data: Sequence[Data],
+        *,
+        wrt: Targets = "inputs",
+        of: Targets | None = None,
+        output_gradients: Sequence[Imposed | None] | None = None,
+        outputs: Wanted = False,
+        quantized: str | None = None,
+        reduction: str | None = None,
+        **settings: Unpack[Settings],
+    ) -> list[Gradients | None] | None:
+        """Gradients of several calls from one run.
+
+        Args:
+            data: what each call sends.
+            output_gradients: what each call imposes.
+            wrt, of, outputs, quantized, reduction, settings: of all calls, as for `gradient`.
+                What the examples share has a gradient for each call only by example.
+
+        Returns:
+            As `evaluate_together`.
+        """
+        return calls.gradient_together(
+            self._variants.setting(**settings),
+            list(zip(data, output_gradients or [None] * len(data), strict=True)),
+            wrt=wrt,
+            of=of,
+            outputs=outputs,
+            quantized=quantized,
+            reduction=reduction,
         )
 
     def value_and_gradient(

@@ -20,7 +20,7 @@ from portgrad.engine.batches import AS_IS, EACH, EXAMPLE
 from portgrad.engine.examples import Layout
 from portgrad.engine.execution import Arrays, Execution, Values
 from portgrad.engine.plan import Compiled, Plan, Results, entrywise
-from portgrad.graph.batching import examples, together
+from portgrad.graph.batching import Axes, examples, together
 
 if TYPE_CHECKING:
     from portgrad.engine.executor import Executor
@@ -35,7 +35,7 @@ Prepare = Callable[[str, Array, Check], Array]
 def as_is(executor: Executor, call: Execution) -> None:
     """The net as it is; where examples are to be kept apart, over those it is proven for."""
     over = call.reading.batched if call.plan.apart else frozenset()
-    ready = _as_they_are(executor, call)
+    ready = as_they_are(executor, call)
     symbol = empties.empty_symbol(executor.ports, call.reading)
     read = (*call.plan.of, *call.plan.outputs)
     if symbol and empties.in_all(symbol, map(executor.dims, read)):
@@ -50,7 +50,8 @@ def as_is(executor: Executor, call: Execution) -> None:
         one_by_one(executor, call)
 
 
-def _as_they_are(executor: Executor, call: Execution) -> dict[str, Array]:
+def as_they_are(executor: Executor, call: Execution) -> dict[str, Array]:
+    """What is imposed on the net as it is."""
     shapes = executor.shapes(call, map(seeds.value_of, call.imposed))
     return _ready(
         call, call.imposed, lambda feed, array, check: check(array, shapes[seeds.value_of(feed)])
@@ -83,15 +84,21 @@ def _of_none(executor: Executor, call: Execution, ready: dict[str, Array], symbo
 
 def as_example(executor: Executor, call: Execution) -> None:
     """A single example gets its leading axis and loses it again."""
-    data, ready = _of_example(executor, call)
-    led = executor.layout(call.reading).led
+    data, ready = as_one(executor, call)
     found = executor.run(call, _single(executor, call), data, ready)
-    call.results = found.mapped(
+    call.results = of_example(executor, call, found)
+
+
+def of_example(executor: Executor, call: Execution, found: Results) -> Results:
+    """What came out of a run of a single example, without its leading axis."""
+    led = executor.layout(call.reading).led
+    return found.mapped(
         lambda n, a: a[0] if led(n) and a.shape[0] == 1 else a, stacked=call.plan.stacked
     )
 
 
-def _of_example(executor: Executor, call: Execution) -> Feeds:
+def as_one(executor: Executor, call: Execution) -> Feeds:
+    """What the net is fed for a single example."""
     led, batched = executor.layout(call.reading).led, call.reading.batched
     data = {n: np.asarray(a)[None] if n in batched else a for n, a in call.data.items()}
     shapes = executor.shapes(call, map(seeds.value_of, call.imposed))
@@ -108,7 +115,7 @@ def _of_example(executor: Executor, call: Execution) -> Feeds:
 
 def as_one_batch(executor: Executor, call: Execution) -> bool:
     """Run all examples at once where the net's structure allows it for what is asked."""
-    over, count, layout = call.reading.batched, call.reading.count, executor.layout(call.reading)
+    over, layout = call.reading.batched, executor.layout(call.reading)
     variant = call.timed("compile", lambda: executor.variant(call.plan, over))
     plan = call.plan
     carried = [name for name in (*plan.wrt, *plan.tangents) if layout.own(name)]
@@ -122,7 +129,16 @@ def as_one_batch(executor: Executor, call: Execution) -> bool:
     compiled = executor.compile_apart(call, over)
     if compiled is None:
         return False
-    axis, shapes = variant.axis, executor.shapes(call, map(seeds.value_of, call.imposed))
+    ready = over_examples(executor, call, variant.axis)
+    found = executor.run(call, compiled, call.data, ready)
+    call.results = of_examples(executor, call, variant.axis, found)
+    return True
+
+
+def over_examples(executor: Executor, call: Execution, axis: Axes) -> dict[str, Array]:
+    """What is imposed on a batch over a fixed 1, with its examples where the net has them."""
+    layout, count = executor.layout(call.reading), call.reading.count
+    shapes = executor.shapes(call, map(seeds.value_of, call.imposed))
 
     def prepare(feed: str, array: Array, check: Check) -> Array:
         name = seeds.value_of(feed)
@@ -132,15 +148,20 @@ def as_one_batch(executor: Executor, call: Execution) -> bool:
         whole = check(array, seeds.of_batch(shapes[name] or (), count, alone))
         return together(whole if alone else whole[:, None], axis[name])
 
+    return _ready(call, call.imposed, prepare)
+
+
+def of_examples(executor: Executor, call: Execution, axis: Axes, found: Results) -> Results:
+    """What came out of a batch over a fixed 1, as its caller sees it."""
+    layout = executor.layout(call.reading)
+
     def shown(name: str, array: Array) -> Array:
-        if name not in carried:
+        if not layout.own(name) and name not in (*call.plan.of, *call.plan.outputs):
             return array  # a total over the examples, or on a leading axis if they are apart
         of_each = examples(array, axis[name])
         return of_each[:, 0] if layout.concatenated(name) else of_each
 
-    found = executor.run(call, compiled, call.data, _ready(call, call.imposed, prepare))
-    call.results = found.mapped(shown, stacked=call.plan.stacked)
-    return True
+    return found.mapped(shown, stacked=call.plan.stacked)
 
 
 def one_by_one(executor: Executor, call: Execution) -> None:
@@ -186,9 +207,9 @@ def alone(executor: Executor, call: Execution) -> Iterator[Feeds]:
     if call.reading.kind == EACH:
         yield from _of_each(executor, call, executor.layout(call.reading))
     elif call.reading.kind == EXAMPLE:
-        yield _of_example(executor, call)
+        yield as_one(executor, call)
     else:
-        yield call.data, _as_they_are(executor, call)
+        yield call.data, as_they_are(executor, call)
 
 
 def _single(executor: Executor, call: Execution) -> Compiled:

@@ -5,12 +5,13 @@ and rewrites the net to take any number of examples. Each operator is judged by 
 (`batch.table`); one that has no row, or breaks its row's condition, makes the answer None: such a
 net is run example by example. `apart` proves it of a net that leaves the batch size open too: with
 1 for it (`single`), by the same table, and every 1 that the net writes itself is no batch size.
+`proof_apart` is the same for who wants to know why not.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -66,7 +67,7 @@ def batched(model: ir.Model, ports: Collection[str]) -> Batched | None:
         model: a normalised net with inferred shapes.
         ports: one or more input ports whose first dimension is literally 1; all others are shared.
     """
-    return _proven(_copied(model), ports, fixed=True)
+    return _if_proven(lambda: _proven(_copied(model), ports, fixed=True))
 
 
 def apart(model: ir.Model, ports: Collection[str]) -> Batched | None:
@@ -80,14 +81,27 @@ def apart(model: ir.Model, ports: Collection[str]) -> Batched | None:
         ports: one or more input ports whose first dimension is a symbol, or 1 for all of them,
             each with as many examples as the others; all other ports are shared.
     """
+    return _if_proven(lambda: proof_apart(model, ports))
+
+
+def proof_apart(model: ir.Model, ports: Collection[str]) -> Batched:
+    """The same, with the reason where there is none.
+
+    Raises:
+        Refused: the examples may meet, or a port has no axis for them.
+    """
     inputs = {str(value.name): value for value in model.graph.inputs}
-    leading = [inputs[name].shape[0] if inputs[name].shape else None for name in ports]  # type: ignore[index]
-    if all(size == 1 for size in leading):
-        return batched(model, ports)
-    symbols = {symbol for size in leading if (symbol := _symbol(size)) is not None}
+    leading = {n: inputs[n].shape[0] if inputs[n].shape else None for n in ports}  # type: ignore[index]
+    if all(size == 1 for size in leading.values()):
+        return _proven(_copied(model), ports, fixed=True)
+    symbols = {symbol for size in leading.values() if (symbol := _symbol(size)) is not None}
+    _check_sizes(model.graph, ports, leading, symbols)
+    return _proven(single(model, *symbols), ports, fixed=False)
+
+
+def _if_proven(prove: Callable[[], Batched]) -> Batched | None:
     try:
-        _check_sizes(model.graph, ports, leading, symbols)
-        return _proven(single(model, *symbols), ports, fixed=False)
+        return prove()
     except Refused as refused:
         _log.debug("run example by example: %s", refused)
         return None
@@ -121,16 +135,18 @@ def _symbol(size: int | ir.SymbolicDim | None) -> str | None:
 def _check_sizes(
     graph: ir.Graph,
     ports: Collection[str],
-    leading: Collection[int | ir.SymbolicDim | None],
+    leading: Mapping[str, int | ir.SymbolicDim | None],
     symbols: Collection[str],
 ) -> None:
     """Refuse leading axes that are no batch, and batch sizes on other axes of input ports."""
-    if not all(_symbol(size) in symbols for size in leading):
-        raise Refused("a port has no leading axis of an open size")
+    for name, size in leading.items():
+        if _symbol(size) not in symbols:
+            raise Refused(f"the port {name} has no leading axis of an open size", name)
     for port in graph.inputs:
         others = list(port.shape or ())[1 if port.name in ports else 0 :]
         if any(_symbol(size) in symbols for size in others):
-            raise Refused(f"the port {port.name} has the batch size on another axis")
+            because = f"the port {port.name} has the batch size on another axis"
+            raise Refused(because, port.name)
 
 
 def _copied(model: ir.Model) -> ir.Model:
@@ -139,21 +155,17 @@ def _copied(model: ir.Model) -> ir.Model:
     return copy
 
 
-def _proven(copy: ir.Model, ports: Collection[str], *, fixed: bool) -> Batched | None:
+def _proven(copy: ir.Model, ports: Collection[str], *, fixed: bool) -> Batched:
     """The analysis of a copy for one example, which becomes one for any number, in place."""
     symbol = _fresh_symbol(copy.graph)
-    try:
-        opset = copy.opset_imports.get("", 0)
-        analysis = Analysis(copy.graph, ports, opset, fixed=fixed)
-        places = analysis.run()
-        named = {str(value.name): at for value, at in places.items() if value.name}
-        numbered = {value: Along(axis) for value, axis in analysis.numbered.items()}
-        _declare(places | numbered, symbol)
-        axes = {str(value.name): at.axis for value, at in (places | numbered).items()}
-        verify(copy, axes, symbol)
-    except Refused as refused:
-        _log.debug("run example by example: %s", refused)
-        return None
+    opset = copy.opset_imports.get("", 0)
+    analysis = Analysis(copy.graph, ports, opset, fixed=fixed)
+    places = analysis.run()
+    named = {str(value.name): at for value, at in places.items() if value.name}
+    numbered = {value: Along(axis) for value, axis in analysis.numbered.items()}
+    _declare(places | numbered, symbol)
+    axes = {str(value.name): at.axis for value, at in (places | numbered).items()}
+    verify(copy, axes, symbol)
     return Batched(copy, Axes(named))
 
 

@@ -53,7 +53,8 @@ class Analysis:
             self._visit(node)
         for output in self._graph.outputs:
             if isinstance(self._states.get(output), Sizes | Numbered):
-                raise Refused(f"the output {output.name} is computed from the batch size")
+                because = f"the output {output.name} is computed from the batch size"
+                raise Refused(because, output.name)
         along = {v: state for v, state in self._states.items() if isinstance(state, Along)}
         return along | {value: Along(axis) for value, axis in self._follower.expanded.items()}
 

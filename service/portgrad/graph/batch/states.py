@@ -32,7 +32,15 @@ N = Size()
 
 
 class Refused(Exception):
-    """The net cannot be proven to treat the examples of a batch independently."""
+    """The net cannot be proven to treat the examples of a batch independently.
+
+    Attributes:
+        where: the node, port or value that stands in the way, where it is one.
+    """
+
+    def __init__(self, because: str, where: str | None = None) -> None:
+        super().__init__(because)
+        self.where = where
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,9 +56,8 @@ class Step:
 
     def refuse(self, because: str) -> NoReturn:
         """End the analysis."""
-        raise Refused(
-            f"{self.node.op_type} {self.node.name or self.node.outputs[0].name}: {because}"
-        )
+        where = self.node.name or self.node.outputs[0].name
+        raise Refused(f"{self.node.op_type} {where}: {because}", where)
 
     def has(self, index: int) -> bool:
         """Whether an operand is given."""

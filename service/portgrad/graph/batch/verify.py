@@ -28,9 +28,10 @@ def verify(model: ir.Model, axes: Mapping[str, int], symbol: str) -> None:
         for axis, size in enumerate(value.type.tensor_type.shape.dim):
             if axes.get(value.name) == axis:
                 if size.HasField("dim_value"):
-                    raise Refused(f"{value.name} has {size.dim_value} for the batch size")
+                    found = f"{value.name} has {size.dim_value} for the batch size"
+                    raise Refused(found, value.name)
             elif size.dim_param == symbol:
-                raise Refused(f"{value.name} has the batch size on axis {axis}")
+                raise Refused(f"{value.name} has the batch size on axis {axis}", value.name)
 
 
 def anew(model: ir.Model) -> onnx.ModelProto:
