@@ -40,6 +40,9 @@ class Settings(BaseSettings):
         120.0, gt=0, description="Seconds that opening a net and compiling a graph may take."
     )
     max_queued: int = Field(256, ge=0, description="Calls that may wait for a worker.")
+    max_batch: int = Field(
+        64, ge=1, description="Most examples of calls on a batchable net that are run as one."
+    )
     quarantine_after: int = Field(
         3, ge=1, description="Workers that a net may crash before it is quarantined."
     )

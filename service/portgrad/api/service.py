@@ -114,6 +114,7 @@ def described(shelf: Shelf, ref: str) -> dict[str, Any]:
         "id": net.net_id,
         "names": shelf.names(net.net_id),
         "shared": shelf.is_shared(net.net_id),
+        "batchable": net.batchable,
         **net.description,
     }
 

@@ -27,6 +27,10 @@ def upload(
     ] = None,
     replace: Annotated[bool, typer.Option(help="Move the name if it is taken.")] = False,
     shared: Annotated[bool, typer.Option(help="Let everybody use the net, by its id.")] = False,
+    batchable: Annotated[
+        bool | None,
+        typer.Option(help="Run calls that wait together as one batch; or no longer."),
+    ] = None,
     external: External = None,
     url: Url = HERE,
     api_key: ApiKey = None,
@@ -49,6 +53,7 @@ def upload(
             name=name if name is not None else _name_of(model),
             replace=replace,
             shared=shared,
+            batchable=batchable,
             external=external,
             progress=lambda sent, total: progress.update(task, completed=sent, total=total),
         )

@@ -105,6 +105,7 @@ def service(settings: Settings) -> Application:
         deadline=settings.deadline,
         compile_seconds=settings.compile_seconds,
         max_queued=settings.max_queued,
+        max_batch=settings.max_batch,
         quarantine_after=settings.quarantine_after,
         quarantine_seconds=settings.quarantine_seconds,
     )

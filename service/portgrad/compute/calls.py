@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from portgrad.codecs.model import Answer, Kind, Place
@@ -11,11 +11,36 @@ from portgrad.engine import Net
 from portgrad.engine.arrays import Array
 from portgrad.engine.results import Gradients, Jacobian, Outputs, Tangents
 
+# What is not said to calls that go together: they say no to it.
+_ALONE = frozenset({"stacked", "diagnostics"})
+
 Found = Outputs | Tangents | Gradients | Jacobian
 
 
+def together(net: Net, jobs: Sequence[Job]) -> list[Answer | None] | None:
+    """What calls find that ask the same, from one run; None for those that are to run alone.
+
+    None for all where such calls cannot be run as one.
+    """
+    first, data = jobs[0], [job.data for job in jobs]
+    if first.kind == "evaluate":
+        outputs = net.evaluate_together(data, **first.options)
+        if outputs is None:
+            return None
+        return [None if one is None else _evaluated(one) for one in outputs]
+    imposed = [job.output_gradients for job in jobs]
+    options = {name: value for name, value in first.options.items() if name not in _ALONE}
+    found = net.gradient_together(data, output_gradients=imposed, **options)
+    if found is None:
+        return None
+    return [None if one is None else _differentiated(one) for one in found]
+
+
 def _evaluate(net: Net, job: Job) -> Answer:
-    found = net.evaluate(job.data, parameters=job.parameters, **job.options)
+    return _evaluated(net.evaluate(job.data, parameters=job.parameters, **job.options))
+
+
+def _evaluated(found: Outputs) -> Answer:
     about = {"warnings": list(found.warnings), **_seed(found)}
     return Answer(found.outputs, {}, about, found.timings)
 
@@ -27,6 +52,10 @@ def _gradient(net: Net, job: Job) -> Answer:
         parameters=job.parameters,
         **job.options,
     )
+    return _differentiated(found)
+
+
+def _differentiated(found: Gradients) -> Answer:
     ill = {} if found.diagnostics is None else {"diagnostics": dict(found.diagnostics)}
     return Answer(found.outputs, _placed(found), _targeted(found) | ill, found.timings)
 

@@ -43,6 +43,7 @@ class PoolConfig:
         deadline: seconds that a call may take, unless it asks for less.
         compile_seconds: seconds that opening a net and compiling a graph may take.
         max_queued: how many jobs may wait.
+        max_batch: how many examples calls on a batchable net may have that are run as one.
         quarantine_after: workers that a net may crash before it is quarantined.
         quarantine_seconds: how long that lasts.
     """
@@ -52,6 +53,7 @@ class PoolConfig:
     deadline: float = 60.0
     compile_seconds: float = 120.0
     max_queued: int = 256
+    max_batch: int = 64
     quarantine_after: int = 3
     quarantine_seconds: float = 3600.0
 

@@ -6,7 +6,7 @@ processes: whatever it does, errors come back as `portgrad.errors.PortgradError`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,6 +34,8 @@ class Job:
         owner: who asks. Owners take turns where calls have to wait.
         seconds: how long it may take, waiting included; None for the default.
         answer_in: how an answer that is large is to be written; None for arrays in any case.
+        ports: the input ports of a net that is declared batchable, as its description has them:
+            the call may share a run with others. Empty for any other net.
     """
 
     kind: Kind
@@ -47,6 +49,7 @@ class Job:
     owner: str = ""
     seconds: float | None = None
     answer_in: Format | None = None
+    ports: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -118,11 +121,13 @@ class Inspection:
         net_id: the id of the net.
         files: where its bytes are.
         owner: who asks.
+        batchable: whether calls are to share runs, so that its examples must not meet.
     """
 
     net_id: str
     files: NetFiles
     owner: str = ""
+    batchable: bool = False
 
 
 class Compute(Protocol):
@@ -139,7 +144,10 @@ class Compute(Protocol):
         """Begin to get ready. Jobs may be given at once: they wait."""
 
     async def inspect(self, job: Inspection) -> Description:
-        """Check a net and describe it; raises InvalidNet where it cannot be served."""
+        """Check a net and describe it; raises InvalidNet where it cannot be served.
+
+        InvalidRequest, `not_batchable`, where it is to be batchable and cannot.
+        """
 
     async def call(self, job: Job | Unread) -> Answer | Ready:
         """Whatever the job asks, and the outputs that were asked for.

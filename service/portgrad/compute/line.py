@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from portgrad.compute.frames import Frame
 from portgrad.compute.links import Link
+
+if TYPE_CHECKING:
+    from portgrad.compute.batching import Batch
 
 
 @dataclass(eq=False)
@@ -30,6 +33,8 @@ class Ticket:
         given: when that got it.
         cold: whether the net had to be opened for it.
         overdue: whether its time is over, or nobody waits for it any more.
+        batch: what it is to others that may go along with it; None where it runs alone.
+        group: those that a worker does as one job, if it is one of them.
         deaths: how many workers died while they had it.
         rehearsal: whether it repeats another one, so that its worker is warm for the next.
         timers: what is to happen to it while it is at a worker.
@@ -53,6 +58,18 @@ class Ticket:
     rehearsal: bool = False
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
     limit: asyncio.TimerHandle | None = None
+    batch: Batch | None = None
+    group: Ticket | None = None
+
+    @property
+    def parts(self) -> Sequence[Ticket]:
+        """The tickets that somebody waits for: itself, or those of a group."""
+        return (self,)
+
+    @property
+    def whole(self) -> Ticket:
+        """What a worker does: itself, or the group that it is in."""
+        return self.group or self
 
 
 class Line:
@@ -98,6 +115,10 @@ class Line:
         if not tickets:
             del self._by_owner[ticket.owner]
         return True
+
+    def of(self, owner: str) -> Sequence[Ticket]:
+        """Those of one owner, in order."""
+        return self._by_owner.get(owner, ())
 
     def oldest(self) -> float | None:
         """When the one that has waited longest came."""

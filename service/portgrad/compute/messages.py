@@ -1,6 +1,6 @@
 """What is asked of a worker and what it answers, as plain data and back.
 
-Asked:     {"do": "call" | "read" | "inspect" | "export" | "operators" | "forget", …}
+Asked:     {"do": "call" | "group" | "read" | "inspect" | "export" | "operators" | "forget", …}
 Answered:  {"done": …} or {"fault": …}, and {"kept": …}: what the worker keeps.
 
 What is answered comes from a process that runs strangers' nets: it is held to its form here.
@@ -8,7 +8,8 @@ What is answered comes from a process that runs strangers' nets: it is held to i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -57,6 +58,11 @@ class _Answer(msgspec.Struct):
     encoding: Encoding = "lists"
 
 
+class _Answers(msgspec.Struct):
+    answers: list[Any]
+    joined: bool
+
+
 class _Port(msgspec.Struct):
     name: str
     dtype: str
@@ -101,9 +107,14 @@ def unread(job: Unread) -> Plain:
     }
 
 
+def group(calls: Sequence[Any]) -> Plain:
+    """Calls that may be run as one, each as plain data or as the text that this became."""
+    return {"do": "group", "calls": calls}
+
+
 def inspection(job: Inspection) -> Plain:
     """A net to be looked at."""
-    return {"do": "inspect", **_net(job)}
+    return {"do": "inspect", **_net(job), "batchable": job.batchable}
 
 
 def export(job: Export) -> Plain:
@@ -193,6 +204,32 @@ def _ready_of(done: Any) -> Ready:
     if written.body.dtype != np.uint8 or written.body.ndim != 1:
         raise ValueError("a body that is no bytes")
     return Ready(written.body.data, written.timings)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What came of calls that went together.
+
+    Attributes:
+        answers: by call; None for one that is to be run alone.
+        joined: whether such calls can be run as one at all.
+    """
+
+    answers: Sequence[Answer | Ready | None]
+    joined: bool
+
+
+def answers_of(done: Any, count: int) -> Answers:
+    """The answers of so many calls.
+
+    Raises:
+        ValueError: these are none.
+    """
+    plain = msgspec.convert(done, _Answers)
+    if len(plain.answers) != count:
+        raise ValueError(f"{len(plain.answers)} answers to {count} calls")
+    answers = [None if one is None else answer_of(one) for one in plain.answers]
+    return Answers(answers, plain.joined)
 
 
 def description_of(done: Any) -> Description:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 
 from portgrad.codecs.model import Answer, Description
 from portgrad.compute import ends, faults, frames, messages
+from portgrad.compute.batching import Batch, Batches
 from portgrad.compute.config import PoolConfig, WorkerConfig
 from portgrad.compute.crew import Crew
 from portgrad.compute.jobs import Export, Inspection, Job, Ready, Unread
@@ -51,6 +52,7 @@ class WorkerCompute:
         self._worker = worker = worker or WorkerConfig()
         self._config = pool = pool or PoolConfig()
         self._line = Line()
+        self._batches = Batches(pool.max_batch)
         self._quarantine = Quarantine(pool.quarantine_after, pool.quarantine_seconds)
         self._crew = Crew(worker, pool, self)
         self._numbers = itertools.count(1)
@@ -79,8 +81,12 @@ class WorkerCompute:
         """See `Compute`."""
         seconds = min(job.seconds or self._config.deadline, self._config.deadline)
         asked = messages.unread(job) if isinstance(job, Unread) else messages.call(job)
+        batch = None
+        if isinstance(job, Job) and job.ports:
+            batch = self._batches.of(job, asked, _size(job))
         answer: Answer | Ready
-        answer, ticket = await self._ask(job.kind, asked, job, seconds, read=messages.answer_of)
+        read = messages.answer_of
+        answer, ticket = await self._ask(job.kind, asked, job, seconds, read=read, batch=batch)
         queued = ticket.given - ticket.asked
         return replace(answer, timings={"queue": queued, **answer.timings})
 
@@ -140,6 +146,7 @@ class WorkerCompute:
             net_misses=self._counts["net_misses"],
             session_hits=self._crew.counted["session_hits"],
             session_misses=self._crew.counted["session_misses"],
+            batched=dict(self._batches.sizes),
         )
 
     async def _ask(
@@ -151,6 +158,7 @@ class WorkerCompute:
         *,
         read: Callable[[Any], Any],
         files: tuple[int, ...] = (),
+        batch: Batch | None = None,
     ) -> tuple[Any, Ticket]:
         """What a worker finds, as `read` has it, and the ticket that the job had."""
         if self._closing:
@@ -163,7 +171,7 @@ class WorkerCompute:
                 loop = asyncio.get_running_loop()
                 net_id, owner = (None, "") if job is None else (job.net_id, job.owner)
                 now, answer = loop.time(), loop.create_future()
-                ticket = Ticket(what, frame, net_id, owner, now, seconds, read, answer)
+                ticket = Ticket(what, frame, net_id, owner, now, seconds, read, answer, batch=batch)
                 return await self._answered(ticket), ticket
             finally:
                 frame.release()
@@ -202,27 +210,30 @@ class WorkerCompute:
     def dispatch(self) -> None:
         """Give waiting jobs to workers that are free."""
         for ticket in self._line if self._crew.idle else ():
-            link = self._crew.choose(ticket)
+            # One that has a link went along with another.
+            link = self._crew.choose(ticket) if ticket.link is None else None
             if link is not None:
                 self._line.take(ticket)
-                self._give(ticket, link)
+                self._give(self._batches.gather(ticket, self._line), link)
                 if not self._crew.idle:
                     break
         self._crew.relieve(self._line.oldest())
 
     def _give(self, ticket: Ticket, link: Link) -> None:
         loop = asyncio.get_running_loop()
-        ticket.number, ticket.link, ticket.given = next(self._numbers), link, loop.time()
+        ticket.number = next(self._numbers)
+        for one in {ticket, *ticket.parts}:
+            one.link, one.given = link, loop.time()
         self._crew.give(ticket, link)
         if ticket.net_id is not None:
-            self._counts["net_misses" if ticket.cold else "net_hits"] += 1
+            self._counts["net_misses" if ticket.cold else "net_hits"] += len(ticket.parts)
         limit = self._config.compile_seconds
         if limit < ticket.seconds:
             ticket.timers.append(loop.call_later(limit, self._look_at_stage, ticket))
 
     def rehearse(self, ticket: Ticket, link: Link) -> None:
         """See `Boss`."""
-        loop = asyncio.get_running_loop()
+        loop, ticket = asyncio.get_running_loop(), ticket.parts[0]
         answer = loop.create_future()
         answer.add_done_callback(asyncio.Future.exception)  # nobody else looks at it
         again = Ticket(
@@ -241,13 +252,12 @@ class WorkerCompute:
         error = None if told.fault is None else self._fault(ticket, told.fault)
         found = ticket.read(told.done) if error is None else None
         _cancel(ticket.timers)
-        if ticket.answer.done():
-            return found
-        if error is None:
-            ticket.answer.set_result(found)
-        else:
-            ticket.answer.set_exception(error)
+        self._wait_again(self._batches.settle(ticket, found, error))
         return found
+
+    def _wait_again(self, tickets: Sequence[Ticket]) -> None:
+        for ticket in reversed(tickets):
+            self._line.add(ticket, first=True)
 
     def _fault(self, ticket: Ticket, told: Any) -> PortgradError | OSError:
         error = faults.raised(told)
@@ -270,7 +280,10 @@ class WorkerCompute:
             ticket.answer.set_exception(ends.never_begun(ticket))
             return
         ticket.overdue = True
-        self._end(ticket, _GRACE, self._lateness(ticket))
+        error = self._lateness(ticket)
+        if ticket.group is not None:  # which runs on for the others
+            ticket.answer.set_exception(error)
+        self._end(ticket, _GRACE, error)
 
     def _leave(self, ticket: Ticket) -> None:
         """Nobody waits for it any more."""
@@ -302,20 +315,25 @@ class WorkerCompute:
             self._limit(ticket)
 
     def _end(self, ticket: Ticket, grace: float, error: PortgradError | None) -> None:
-        """Stop a job, and end its worker if that does not help."""
-        assert ticket.link is not None
-        _cancel(ticket.timers)
-        ticket.link.stop(ticket.number)
+        """Stop a job that nobody waits for, and end its worker if that does not help."""
+        whole = ticket.whole
+        if not all(one.overdue for one in whole.parts):
+            return
+        assert whole.link is not None
+        whole.overdue = True
+        _cancel(whole.timers)
+        whole.link.stop(whole.number)
         loop = asyncio.get_running_loop()
-        ticket.timers.append(loop.call_later(grace, self._kill, ticket, error))
+        whole.timers.append(loop.call_later(grace, self._kill, whole, error))
 
     def _kill(self, ticket: Ticket, error: PortgradError | None) -> None:
         if ticket.link is None:
             return
         self._counts["killed"] += 1
         self._crew.end(ticket.link, ends.DEADLINE)
-        if error is not None and not ticket.answer.done():
-            ticket.answer.set_exception(error)
+        for one in ticket.parts:
+            if error is not None and not one.answer.done():
+                one.answer.set_exception(error)
 
     def died(self, ticket: Ticket | None, status: int, sentence: str | None) -> None:
         """See `Boss`."""
@@ -324,23 +342,33 @@ class WorkerCompute:
         if ticket is None:
             return
         _cancel(ticket.timers)
-        ticket.link = None
         crashes = 0
-        if how in {ends.CRASHED, ends.MEMORY} and ticket.net_id is not None:
+        alone = ticket is ticket.parts[0]
+        if how == ends.MEMORY and not alone:
+            self._batches.never(ticket)  # that they were many may be why
+        elif how in {ends.CRASHED, ends.MEMORY} and ticket.net_id is not None:
             # Whoever asked may have left meanwhile.
             crashes = self._quarantine.crashed(ticket.net_id, ticket.owner)
-        if ticket.answer.done():
-            return
-        ticket.deaths += 1
-        # The first crash may be another job's fault, which left the process damaged.
+        # The first crash may be another job's fault, which left the process damaged; and that of
+        # a group is the fault of one of its calls, which crashes alone again.
         blameless = how == ends.KILLED or (how == ends.CRASHED and crashes < 2)
+        again = blameless or (not alone and how != ends.DEADLINE)
+        self._wait_again([one for one in ticket.parts if self._lives(one, how, again)])
+
+    def _lives(self, ticket: Ticket, how: str, again: bool) -> bool:
+        """Whether a job whose worker died is to be tried again, as it may; else it is told."""
+        ticket.link = ticket.group = None
+        if ticket.answer.done():
+            return False
+        ticket.deaths += 1
         if ticket.overdue:
             ticket.answer.set_exception(self._lateness(ticket))
-        elif blameless and ticket.deaths < 2 and not ticket.rehearsal:
+        elif again and ticket.deaths < 2 and not ticket.rehearsal:
             self._counts["retries"] += 1
-            self._line.add(ticket, first=True)
+            return True
         else:
             ticket.answer.set_exception(ends.died(how))
+        return False
 
     def _memory_short(self) -> bool:
         before, self._memory_kills = self._memory_kills, killed_for_memory()

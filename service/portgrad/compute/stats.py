@@ -61,6 +61,8 @@ class PoolStats:
         net_misses: jobs whose net had to be opened first.
         session_hits: runs of a graph that was compiled before.
         session_misses: runs whose graph had to be compiled first.
+        batched: how often so many calls on a net that is declared batchable went to a worker
+            together, by their number, from one on.
     """
 
     workers: tuple[WorkerStats, ...] = ()
@@ -79,6 +81,7 @@ class PoolStats:
     net_misses: int = 0
     session_hits: int = 0
     session_misses: int = 0
+    batched: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def serving(self) -> bool:

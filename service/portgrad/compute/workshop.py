@@ -12,9 +12,9 @@ from typing import Any
 
 from portgrad.autodiff.catalogue import catalogue
 from portgrad.codecs import formats
-from portgrad.codecs.model import Known
+from portgrad.codecs.model import Answer, Known
 from portgrad.compute import messages, reading
-from portgrad.compute.calls import CALLS
+from portgrad.compute.calls import CALLS, together
 from portgrad.compute.config import WorkerConfig
 from portgrad.compute.jobs import Job
 from portgrad.engine import Net, arena, load
@@ -35,6 +35,7 @@ class Workshop:
         self._sessions: Cache[tuple[Any, ...], Any] = Cache(config.sessions)
         self._ways: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "call": self._call,
+            "group": self._group,
             "inspect": self._inspect,
             "operators": _operators,
             "forget": self._forget,
@@ -107,7 +108,7 @@ class Workshop:
         job = messages.job_of(plain)
         with _Clock() as opening:
             net = self._net(plain)
-        return self._answered(net, job, {"compile": opening.seconds})
+        return _told(job, CALLS[job.kind](net, job), {"compile": opening.seconds})
 
     def _read(self, plain: Mapping[str, Any], tell_deadline: Callable[[float], None]) -> Any:
         """A call whose body is read here. What needs no net is read before that is opened."""
@@ -124,23 +125,25 @@ class Workshop:
         with opening:
             net = self._net(plain)
         spent = {"compile": opening.seconds, "decode": decoding.seconds}
-        return self._answered(net, job, spent)
+        return _told(job, CALLS[job.kind](net, job), spent)
 
-    @staticmethod
-    def _answered(net: Net, job: Job, spent: dict[str, float]) -> Any:
-        answer = CALLS[job.kind](net, job)
-        with _Clock() as encoding:
-            body = reading.write(job, answer)
-        compiled = spent["compile"] + answer.timings.get("compile", 0.0)
-        timings = {**answer.timings, **spent, "compile": compiled}
-        if body is not None:
-            return messages.ready(body, {**timings, "encode": encoding.seconds})
-        wanted = job.answer_in.encoding if job.answer_in else "lists"
-        return messages.answered(replace(answer, timings=timings, encoding=wanted))
+    def _group(self, plain: Mapping[str, Any]) -> Any:
+        jobs = [messages.job_of(one) for one in plain["calls"]]
+        with _Clock() as opening:
+            net = self._net(plain["calls"][0])
+        found = together(net, jobs)
+        spent = {"compile": opening.seconds}
+        answers = [
+            None if answer is None else _told(job, answer, spent)
+            for job, answer in zip(jobs, found or [None] * len(jobs), strict=True)
+        ]
+        return {"answers": answers, "joined": found is not None}
 
     def _inspect(self, plain: Mapping[str, Any]) -> Any:
         net = self._load(plain)
         net.check()
+        if plain["batchable"]:
+            net.check_batchable()
         self._nets.get(net.id, lambda: net)
         return net.description.plain()
 
@@ -186,6 +189,18 @@ class _Clock:
 
     def __exit__(self, *_: object) -> None:
         self.seconds += time.perf_counter() - self._start
+
+
+def _told(job: Job, answer: Answer, spent: Mapping[str, float]) -> Any:
+    """What a call found, for which so many seconds were spent before."""
+    with _Clock() as encoding:
+        body = reading.write(job, answer)
+    compiled = spent["compile"] + answer.timings.get("compile", 0.0)
+    timings = {**answer.timings, **spent, "compile": compiled}
+    if body is not None:
+        return messages.ready(body, {**timings, "encode": encoding.seconds})
+    wanted = job.answer_in.encoding if job.answer_in else "lists"
+    return messages.answered(replace(answer, timings=timings, encoding=wanted))
 
 
 def _operators(_: Mapping[str, Any]) -> list[Any]:

@@ -27,11 +27,19 @@ _RESERVED_SUFFIX = ".gradient"
 
 @dataclass(frozen=True)
 class StoredNet:
-    """A net as it is kept. It is shared between readers: change nothing of it."""
+    """A net as it is kept. It is shared between readers: change nothing of it.
+
+    Attributes:
+        net_id: its id.
+        files: its files.
+        description: what it was committed with.
+        batchable: whether it is declared batchable by the owner who asks, or who shares it.
+    """
 
     net_id: str
     files: NetFiles
     description: dict[str, Any]
+    batchable: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,6 +133,9 @@ class Shelf(Protocol):
 
     def share(self, net_id: str, shared: bool) -> None:
         """Let everybody see a net of the owner's, or no longer."""
+
+    def declare(self, net_id: str, batchable: bool) -> None:
+        """Note that the owner declares a net batchable, which was checked; or no longer."""
 
     def is_shared(self, net_id: str) -> bool:
         """Whether the owner shares a net; of a net of somebody else's, whether anyone does."""

@@ -5,6 +5,7 @@
     owners/<key>/.changed          a token of the last change to that list
     owners/<key>/owner             who that is, where the key does not say it
     nets/<id>/owners/<key>/        the net is that owner's: this alone decides
+    nets/<id>/owners/<key>/.batchable  empty: the owner declares that its calls may share runs
     shared/<id>/<key>              empty: that owner shares the net
 
 Ownership comes with the net's folder in one rename, and goes with it in one. Hints are written
@@ -37,7 +38,8 @@ from portgrad.store.quota import Held
 
 # The owner of everything where nobody has to prove who they are.
 LOCAL = "local"
-_LOCK = ".lock"  # no key, id or name begins with a dot
+# No key, id or name begins with a dot.
+_LOCK, _BATCHABLE = ".lock", ".batchable"
 # Too short to be read as a hash: 63 characters against 64.
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -84,6 +86,19 @@ class Ownership:
         folder.mkdir(exist_ok=True)
         sync(folder.parent)
 
+    def batchable(self, net_id: str, key: str) -> bool:
+        """Whether an owner declares a net batchable."""
+        return exists(f"{self._nets}/{net_id}/owners/{key}/{_BATCHABLE}")
+
+    def declare(self, net_id: str, key: str, batchable: bool) -> None:
+        """Note, or no longer, that an owner declares a net batchable. Only in one's turn."""
+        mark = self.folder(net_id, key) / _BATCHABLE
+        if batchable:
+            mark.touch()
+        else:
+            mark.unlink(missing_ok=True)
+        sync(mark.parent)
+
     def shares(self, net_id: str, key: str) -> bool:
         """Whether an owner shares a net."""
         return exists(self._shared / net_id / key)
@@ -92,6 +107,11 @@ class Ownership:
         """Whether anyone who owns a net shares it."""
         sharing = names_if_any(f"{self._shared}/{net_id}")
         return any(self.owns(net_id, key) for key in sharing)
+
+    def shared_batchable(self, net_id: str) -> bool:
+        """Whether anyone who shares a net declares it batchable."""
+        sharing = names_if_any(f"{self._shared}/{net_id}")
+        return any(self.batchable(net_id, key) for key in sharing)
 
     def share(self, net_id: str, key: str) -> None:
         """Let everybody see a net of an owner. Only in one's turn."""

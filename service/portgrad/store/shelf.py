@@ -6,6 +6,7 @@ import errno
 import heapq
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ class LocalShelf:
         net = self._contents.get(self._resolve(ref))
         if net is None:
             raise self._not_found(ref)
-        return net
+        return replace(net, batchable=True) if self._batchable(net.net_id) else net
 
     @disk_errors("read a net")
     def find(self, ref: str) -> tuple[StoredNet, bool]:
@@ -153,6 +154,13 @@ class LocalShelf:
             change = self._ownership.share if shared else self._ownership.unshare
             change(net_id, self._key)
 
+    @disk_errors("declare a net")
+    def declare(self, net_id: str, batchable: bool) -> None:
+        """See `Shelf`."""
+        with self._own.turn():
+            self._check_owns(net_id)
+            self._ownership.declare(net_id, self._key, batchable)
+
     @disk_errors("look up a net")
     def is_shared(self, net_id: str) -> bool:
         """See `Shelf`."""
@@ -198,6 +206,12 @@ class LocalShelf:
         if not is_id(net_id):
             return False
         return self._ownership.shared(net_id) or (self._everything and self._contents.has(net_id))
+
+    def _batchable(self, net_id: str) -> bool:
+        """Whether the owner declares a net batchable; of somebody else's, one who shares it."""
+        if self._ownership.batchable(net_id, self._key):
+            return True
+        return not self._owns(net_id) and self._ownership.shared_batchable(net_id)
 
     def _resolve(self, ref: str) -> str:
         net_id = ref if is_id(ref) else self._names.get(ref)

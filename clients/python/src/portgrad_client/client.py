@@ -93,6 +93,7 @@ class Client:
         name: str | None = None,
         replace: bool = False,
         shared: bool = False,
+        batchable: bool | None = None,
         external: External | None = None,
         progress: Progress | None = None,
     ) -> Net:
@@ -103,6 +104,8 @@ class Client:
             name: a name for the net.
             replace: move the name if it belongs to another net.
             shared: let everybody use the net, by its id; `Net.share` does so later.
+            batchable: have the service run calls of yours that wait together as one batch; False
+                takes that back.
             external: files with external data: paths, whose locations are told from the model's
                 folder, or a mapping from location to path or bytes.
             progress: called with the bytes sent so far and their total; from the start again if
@@ -110,12 +113,14 @@ class Client:
 
         Raises:
             InvalidNetError: the bytes are no net that can be served.
+            InvalidRequestError: `not_batchable`, with the node where examples may meet.
             ConflictError: the name belongs to another net.
             TooLargeError: larger than the service takes.
         """
         params = {"name": name} if name is not None else {}
         params |= {"replace": "true"} if replace else {}
         params |= {"shared": "true"} if shared else {}
+        params |= {} if batchable is None else {"batchable": str(batchable).lower()}
         with body_of(model, external) as rewound:
 
             def build() -> httpx.Request:

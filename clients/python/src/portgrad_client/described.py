@@ -23,6 +23,7 @@ class Described:
             self.id: str = described["id"]
             self.names: tuple[str, ...] = tuple(described["names"])
             self.shared = bool(described.get("shared", False))
+            self.batchable = bool(described.get("batchable", False))
             self._inputs = tuple(description.port(entry) for entry in described["inputs"])
             self._outputs = tuple(description.port(entry) for entry in described["outputs"])
         except (KeyError, TypeError, AttributeError) as error:

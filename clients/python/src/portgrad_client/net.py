@@ -25,6 +25,7 @@ class Net(Derivatives):
         id: SHA-256 (hex) of its files.
         names: the names that you had given it when it was looked up.
         shared: whether everybody may use it, as far as was heard last.
+        batchable: whether calls of it that wait together are run as one batch.
     """
 
     def evaluate(

@@ -24,6 +24,10 @@ _SUMMARY: Schema = {
     "id": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     "names": {**many(STRING), "description": "What the caller calls it."},
     "shared": {"type": "boolean", "description": "Whether every caller may use it, by its id."},
+    "batchable": {
+        "type": "boolean",
+        "description": "Whether calls that wait together are run as one batch.",
+    },
     "bytes": {"type": "integer", "description": "Of the model and its external data."},
     "inputs": many(ref("Port")),
     "outputs": many(ref("Port")),

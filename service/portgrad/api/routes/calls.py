@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 from fastapi import APIRouter
 from starlette.concurrency import iterate_in_threadpool
@@ -75,6 +76,8 @@ async def _answer(
     if reading.is_small(unread):
         with Timed(request, "decode"):
             job = reading.read(unread, Known.of(found.description))
+            if found.batchable:
+                job = replace(job, ports=found.description["inputs"])
     elif reader.weigh is not None:
         # What a worker is about to make of it counts here, too.
         async for more in iterate_in_threadpool(reader.weigh(body, unread.bounds)):

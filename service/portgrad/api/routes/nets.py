@@ -33,7 +33,7 @@ log = logging.getLogger("portgrad.api")
 
 router = APIRouter(tags=["nets"], dependencies=[Depends(queries.each_once)], route_class=Scoped)
 
-_SUMMARY = ("id", "names", "shared", "bytes", "inputs", "outputs")
+_SUMMARY = ("id", "names", "shared", "batchable", "bytes", "inputs", "outputs")
 
 
 class UploadQuery(BaseModel):
@@ -44,6 +44,11 @@ class UploadQuery(BaseModel):
     name: str | SkipJsonSchema[None] = Field(None, description="A name for the net.")
     replace: bool = Field(False, description="Move the name if it is taken by another net.")
     shared: bool = Field(False, description="Let every caller use the net, by its id.")
+    batchable: bool | SkipJsonSchema[None] = Field(
+        None,
+        description="Run calls of yours that wait together, as one batch; refused for a net whose "
+        "examples may meet. `false` takes it back.",
+    )
 
 
 class PageQuery(BaseModel):
@@ -93,7 +98,7 @@ async def upload_net(request: Request, query: Annotated[UploadQuery, Query()]) -
         note_net(net_id)
         if query.name is not None and not query.replace:
             await run_in_threadpool(_refuse_taken, shelf, query.name, net_id)
-        created = await _keep(request, shelf, upload)
+        created = await _keep(request, shelf, upload, batchable=bool(query.batchable))
     answer, named = await run_in_threadpool(_kept, shelf, net_id, query)
     _tell_upload(request, net_id, query, created=created, named=named)
     return _json(answer, 201 if created else 200, {"Location": f"/nets/{net_id}"})
@@ -114,17 +119,19 @@ def _refuse_taken(shelf: Shelf, name: str, net_id: str) -> None:
         )
 
 
-async def _keep(request: Request, shelf: Shelf, upload: Upload) -> bool:
+async def _keep(request: Request, shelf: Shelf, upload: Upload, *, batchable: bool) -> bool:
     """Commit what was uploaded, unless the caller has it already; whether it is new.
 
     What only others have is inspected all the same: an answer that came sooner would tell of them.
     """
-    if await run_in_threadpool(_has, shelf, upload):
+    has = await run_in_threadpool(_has, shelf, upload)
+    if has and not batchable:
         return False
-    job = Inspection(upload.net_id, upload.files, caller_of(request).owner)
+    owner = caller_of(request).owner
+    job = Inspection(upload.net_id, upload.files, owner, batchable=batchable)
     with disk_errors("read the net"), Attended(request):
         description = await service_of(request).compute.inspect(job)
-    return await run_in_threadpool(_commit, shelf, upload, description)
+    return not has and await run_in_threadpool(_commit, shelf, upload, description)
 
 
 def _has(shelf: Shelf, upload: Upload) -> bool:
@@ -144,6 +151,8 @@ def _kept(shelf: Shelf, net_id: str, query: UploadQuery) -> tuple[dict[str, Any]
     """Do what else was asked for; what describes the net, and whether a name changed."""
     if query.shared:
         shelf.share(net_id, True)
+    if query.batchable is not None:
+        shelf.declare(net_id, query.batchable)
     named = query.name is not None and shelf.bind(query.name, net_id, query.replace)
     return described(shelf, net_id), named
 

@@ -15,12 +15,18 @@ from typing import get_args
 
 import psutil
 from prometheus_client import Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
 
 from portgrad.api.telling.busy import Counts
 from portgrad.api.telling.readiness import Parts
 from portgrad.compute.stats import PoolStats, WorkerState
 from portgrad.store import Figures
+
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 @dataclass(frozen=True)
@@ -107,12 +113,24 @@ def _events(pool: PoolStats) -> Iterator[Metric]:
     yield _counter("deadline_stops", "Runs that were stopped at their deadline.", pool.stopped)
     yield _counter("deadline_kills", "Workers that were killed at a deadline.", pool.killed)
     yield _counter("retries", "Jobs given to another worker as theirs had died.", pool.retries)
+    yield _sizes(pool.batched)
     caches = CounterMetricFamily(
         "portgrad_cache_lookups", "Lookups of caches of workers.", labels=["cache", "result"]
     )
     for labels, count in lookups.items():
         caches.add_metric(labels, count)
     yield caches
+
+
+def _sizes(batched: Mapping[int, int]) -> Metric:
+    told = "Calls on batchable nets that went to a worker together, by their number."
+    within = [
+        (str(float(size)), sum(count for found, count in batched.items() if found <= size))
+        for size in _SIZES
+    ]
+    buckets = [*within, ("+Inf", sum(batched.values()))]
+    total = sum(size * count for size, count in batched.items())
+    return HistogramMetricFamily("portgrad_batched_calls", told, buckets=buckets, sum_value=total)
 
 
 def _memory(pool: PoolStats) -> Iterator[Metric]:
