@@ -20,7 +20,7 @@ from support.http import AppClient, serving
 
 SHELF = (
     "begin", "has", "afford", "commit", "bind", "get", "find", "verify", "names", "is_shared",
-    "page", "resolve", "share",
+    "declare", "page", "resolve", "share",
 )  # fmt: skip
 Threads = dict[str, threading.Thread]
 
@@ -75,6 +75,7 @@ def test_the_store_is_never_called_on_the_loop(http: AppClient, threads: Threads
     http.get("/readyz")
     http.post("/nets/echo/evaluate", json={"data": [1]})
     http.request("PUT", "/nets/echo/shared")
+    http.post("/nets?batchable=true", content=fake_net())
     assert threads.keys() == {*SHELF, "ready"}
     assert threading.current_thread() not in threads.values()
 

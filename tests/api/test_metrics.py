@@ -137,6 +137,7 @@ POOL = PoolStats(
     net_misses=10,
     session_hits=80,
     session_misses=20,
+    batched={1: 5, 2: 1, 30: 2},
 )
 TOLD = [
     (("portgrad_workers", "busy"), 1),
@@ -160,6 +161,12 @@ TOLD = [
     (("portgrad_cache_lookups_total", "nets", "miss"), 10),
     (("portgrad_cache_lookups_total", "sessions", "hit"), 80),
     (("portgrad_cache_lookups_total", "sessions", "miss"), 20),
+    (("portgrad_batched_calls_bucket", "1.0"), 5),
+    (("portgrad_batched_calls_bucket", "16.0"), 6),
+    (("portgrad_batched_calls_bucket", "32.0"), 8),
+    (("portgrad_batched_calls_bucket", "+Inf"), 8),
+    (("portgrad_batched_calls_sum",), 67),
+    (("portgrad_batched_calls_count",), 8),
     (("portgrad_worker_memory_limit_bytes",), 10**9),
     (("portgrad_worker_resident_memory_bytes", "worker-2"), 0),  # no process has this id
     (("portgrad_ready",), 1),

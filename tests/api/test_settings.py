@@ -40,6 +40,7 @@ READ = [
     ("PORTGRAD_WORKER_MEMORY_BYTES", "100000000", "worker_memory_bytes", 100000000),
     ("PORTGRAD_COMPILE_SECONDS", "7.5", "compile_seconds", 7.5),
     ("PORTGRAD_MAX_QUEUED", "9", "max_queued", 9),
+    ("PORTGRAD_MAX_BATCH", "8", "max_batch", 8),
     ("PORTGRAD_QUARANTINE_AFTER", "2", "quarantine_after", 2),
     ("PORTGRAD_QUARANTINE_SECONDS", "10", "quarantine_seconds", 10.0),
     ("PORTGRAD_MAX_JSON_BYTES", "13", "max_json_bytes", 13),

@@ -15,6 +15,7 @@ from portgrad.api.app import create_app
 from portgrad.settings import Settings
 from portgrad.store import LocalStore
 from portgrad_client import Client, Net
+from support.engine import net_bytes
 from support.fake_compute import FakeCompute, fake_net
 from support.http import serving
 from support.sdk import ADDRESS, Scripted, description, layers, pool
@@ -58,6 +59,18 @@ def test_a_net_is_shared_and_no_longer(client: Client, net: Net) -> None:
     assert not net.shared
     assert not client.net("layers").shared
     assert client.upload(layers(), shared=True).shared
+
+
+def test_a_net_is_batchable_and_no_longer(client: Client, net: Net) -> None:
+    assert not net.batchable
+    assert client.upload(layers(), batchable=True).batchable
+    assert [found.batchable for found in client.nets()] == [True]
+    assert client.upload(layers()).batchable
+    assert not client.upload(layers(), batchable=False).batchable
+    meeting = "(float[n,3] x) => (float[n,3] y) { y = Softmax<axis=0>(x) }"
+    with pytest.raises(sdk.InvalidRequestError) as caught:
+        client.upload(net_bytes(meeting), batchable=True)
+    assert (caught.value.code, caught.value.where) == ("not_batchable", "y")
 
 
 def test_a_deleted_net_is_gone(client: Client, net: Net) -> None:

@@ -51,6 +51,7 @@ def test_upload_bytes(http: AppClient, kind: str | None) -> None:
         "id": net_id(ONE),
         "names": [],
         "shared": False,
+        "batchable": False,
         "bytes": len(ONE),
         "external": [],
     }
@@ -191,7 +192,8 @@ def test_pages(http: AppClient) -> None:
         seen += [net["id"] for net in page["nets"]]
         after = page["next"]
     assert (seen, after) == (ids, None)
-    assert page["nets"][0].keys() == {"id", "names", "shared", "bytes", "inputs", "outputs"}
+    listed = {"id", "names", "shared", "batchable", "bytes", "inputs", "outputs"}
+    assert page["nets"][0].keys() == listed
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "first=1"])

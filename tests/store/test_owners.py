@@ -49,6 +49,7 @@ ASKED: dict[str, Callable[[Shelf, str], object]] = {
     "delete": lambda shelf, ref: shelf.delete(ref),
     "delete for everyone": lambda shelf, ref: shelf.delete(ref, everyone=True),
     "share": lambda shelf, ref: shelf.share(ref, True),
+    "declare": lambda shelf, ref: shelf.declare(ref, True),
     "unshare": lambda shelf, ref: shelf.share(ref, False),
     "bind": lambda shelf, ref: shelf.bind("mine", ref),
     "unbind": lambda shelf, ref: shelf.unbind(ref),
@@ -147,6 +148,26 @@ def test_a_shared_net_is_seen_by_its_id_until_it_is_shared_no_longer(ann, bob):
     assert not ann.is_shared(NET)
 
 
+def test_a_net_is_batchable_to_who_declares_it(ann, bob, store):
+    put(bob, b"model")
+    ann.declare(NET, True)
+    assert (ann.get(NET).batchable, bob.get(NET).batchable) == (True, False)
+    assert ann.names(NET) == ["net"]
+    # Who uses it because others share it takes it as they have it.
+    bob.share(NET, True)
+    carl = store.of("carl")
+    assert not carl.get(NET).batchable
+    ann.share(NET, True)
+    assert carl.get(NET).batchable
+    ann.declare(NET, False)
+    ann.declare(NET, False)  # twice is as good as once
+    assert not carl.get(NET).batchable
+    ann.declare(NET, True)
+    ann.delete(NET)
+    put(ann, b"model")
+    assert not ann.get(NET).batchable
+
+
 def test_a_shared_net_is_shared_until_its_last_owner_who_shares_it_stops(ann, bob, store):
     put(bob, b"model")
     ann.share(NET, True)
@@ -168,7 +189,9 @@ def test_a_net_is_shared_no_longer_once_who_shared_it_removed_it(ann, bob, store
     assert not ann.is_shared(NET)
 
 
-@pytest.mark.parametrize("call", ["delete", "delete for everyone", "share", "unshare", "bind"])
+@pytest.mark.parametrize(
+    "call", ["delete", "delete for everyone", "share", "unshare", "declare", "bind"]
+)
 @pytest.mark.parametrize("everything", [False, True], ids=["shared", "admin"])
 def test_a_net_that_is_seen_and_not_yours_cannot_be_changed(ann, store, call, everything):
     ann.share(NET, not everything)
