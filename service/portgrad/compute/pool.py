@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from portgrad.codecs.model import Answer, Description
-from portgrad.compute import ends, faults, frames, messages
+from portgrad.compute import ends, faults, messages, packing
 from portgrad.compute.batching import Batch, Batches
 from portgrad.compute.config import PoolConfig, WorkerConfig
 from portgrad.compute.crew import Crew
@@ -33,11 +31,6 @@ _GRACE = 0.2
 _PATIENCE = 2.0
 # What is done once more, so that a second worker is warm, took less than a quarter of it before.
 _REHEARSAL = 1.0
-# A message of more bytes is packed off the event loop.
-_LARGE = 256 * 1024
-
-
-Asked = Job | Unread | Export | Inspection
 
 
 class WorkerCompute:
@@ -83,7 +76,7 @@ class WorkerCompute:
         asked = messages.unread(job) if isinstance(job, Unread) else messages.call(job)
         batch = None
         if isinstance(job, Job) and job.ports:
-            batch = self._batches.of(job, asked, _size(job))
+            batch = self._batches.of(job, asked, packing.size(job))
         answer: Answer | Ready
         read = messages.answer_of
         answer, ticket = await self._ask(job.kind, asked, job, seconds, read=read, batch=batch)
@@ -153,7 +146,7 @@ class WorkerCompute:
         self,
         what: str,
         message: dict[str, Any],
-        job: Asked | None,
+        job: packing.Asked | None,
         seconds: float,
         *,
         read: Callable[[Any], Any],
@@ -166,7 +159,7 @@ class WorkerCompute:
         self._check(job)
         self._asked += 1
         try:
-            frame = await _packed(message, files, _size(job))
+            frame = await packing.packed(message, files, packing.size(job))
             try:
                 loop = asyncio.get_running_loop()
                 net_id, owner = (None, "") if job is None else (job.net_id, job.owner)
@@ -178,7 +171,7 @@ class WorkerCompute:
         finally:
             self._asked -= 1
 
-    def _check(self, job: Asked | None) -> None:
+    def _check(self, job: packing.Asked | None) -> None:
         """Refuse what cannot be begun, or wait, before it is made a message."""
         if job is not None:
             self._quarantine.check(job.net_id, job.owner)
@@ -378,38 +371,3 @@ class WorkerCompute:
 def _cancel(timers: list[asyncio.TimerHandle]) -> None:
     while timers:
         timers.pop().cancel()
-
-
-async def _packed(message: dict[str, Any], files: tuple[int, ...], size: int) -> frames.Frame:
-    try:
-        if size <= _LARGE:
-            return frames.pack(message, files)
-        packing = asyncio.get_running_loop().run_in_executor(None, frames.pack, message, files)
-        try:
-            return await asyncio.shield(packing)
-        except asyncio.CancelledError:
-            packing.add_done_callback(_drop)
-            raise
-    except RecursionError:
-        raise ends.too_deep() from None
-    except OverflowError:
-        raise ends.too_large_number() from None
-    except OSError as error:
-        raise ends.no_memory() from error
-
-
-def _drop(packed: asyncio.Future[frames.Frame]) -> None:
-    """Nobody waits for a frame any more that a thread has made."""
-    if packed.exception() is None:
-        packed.result().release()
-
-
-def _size(job: Asked | None) -> int:
-    """About how many bytes a job is as a message; lists are not counted, which are small here."""
-    if isinstance(job, Unread):
-        return len(job.body)
-    if not isinstance(job, Job):
-        return 0
-    held = (job.data, job.output_gradients, job.parameters, job.tangents)
-    values = (v for one in held for v in (one.values() if isinstance(one, Mapping) else [one]))
-    return sum(v.nbytes for v in values if isinstance(v, np.ndarray))
