@@ -1,4 +1,10 @@
-"""The peers' own servers, each with its own client, beside the service, on the same product."""
+"""The peers' own servers on the same product, eight units of tanh, in times of Portgrad's call.
+
+Tesseract is served by its own runtime without a container and asked by its SDK, which sends
+arrays as base64; UM-Bridge is served by its own server and asked by its client. Both compute the
+product in numpy, in the process that answers requests. `as JSON` is the same client for UM-Bridge
+and for Portgrad: one kept connection, numbers written and read with orjson.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +28,6 @@ TABLE = "Peers' own servers, in times of Portgrad's call"
 SIZES = {16: "16 floats", 1_000_000: "1M floats (4 MB each way)"}
 PEERS = {"Tesseract": "tesseract", "UM-Bridge": "um_bridge"}
 OURS, AS_JSON = "Portgrad", "Portgrad as JSON"
-NOTE = (
-    "the peers compute it in numpy, in the process that answers requests; clients of UM-Bridge and "
-    "of Portgrad that write and read JSON are compared with one another: orjson over one connection"
-)
 
 
 def rows(given: Given) -> Iterator[Row]:
@@ -74,7 +76,7 @@ def _rows(what: str, calls: dict[str, Call], size: int, given: Given) -> Iterato
             ratio.median,
             1.0,
             spread=ratio.quartiles,
-            note=f"{note}; {NOTE}" if size == min(SIZES) else note,
+            note=note,
             column=column,
             at_least=True,
             raw=ratio.raw,

@@ -1,4 +1,12 @@
-"""Single calls on the service, and the echo of their bodies: of a tiny net, and of 4 MB."""
+"""Single calls on the service over loopback, by the SDK: its median time, client included.
+
+The service has default settings, and runs nets in workers apart from the process that answers.
+The echo is what a call costs before any net is looked at: the uvicorn, event loop and protocol of
+`portgrad serve` over a bare ASGI application that sends the chunks of a body back as they came.
+The SDK's own transport sends it the very bytes that the SDK sends the service. The other echo is
+a FastAPI application of one route, served and asked in the same way. The client that sends JSON
+writes and reads numbers with orjson, over one kept connection.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +25,10 @@ from benchmarks.serving.turns import by_turns
 from benchmarks.serving.where import spent
 from portgrad_client import Net
 
-TINY = "tiny net, 16 floats, SDK"
-SMALL = "small net, 1M floats (4 MB each way), SDK"
+TABLE = "Calls on the service"
+TINY = "tiny net, 16 floats"
+SMALL = "small net, 1M floats (4 MB each way)"
 JSON = "the same as JSON"
-ECHOES = {
-    "echo": "a bare ASGI application on the same uvicorn, event loop and protocol as the service, "
-    "which sends the chunks of a body back as they came; the SDK's own transport sends it the "
-    "bytes that the SDK sends the service",
-    "framework": "a FastAPI application with one route, served and asked in the same way",
-}
-AS_JSON = "the client writes and reads numbers with orjson"
 
 
 def rows(given: Given) -> Iterator[Row]:
@@ -40,21 +42,21 @@ def _tiny(those: Servers, turns: int) -> Iterator[Row]:
     net, x = _net(those, 16)
     calls = those.calls(net, x)
     times = by_turns(calls, 100, turns)
-    yield duration(TINY, times["gradient"], 1.0, where(those, calls, 1000))
-    yield from over_echoes(TINY, times, 2.5, ECHOES)
+    yield duration(TABLE, TINY, times["gradient"], 1.0, where(those, calls, 1000))
+    yield from over_echoes(TABLE, TINY, times, 2.5)
 
 
 def _small(those: Servers, turns: int) -> Iterator[Row]:
     net, x = _net(those, 1_000_000)
     calls = those.calls(net, x)
     times = by_turns(calls, 1, turns)
-    yield duration(SMALL, times["gradient"], 30.0, where(those, calls, 40))
-    yield from over_echoes(SMALL, times, 2.0)
+    yield duration(TABLE, SMALL, times["gradient"], 30.0, where(those, calls, 40))
+    yield from over_echoes(TABLE, SMALL, times, 2.0)
     asked = as_json(those.service.url, net, x)
     check(asked(), 1_000_000)
     times = {"gradient": by_turns({"JSON": asked}, 1, max(3, turns // 2))["JSON"]}
     cost = spent(asked, those.service, 5)
-    yield duration(JSON, times["gradient"], 500.0, f"{AS_JSON}; ms of the processor: {cost}")
+    yield duration(TABLE, JSON, times["gradient"], 500.0, f"ms of the processor: {cost}")
 
 
 def _net(those: Servers, size: int) -> tuple[Net, np.ndarray]:

@@ -1,4 +1,4 @@
-"""How soon a service says that it lives while a call takes every core for long."""
+"""How soon `/healthz` is answered while a gradient takes five seconds of every core."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.serving import busy, nets
 from benchmarks.serving.program import portgrad
 from portgrad_client import Client
 
-TABLE = "The service under load"
+TABLE = "An answer while a long call runs"
 LAYERS, UNITS, FEW, LONG = 60, 1024, 128, 5.0
 
 

@@ -1,4 +1,8 @@
-"""A service with very many nets, of which some are asked, beside one with a single net."""
+"""A service with a thousand small MLPs; each was asked for a gradient, fifty go on being asked.
+
+The other service has one of them. Both have workers of 512 MiB, which hold the nets that were
+asked for lately.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from benchmarks.serving.program import portgrad
 from benchmarks.serving.turns import by_turns
 from portgrad_client import Client
 
-TABLE = "The service under load"
+TABLE = "A thousand nets on one service"
 NETS, HOT, MIB = 1000, 50, 1024 * 1024
 BUDGET = 512 * MIB
 

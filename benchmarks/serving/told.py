@@ -10,7 +10,6 @@ from benchmarks.serving.turns import Call, Times
 from benchmarks.serving.where import spent
 from benchmarks.turns import Spread
 
-TABLE = "Calls on the service"
 TIME, MEMORY = "time", "memory"
 ECHOES = {"echo": "over the echo", "framework": "over an echo in FastAPI"}
 
@@ -22,25 +21,24 @@ def where(those: Servers, calls: dict[str, Call], count: int) -> str:
     return f"ms of the processor: {ours} (echo: client {echo.client:.2f}, server {echo.http:.2f})"
 
 
-def duration(what: str, times: Times, goal: float | None, note: str) -> Row:
+def duration(table: str, what: str, times: Times, goal: float | None, note: str) -> Row:
     """The median time of a call."""
-    return _row(what, TIME, times.p50, goal=goal, unit="ms", note=note)
+    return _row(table, what, TIME, times.p50, goal=goal, unit="ms", note=note)
 
 
-def over_echoes(
-    what: str, times: dict[str, Times], goal: float, notes: dict[str, str] | None = None
-) -> Iterator[Row]:
+def over_echoes(table: str, what: str, times: dict[str, Times], goal: float) -> Iterator[Row]:
     """The ratio of `gradient` to each echo."""
     for name, column in ECHOES.items():
-        echo = f"this echo takes {times[name].p50.median:.3g} ms"
-        told = "; ".join(filter(None, (echo, (notes or {}).get(name))))
+        echo = f"the echo takes {times[name].p50.median:.3g} ms"
         ratio = times["gradient"].over(times[name])
-        yield _row(what, column, ratio, goal=goal, unit="×", note=told)
+        yield _row(table, what, column, ratio, goal=goal, unit="×", note=echo)
 
 
-def _row(what: str, column: str, found: Spread, *, goal: float | None, unit: str, note: str) -> Row:
+def _row(
+    table: str, what: str, column: str, found: Spread, *, goal: float | None, unit: str, note: str
+) -> Row:
     return Row(
-        TABLE,
+        table,
         what,
         found.median,
         goal,
