@@ -15,7 +15,7 @@ from portgrad.settings import Settings
 from portgrad.store import LocalStore
 from portgrad.store.shelf import LocalShelf
 from support.fake_compute import FakeCompute, fake_net
-from support.formats import FORMATS, JSON, NPZ, request
+from support.formats import FORMATS, JSON, SAFETENSORS, request
 from support.http import AppClient, serving
 
 SHELF = (
@@ -57,7 +57,7 @@ def http(threads: Threads, compute: FakeCompute, tmp_path: Path) -> Iterator[App
 
 @pytest.mark.parametrize("fmt", FORMATS)
 @pytest.mark.parametrize("count", [1, 100_000])
-def test_what_is_large_is_neither_read_nor_written_here(
+def test_a_body_is_read_and_an_answer_written_by_a_worker(
     http: AppClient, compute: FakeCompute, fmt: str, count: int
 ) -> None:
     sent = request(fmt, {"input": np.ones(count, np.float32)})
@@ -65,9 +65,15 @@ def test_what_is_large_is_neither_read_nor_written_here(
         "/nets/echo/gradient", headers=sent.pop("headers") | {"Accept": JSON}, **sent
     )
     assert answer.json()["gradients"]["input"] == [1] * count
-    # A few bytes of npz may unfold to many.
-    assert compute.unread == (count > 1 or fmt == NPZ)
-    assert compute.ready == (count > 1)
+    # JSON that is small may say how the call is to wait, as options beside arrays may.
+    assert compute.unread == (count > 1 or fmt != JSON)
+    assert compute.ready == 1
+
+
+def test_options_beside_arrays_are_read_here(http: AppClient, compute: FakeCompute) -> None:
+    sent = request(SAFETENSORS, {"input": np.ones(1, np.float32)}, deadline=5)
+    assert http.post("/nets/echo/gradient", **sent).status_code == 200
+    assert compute.unread == 0
 
 
 def test_the_store_is_never_called_on_the_loop(http: AppClient, threads: Threads) -> None:

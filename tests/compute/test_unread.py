@@ -60,11 +60,12 @@ def test_lists(rig: Rig) -> None:
     np.testing.assert_array_equal(found, NUMBERS * NUMBERS)
 
 
-def test_what_is_small_comes_back_as_arrays(rig: Rig) -> None:
+@pytest.mark.parametrize("accept", FORMATS)
+def test_what_is_small_is_written_there_too(rig: Rig, accept: str) -> None:
     sent = formats.request(JSON, {"x": NUMBERS[:3]}, encoding="base64")
-    answer = rig.run(rig.compute.call(unread(rig, hard_nets.SQUARE, sent)))
-    assert answer.encoding == "base64"
-    np.testing.assert_array_equal(answer.outputs["y"], NUMBERS[:3] ** 2)
+    answer = rig.run(rig.compute.call(unread(rig, hard_nets.SQUARE, sent, accept)))
+    found, _ = formats.answer(accept, bytes(answer.body))
+    np.testing.assert_array_equal(found["y"], NUMBERS[:3] ** 2)
 
 
 @pytest.mark.parametrize("fmt", FORMATS)

@@ -86,7 +86,7 @@ class FakeCompute:
         body = reading.write(read, answer)
         if body is not None:
             self.ready += 1
-            return Ready(memoryview(b"".join(body)), {"decode": 0.0, "encode": 0.0})
+            return Ready(memoryview(b"".join(body)), {**answer.timings, "encode": 0.0})
         return replace(answer, encoding=read.answer_in.encoding) if read.answer_in else answer
 
     def _answer(self, job: Job) -> Answer:

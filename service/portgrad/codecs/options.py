@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +17,8 @@ from portgrad.errors import InvalidRequest
 
 def read(fields: dict[str, Any], kind: Kind) -> tuple[dict[str, Any], Encoding]:
     """The options that a job takes, and the encoding of the answer's arrays."""
+    if not fields:
+        return {}, _untold(kind)
     form = FORMS[kind]
     unknown = next((name for name in fields if name not in form.options.model_fields), None)
     if unknown is not None:  # pydantic would list every one, of which there may be a million
@@ -27,6 +30,15 @@ def read(fields: dict[str, Any], kind: Kind) -> tuple[dict[str, Any], Encoding]:
     given = options.model_dump(exclude_none=True)
     encoding: Encoding = given.pop("encoding")
     return given, encoding
+
+
+@cache
+def _untold(kind: Kind) -> Encoding:
+    """The encoding where no field says one; no other field has a value by itself."""
+    given = FORMS[kind].options().model_dump(exclude_none=True)
+    encoding: Encoding = given.pop("encoding")
+    assert not given
+    return encoding
 
 
 def _takes(form: Form) -> dict[str, str | None]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -153,8 +154,13 @@ def unread_of(plain: Mapping[str, Any]) -> Unread:
 
 def files_of(plain: Mapping[str, Any]) -> NetFiles:
     """The files of the net that a message is about."""
-    external = {location: Path(path) for location, path in plain["external_files"].items()}
-    return NetFiles(Path(plain["model"]), external, known=plain["net_id"])
+    return _files(plain["net_id"], plain["model"], tuple(plain["external_files"].items()))
+
+
+@lru_cache(256)  # a path takes as long to make as a tiny net to run
+def _files(net_id: str, model: str, external: tuple[tuple[str, str], ...]) -> NetFiles:
+    paths = {location: Path(path) for location, path in external}
+    return NetFiles(Path(model), paths, known=net_id)
 
 
 def answered(answer: Answer) -> Plain:

@@ -1,7 +1,8 @@
-"""Bodies of calls read, and answers written: in the HTTP process what is small, else in a worker.
+"""Bodies of calls read, and answers written: by the worker that runs them, nearly always.
 
 To read or write many numbers as text keeps the interpreter, and all its threads, for as long as it
-takes. What a worker does keeps nobody waiting but whoever asked for it.
+takes. What a worker does keeps nobody waiting but whoever asked for it. The HTTP process reads what
+is small and may say how a call is to wait.
 """
 
 from __future__ import annotations
@@ -19,8 +20,16 @@ MOST_TEXT = 64 * 1024 * 1024
 
 
 def is_small(job: Unread) -> bool:
-    """Whether a body is read in the HTTP process."""
+    """Whether a body can be read in the HTTP process, and keeps nobody waiting there."""
     return len(job.body) <= SMALL and not formats.CODECS[job.media_type].inflates
+
+
+def tells_more(job: Unread) -> bool:
+    """Whether a body may hold what is to be known before a worker has it, such as a deadline.
+
+    Others are cheaper to read where their arrays are used than to hand on as arrays.
+    """
+    return job.query is not None or not formats.CODECS[job.media_type].flat
 
 
 def read(job: Unread, known: Known) -> Job:
@@ -55,7 +64,7 @@ def read(job: Unread, known: Known) -> Job:
 def write(job: Job, answer: Answer) -> list[Buffer] | None:
     """The answer's body, in pieces; None where it is for the HTTP process to write."""
     form, size = job.answer_in, formats.size_of(answer)
-    if form is None or size <= SMALL:
+    if form is None:
         return None
     if form.media_type == json.MEDIA_TYPE and size > MOST_TEXT:
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import onnx_ir as ir
 
 Shape = tuple[int | str | None, ...]
@@ -43,6 +45,7 @@ def type_name(kind: ir.TypeProtocol | None) -> str:
             return "unknown"
 
 
+@cache  # NumPy puts a name together each time that it is asked
 def dtype_name(dtype: ir.DataType) -> str:
     """The name that NumPy or ml_dtypes gives a dtype; `string` for strings."""
     return "string" if dtype is ir.DataType.STRING else str(dtype.numpy())

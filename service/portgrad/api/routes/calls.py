@@ -73,7 +73,7 @@ async def _answer(
         caller_of(request).owner,
     )
     job: Job | Unread = unread
-    if reading.is_small(unread):
+    if reading.is_small(unread) and (found.batchable or reading.tells_more(unread)):
         with Timed(request, "decode"):
             job = reading.read(unread, Known.of(found.description))
             if found.batchable:
@@ -139,6 +139,8 @@ def _reader(request: Request) -> Codec:
 
 
 async def _options(request: Request) -> str | None:
+    if not request.scope["query_string"]:
+        return None
     await queries.each_once(request)
     query = request.query_params
     for name in query:
