@@ -113,17 +113,17 @@ class Workshop:
     def _read(self, plain: Mapping[str, Any], tell_deadline: Callable[[float], None]) -> Any:
         """A call whose body is read here. What needs no net is read before that is opened."""
         unread = messages.unread_of(plain)
-        known, opening = Known(), _Clock()
+        known, opening, net = Known(), _Clock(), None
         if formats.CODECS[unread.media_type].flat:
             with opening:
-                names = self._net(plain).names
-            known = Known(names.inputs, names.outputs, names.parameters)
+                net = self._net(plain)
+            known = Known(net.names.inputs, net.names.outputs, net.names.parameters)
         with _Clock() as decoding:
             job = reading.read(unread, known)
         if job.seconds is not None:
             tell_deadline(job.seconds)
         with opening:
-            net = self._net(plain)
+            net = net or self._net(plain)
         spent = {"compile": opening.seconds, "decode": decoding.seconds}
         return _told(job, CALLS[job.kind](net, job), spent)
 
