@@ -8,6 +8,7 @@ import mmap
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -343,3 +344,21 @@ def test_a_block_that_there_is_no_memory_for(
     assert (received.number, received.unread, made) == (7, not room, [1])
     if room:
         np.testing.assert_array_equal(received.message["x"], sent)
+
+
+@pytest.mark.parametrize("beside", [0, 100_000], ids=["alone", "beside a long text"])
+def test_a_sealed_block_travels_as_it_is(beside: int) -> None:
+    body = np.arange(100_000, dtype=np.uint8).tobytes()
+    with closing(blocks.Block(len(body))) as block:
+        block.write(body[:1000])
+        block.write(memoryview(body)[1000:])
+        block.seal()
+        assert block.data() == body
+        message = {"body": frames.Pieces([block]), "text": "x" * beside}
+        frame = frames.pack(message)
+        assert frame.block is not None
+        assert (os.fstat(frame.block).st_size == len(body)) == (not beside)
+        frame.release()
+        found = crossed(message).message
+    assert found["body"].tobytes() == body
+    assert len(found["text"]) == beside

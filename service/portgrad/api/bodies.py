@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, closing
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from portgrad.api.admission import Held
 from portgrad.api.auth import caller_of
+from portgrad.api.middleware import count_in
 from portgrad.api.patience import Patience
 from portgrad.api.problems import SlowBody
+from portgrad.api.server.incoming import EXTENSION, Incoming
 from portgrad.api.service import service_of
+from portgrad.compute import ends
+from portgrad.compute.blocks import Block
+from portgrad.compute.reading import SMALL
 from portgrad.errors import LimitExceeded
+from portgrad.settings import Settings
 
 _DIGITS = 20  # more than any size has
 
@@ -38,14 +45,13 @@ async def stream(request: Request, limit: int, setting: str) -> AsyncIterator[by
 
 async def _chunks(request: Request, limit: int, setting: str) -> AsyncIterator[bytes]:
     service = service_of(request)
-    settings = service.settings
-    grace, rate = settings.body_seconds, settings.body_bytes_per_second
-    seen, left, more = 0, grace, True
+    pace = _Pace(service.settings)
+    seen, more = 0, True
     while more:
-        start = time.monotonic()
-        message = await _next(request, service.patience, left)
+        pace.wait()
+        message = await _next(request, service.patience, pace.left)
         chunk: bytes = message.get("body", b"")
-        left = min(grace, left - (time.monotonic() - start) + len(chunk) / rate)
+        pace.came(len(chunk))
         more = message.get("more_body", False)
         seen += len(chunk)
         if seen > limit:
@@ -64,8 +70,34 @@ async def _next(request: Request, patience: Patience, seconds: float) -> Message
     return message
 
 
-async def read(request: Request, limit: int, setting: str) -> bytes:
+class _Pace:
+    """How long a body may still keep us waiting.
+
+    Attributes:
+        left: seconds.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._grace = self.left = settings.body_seconds
+        self._rate = settings.body_bytes_per_second
+        self.wait()
+
+    def wait(self) -> None:
+        """We wait from now on."""
+        self._since = time.monotonic()
+
+    def came(self, size: int) -> None:
+        """So many bytes came; we wait for others."""
+        since = self._since
+        self.wait()
+        self.left = min(self._grace, self.left - (self._since - since) + size / self._rate)
+
+
+async def read(request: Request, limit: int, setting: str, stack: ExitStack) -> bytes | Block:
     """The whole body, of at most `limit` bytes, which count as held until the request ends.
+
+    One that is not small, and whose length is known, is a block where the server can fill one; it
+    is closed with the stack.
 
     Raises:
         LimitExceeded, SlowBody: as `stream` does.
@@ -73,12 +105,47 @@ async def read(request: Request, limit: int, setting: str) -> bytes:
     """
     held: Held = request.state.held
     held.owner = caller_of(request).owner
-    held.grow(_announced(request, limit, setting))
+    announced = _announced(request, limit, setting)
+    held.grow(announced)
+    incoming = request.scope.get("extensions", {}).get(EXTENSION)
+    if incoming is not None and announced > SMALL:
+        return await _filled(request, incoming, stack.enter_context(closing(_block(announced))))
     body = io.BytesIO()  # grows in place: joined chunks would be there twice for a moment
     async for chunk in _chunks(request, limit, setting):
         held.reach(body.tell() + len(chunk))
         body.write(chunk)
     return body.getvalue()
+
+
+async def _filled(request: Request, incoming: Callable[..., Incoming], block: Block) -> Block:
+    """The block, once the server has filled it with the body."""
+    service = service_of(request)
+    pace = _Pace(service.settings)
+
+    def take(piece: memoryview) -> None:
+        block.write(piece)
+        pace.came(len(piece))
+
+    with incoming(len(block), take) as body:
+        while body.missing:
+            try:
+                await service.patience.wait(body.whole(), pace.left)
+            except TimeoutError:
+                pace.came(0)
+                if pace.left <= 0:
+                    raise _too_slow() from None
+            except OSError as error:
+                raise ends.no_memory() from error
+    count_in(request, len(block))
+    block.seal()
+    return block
+
+
+def _block(size: int) -> Block:
+    try:
+        return Block(size)
+    except OSError as error:
+        raise ends.no_memory() from error
 
 
 def _announced(request: Request, limit: int, setting: str) -> int:

@@ -21,6 +21,11 @@ def timings(request: Request) -> dict[str, float]:
     return _record(request).stages
 
 
+def count_in(request: Request, size: int) -> None:
+    """Count bytes of a body that came past `receive`."""
+    _record(request).bytes_in += size
+
+
 class Timed:
     """Adds the time that its block takes to a stage of the request."""
 

@@ -67,8 +67,18 @@ class TooLong(Exception):
 class Pieces:
     """Bytes that follow one another; who receives them has one array of them."""
 
-    def __init__(self, pieces: Sequence[blocks.Buffer]) -> None:
+    def __init__(self, pieces: Sequence[blocks.Buffer | blocks.Block]) -> None:
         self.pieces = pieces
+
+    def block(self) -> blocks.Block | None:
+        """The sealed block that these are, if they are one."""
+        first = self.pieces[0] if len(self.pieces) == 1 else None
+        return first if isinstance(first, blocks.Block) else None
+
+    def buffers(self) -> list[memoryview]:
+        """Their bytes."""
+        found = (p.data() if isinstance(p, blocks.Block) else p for p in self.pieces)
+        return [memoryview(p).cast("B") for p in found]
 
 
 @dataclass(frozen=True)
@@ -115,6 +125,11 @@ def pack(message: Any, files: tuple[int, ...] = (), *, most: int | None = None) 
     """
     writer = _Writer()
     text = msgspec.msgpack.encode(message, enc_hook=writer.value)
+    if writer.block is not None:
+        if not writer.pieces and len(text) <= _MOST_TEXT:
+            return Frame(text, os.dup(writer.block.descriptor), len(writer.block), files=files)
+        writer = _Writer(as_they_are=False)  # there is more beside it
+        text = msgspec.msgpack.encode(message, enc_hook=writer.value)
     if most is not None and len(text) > most:
         raise TooLong(f"{len(text)} bytes of text")
     if len(text) <= _MOST_TEXT:
@@ -128,15 +143,21 @@ def pack(message: Any, files: tuple[int, ...] = (), *, most: int | None = None) 
 
 
 class _Writer:
-    """Takes large arrays out of a message."""
+    """Takes large arrays out of a message; the first sealed block is taken as it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, as_they_are: bool = True) -> None:
         self.pieces: list[blocks.Buffer] = []
         self.size = 0
+        self.block: blocks.Block | None = None
+        self._as_they_are = as_they_are
 
     def value(self, value: Any) -> msgspec.msgpack.Ext:
         if isinstance(value, Pieces):
-            return self._placed("uint8", None, [memoryview(p).cast("B") for p in value.pieces])
+            block = value.block()
+            if block is not None and self._as_they_are and self.block is None:
+                self.block = block
+                return _told("uint8", (len(block),), 0)
+            return self._placed("uint8", None, value.buffers())
         if not isinstance(value, np.ndarray | np.generic):
             raise TypeError(f"{type(value).__name__} is no plain data")
         array = np.asarray(value)
@@ -157,8 +178,7 @@ class _Writer:
         """An array of these bytes; in one row where it has no shape."""
         size = sum(map(len, raw))
         placed = b"".join(raw) if size <= _MOST_INLINE else self._offset(raw, size)
-        told = (name, (size,) if shape is None else shape, placed)
-        return msgspec.msgpack.Ext(_ARRAY, msgspec.msgpack.encode(told))
+        return _told(name, (size,) if shape is None else shape, placed)
 
     def _offset(self, raw: list[memoryview], size: int) -> int:
         offset = self.size
@@ -166,6 +186,11 @@ class _Writer:
         self.pieces += [*raw, bytes(gap)] if gap else raw
         self.size += size + gap
         return offset
+
+
+def _told(name: str, shape: tuple[int, ...], placed: bytes | int) -> msgspec.msgpack.Ext:
+    """An array, as it stands in a text."""
+    return msgspec.msgpack.Ext(_ARRAY, msgspec.msgpack.encode((name, shape, placed)))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from portgrad.codecs.bounds import Bounds
 from portgrad.codecs.model import Answer, ArrayLike, Buffer, Description, Format, Kind, Seed
+from portgrad.compute.blocks import Block
 from portgrad.compute.stats import PoolStats
 from portgrad.graph.files import NetFiles
 
@@ -60,7 +61,7 @@ class Unread:
         kind: what is asked.
         net_id: the id of the net.
         files: where its bytes are.
-        body: the call, in its format.
+        body: the call, in its format; what is sealed already travels as it is.
         media_type: that of the body.
         query: the query parameter `options`, if there is one.
         bounds: what the call may be. A worker holds to all of them but `hold`.
@@ -72,13 +73,17 @@ class Unread:
     kind: Kind
     net_id: str
     files: NetFiles
-    body: Buffer
+    body: Buffer | Block
     media_type: str
     query: str | None
     bounds: Bounds
     accept: str
     owner: str = ""
     seconds: float | None = None
+
+    def data(self) -> Buffer:
+        """The bytes of the body."""
+        return self.body.data() if isinstance(self.body, Block) else self.body
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from portgrad.compute import ends, frames
+from portgrad.compute.blocks import Block
 from portgrad.compute.jobs import Export, Inspection, Job, Unread
 
 Asked = Job | Unread | Export | Inspection
@@ -50,7 +51,7 @@ def _drop(packed: asyncio.Future[frames.Frame]) -> None:
 def size(job: Asked | None) -> int:
     """About how many bytes a job is as a message; lists are not counted, which are small here."""
     if isinstance(job, Unread):
-        return len(job.body)
+        return 0 if isinstance(job.body, Block) else len(job.body)  # which travels as it is
     if not isinstance(job, Job):
         return 0
     held = (job.data, job.output_gradients, job.parameters, job.tangents)

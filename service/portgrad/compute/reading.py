@@ -40,7 +40,7 @@ def read(job: Unread, known: Known) -> Job:
     """
     call = formats.read(
         formats.CODECS[job.media_type],
-        job.body,
+        job.data(),
         query=job.query,
         kind=job.kind,
         known=known,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 
 from fastapi import APIRouter
@@ -24,6 +25,7 @@ from portgrad.codecs import formats
 from portgrad.codecs.formats import CODECS
 from portgrad.codecs.model import Answer, Buffer, Codec, Kind, Known
 from portgrad.compute import reading
+from portgrad.compute.blocks import Block
 from portgrad.compute.jobs import Job, Ready, Unread
 from portgrad.errors import InvalidRequest
 from portgrad.graph.nearest import offer
@@ -60,32 +62,37 @@ async def _answer(
     query = await _options(request)
     service = service_of(request)
     found = await service.find(request, net)
-    body = await _body(request, reader)
-    unread = Unread(
-        kind,
-        found.net_id,
-        found.files,
-        body,
-        reader.media_type,
-        query,
-        bounds.bounds(service.settings, request.state.held.grow),
-        writer.media_type,
-        caller_of(request).owner,
-    )
-    job: Job | Unread = unread
-    if reading.is_small(unread) and (found.batchable or reading.tells_more(unread)):
-        with Timed(request, "decode"):
-            job = reading.read(unread, Known.of(found.description))
-            if found.batchable:
-                job = replace(job, ports=found.description["inputs"])
-    elif reader.weigh is not None:
-        # What a worker is about to make of it counts here, too.
-        async for more in iterate_in_threadpool(reader.weigh(body, unread.bounds)):
-            request.state.held.grow(more)
-    with disk_errors("read the net"), Timed(request, "compute"), Attended(request):
-        answer = await service.compute.call(job)
+    with ExitStack() as stack:
+        body = await _body(request, reader, stack)
+        unread = Unread(
+            kind,
+            found.net_id,
+            found.files,
+            body,
+            reader.media_type,
+            query,
+            bounds.bounds(service.settings, request.state.held.grow),
+            writer.media_type,
+            caller_of(request).owner,
+        )
+        job: Job | Unread = unread
+        if reading.is_small(unread) and (found.batchable or reading.tells_more(unread)):
+            with Timed(request, "decode"):
+                job = reading.read(unread, Known.of(found.description))
+                if found.batchable:
+                    job = replace(job, ports=found.description["inputs"])
+        elif reader.weigh is not None:
+            await _hold(request, reader.weigh(unread.data(), unread.bounds))
+        with disk_errors("read the net"), Timed(request, "compute"), Attended(request):
+            answer = await service.compute.call(job)
     timings(request).update(answer.timings)
     return answer
+
+
+async def _hold(request: Request, parts: Iterator[int]) -> None:
+    """What a worker is about to make of a body counts here, too."""
+    async for more in iterate_in_threadpool(parts):
+        request.state.held.grow(more)
 
 
 async def _written(request: Request, answer: Answer | Ready, kind: Kind, writer: Codec) -> Response:
@@ -117,11 +124,11 @@ async def _slices(content: Buffer) -> AsyncIterator[Buffer]:
         yield content[start : start + _SENT_AT_ONCE]
 
 
-async def _body(request: Request, reader: Codec) -> bytes:
+async def _body(request: Request, reader: Codec, stack: ExitStack) -> bytes | Block:
     settings = service_of(request).settings
     limits = {setting: getattr(settings, setting) for setting in ("max_body_bytes", reader.setting)}
     setting = min(limits, key=limits.__getitem__)
-    return await bodies.read(request, limits[setting], setting)
+    return await bodies.read(request, limits[setting], setting, stack)
 
 
 def _reader(request: Request) -> Codec:

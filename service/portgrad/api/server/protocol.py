@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import urllib.parse
 from asyncio import TimerHandle
+from functools import partial
 from typing import Any
 
 import httptools
@@ -25,6 +26,7 @@ from uvicorn.server import ServerState
 from portgrad.api.problems import SlowHead
 from portgrad.api.server import heads
 from portgrad.api.server.edge import MOST_HEAD_BYTES, MOST_PIPELINED, Edge
+from portgrad.api.server.incoming import EXTENSION, Incoming
 from portgrad.api.server.reader import Reader
 from portgrad.api.server.refusals import Refusal, as_bytes
 from portgrad.errors import Busy, PortgradError
@@ -173,7 +175,7 @@ class Protocol(HttpToolsProtocol):
         self.scope["path"] = self.root_path + path
         self.scope["raw_path"] = self.root_path.encode("ascii") + raw
         self.scope["query_string"] = url.query or b""
-        return RequestResponseCycle(
+        cycle = RequestResponseCycle(
             scope=self.scope,
             transport=self,  # type: ignore[arg-type]  # as far as it writes and closes
             flow=self.flow,
@@ -186,6 +188,27 @@ class Protocol(HttpToolsProtocol):
             keep_alive=version != "1.0" and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
+        incoming: Any = partial(Incoming, self, cycle)
+        self.scope["extensions"] = {EXTENSION: incoming}
+        return cycle
+
+    def divert(self, to: asyncio.BufferedProtocol) -> None:
+        """Let another protocol read the rest of a body."""
+        self.flow.pause_reading()  # how it is read is decided where reading starts
+        self.transport.set_protocol(to)
+        self.flow.resume_reading()
+
+    def resume(self, *, whole: bool) -> None:
+        """Read again, after the end of a body that is whole, or to the end of one that is not."""
+        if whole:  # this parser would wait for what it has not seen
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        else:
+            self.cycle.keep_alive = False
+        if not self.transport.is_closing():
+            self.flow.pause_reading()
+            self.transport.set_protocol(self)
+            self.flow.resume_reading()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
