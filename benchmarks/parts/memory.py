@@ -1,4 +1,8 @@
-"""Peak memory of the full gradient, over PyTorch's: one process each."""
+"""Peak memory of the full gradient, over PyTorch's: one process each.
+
+What is resident at most during two gradients, less what is resident before: everything is imported
+then, the net is loaded, and a tiny net has been differentiated.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ import portgrad
 from benchmarks import sides
 from benchmarks.apart import apart
 from benchmarks.given import Given
+from benchmarks.parts.start import warm
 from benchmarks.rows import Row
 from benchmarks.turns import Call, spread
 from benchmarks.zoo import ZOO
@@ -44,12 +49,14 @@ def _row(name: str, pairs: list[tuple[int, int]]) -> Row:
 
 def _ours(name: str, path: Path) -> int:
     specimen = ZOO[name]
+    warm()
     net = portgrad.load(path.read_bytes(), threads=THREADS)
     return peak(sides.gradient(specimen, path, "all", net))
 
 
 def _theirs(name: str) -> int:
     torch.set_num_threads(THREADS)
+    torch.nn.Linear(16, 16)(torch.ones(4, 16)).sum().backward()
     return peak(sides.Torch(ZOO[name], "all"))
 
 

@@ -65,7 +65,7 @@ def _small(what: str, found: list[float]) -> Row:
 
 def _resnet(path: Path) -> Seconds:
     model, data = path.read_bytes(), sides.arrays(ZOO["resnet50"])
-    _warm()
+    warm()
     session = _timed(lambda: _session(model))
     start = time.perf_counter()
     net = portgrad.load(model, threads=THREADS)
@@ -80,11 +80,11 @@ def _resnet(path: Path) -> Seconds:
 
 
 def _first(model: bytes, data: dict[str, np.ndarray]) -> float:
-    _warm()
+    warm()
     return _timed(lambda: portgrad.load(model, threads=THREADS).gradient(data, wrt="all"))
 
 
-def _warm() -> None:
+def warm() -> None:
     """Everything is imported, and every pass has run."""
     net = portgrad.load(chain(3), threads=THREADS)
     net.gradient({"x": np.ones((4, 16), np.float32)}, wrt="all")
