@@ -88,7 +88,7 @@ def _floating(x: Tensor) -> bool:
 def _moved(specimen: Specimen) -> Tensor:
     """A leaf of zeros that is added to the output of the embedding: it has the gradient of that."""
     embedding = specimen.module.get_submodule(specimen.inner or "")
-    size = embedding.weight.shape[1]  # type: ignore[union-attr, index]
-    leaf = torch.zeros(*next(iter(specimen.inputs.values())).shape, int(size), requires_grad=True)
+    with torch.no_grad():
+        leaf = torch.zeros_like(embedding(*specimen.inputs.values())).requires_grad_()
     embedding.register_forward_hook(lambda _, __, found: found + leaf)
     return leaf

@@ -62,14 +62,20 @@ def _worst(name: str, path: Path, wrt: str) -> dict[str, Worst]:
     specimen.module.double()
     specimen.inputs.update({n: _double(x) for n, x in specimen.inputs.items()})
     double = _theirs(specimen, wrt)
-    net = portgrad.load(path, threads=2)
+    vars(specimen).pop("module")  # large, and not needed any more
     found = {"torch": _difference(single, double)}
-    ours = net.gradient(data, wrt=asked)
-    found["single"] = _difference(_named(ours, layout, double), double)
-    wide = {n: x.astype(np.float64) if x.dtype == np.float32 else x for n, x in data.items()}
-    ours = net.gradient(wide, wrt=asked, precision="float64")
-    found["double"] = _difference(_named(ours, layout, double), double)
+    for which, precision in (("single", None), ("double", "float64")):
+        ours = _ours(path, data, asked, precision)
+        found[which] = _difference(_named(ours, layout, double), double)
     return found
+
+
+def _ours(
+    path: Path, data: Arrays, asked: str | list[str], precision: str | None
+) -> Mapping[str, np.ndarray]:
+    if precision:
+        data = {n: x.astype(precision) if x.dtype == np.float32 else x for n, x in data.items()}
+    return portgrad.load(path, threads=2).gradient(data, wrt=asked, precision=precision)
 
 
 def _double(x: torch.Tensor) -> torch.Tensor:
