@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.given import Given
 from benchmarks.machine import about
 from benchmarks.parts import GROUPS, PARTS
-from benchmarks.rows import Row, merged, read, rows_of, write
+from benchmarks.rows import merged, read, rows_of, write
 from benchmarks.tables import line, show
 
 
@@ -25,23 +25,25 @@ def main(arguments: list[str] | None = None) -> int:
     given, parts, path = _understood(arguments)
     broken = 0
     for part in parts:
-        module = importlib.import_module(f"benchmarks.parts.{part}")
-        found: list[Row] = []
         try:
-            for row in module.rows(given):
-                print(line(row), flush=True)
-                found.append(row)
+            run(part, given, path)
         except Exception:  # the other parts are still worth running
             traceback.print_exc()
             broken += 1
-        document = merged(read(path), found, about(given), part)
-        if hasattr(module, "summary"):
-            summary = module.summary(rows_of(document, part))
-            document = merged(document, summary, about(given), part, last=True)
-        write(document, path)
     show(row for part in parts for row in rows_of(read(path), part))
     print(f"JSON: {path}; the page: python -m benchmarks.report")
     return int(broken > 0)
+
+
+def run(part: str, given: Given, path: Path) -> None:
+    """Run one part. What it finds is kept at once, so that nothing is lost with a run that ends."""
+    module, now = importlib.import_module(f"benchmarks.parts.{part}"), about(given)
+    for row in module.rows(given):
+        print(line(row), flush=True)
+        write(merged(read(path), [row], now, part), path)
+    if hasattr(module, "summary"):
+        summary = module.summary(rows_of(read(path), part))
+        write(merged(read(path), summary, now, part, last=True), path)
 
 
 def _understood(arguments: Sequence[str] | None) -> tuple[Given, list[str], Path]:
