@@ -20,6 +20,7 @@ from portgrad.autodiff import infer
 from portgrad.autodiff.facts import facts
 from portgrad.autodiff.folding import fold
 from portgrad.autodiff.tensor import Operand, Tensor
+from portgrad.graph.inside import with_inner
 from portgrad.graph.taken import value_names
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Emitter:
     def constant(self, array: np.ndarray[Any, Any]) -> Tensor:
         """A constant of the graph, shared by equal dtype, shape and bytes."""
         array = np.ascontiguousarray(array).reshape(array.shape)
-        key = (array.dtype.name, array.shape, array.tobytes())
+        key = (array.dtype, array.shape, array.tobytes())
         if key not in self._constants:
             name = self.fresh("constant")
             tensor = ir.Tensor(array, name=name)
@@ -246,7 +247,7 @@ def _fresh_names(graph: ir.Graph) -> Callable[[str], str]:
 
 def free_prefix(graph: ir.Graph) -> str:
     """What no name in a model begins with."""
-    names = value_names(graph) | {str(node.name) for node in graph.all_nodes()}
+    names = value_names(graph) | {str(node.name) for node in with_inner(graph)}
     prefix, order = "portgrad/", 0
     while any(name.startswith(prefix) for name in names):
         order += 1

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import onnx_ir as ir
 
+from portgrad.graph.inside import subgraphs, with_inner
 
-def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
-    """The graphs in a node's attributes."""
-    for attribute in node.attributes.data.values():  # a plain dict: this is asked of every node
-        if attribute.type == ir.AttributeType.GRAPH:
-            yield attribute.as_graph()
-        elif attribute.type == ir.AttributeType.GRAPHS:
-            yield from attribute.as_graphs()
-
-
-def with_inner(nodes: Iterable[ir.Node]) -> Iterator[ir.Node]:
-    """Nodes, and those of their subgraphs to any depth."""
-    for node in nodes:
-        yield node
-        for graph in subgraphs(node):
-            yield from with_inner(graph)
+__all__ = ["captures", "held", "subgraphs", "with_inner"]
 
 
 def held(node: ir.Node) -> Iterator[ir.Value]:

@@ -12,12 +12,13 @@ import numpy as np
 import onnx_ir as ir
 
 from portgrad.graph.constants import constant_value
+from portgrad.graph.inside import with_inner
 from portgrad.graph.taken import value_names
 
 
 def spread(graph: ir.Graph) -> None:
     """Rewrite the pads of a graph and its subgraphs, in place, where rank and axes are known."""
-    padded = [node for node in graph.all_nodes() if node.op_type == "Pad" and not node.domain]
+    padded = [node for node in with_inner(graph) if node.op_type == "Pad" and not node.domain]
     found = [(node, positions) for node in padded if (positions := _positions(node))]
     taken = value_names(graph) if found else set()
     for node, (size, places) in found:

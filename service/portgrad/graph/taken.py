@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from portgrad.graph.inside import with_inner
+
 
 def value_names(graph: ir.Graph) -> set[str]:
     """The names of all values of a graph and its subgraphs, inputs and constants included."""
-    outputs = (value for node in graph.all_nodes() for value in node.outputs)
+    outputs = (value for node in with_inner(graph) for value in node.outputs)
     given = (
         value
         for each in (graph, *graph.subgraphs())
