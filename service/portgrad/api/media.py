@@ -38,7 +38,7 @@ def negotiate(accept: str | None, offers: Sequence[str]) -> str:
     Raises:
         NotAcceptable: the client takes none of them.
     """
-    if accept is None or not accept.strip(" ,"):
+    if accept is None or accept == offers[0] or not accept.strip(" ,"):
         return offers[0]
     wanted: dict[str, float] = {}
     for part in filter(str.strip, accept.split(",")):
