@@ -362,3 +362,25 @@ def test_a_callers_pool_sends_all() -> None:
     with httpx.Client() as http:
         transport: Transport = Client("http://localhost", http_client=http)._transport
         assert transport.direct is None
+
+
+def test_a_small_request_comes_in_one_piece() -> None:
+    """A head that came before its body would wake the service up twice."""
+    pieces: list[bytes] = []
+
+    def one(kept: socket.socket) -> None:
+        pieces.append(kept.recv(65536))
+        kept.sendall(good())
+
+    class Once(Server):
+        def _serve(self, kept: socket.socket) -> None:
+            one(kept)
+
+    listening = Once()
+    try:
+        gradient(f"http://127.0.0.1:{listening.port}")
+    finally:
+        listening.close()
+    head, _, body = pieces[0].partition(b"\r\n\r\n")
+    assert f"content-length: {len(body)}".encode() in head.lower()
+    assert body

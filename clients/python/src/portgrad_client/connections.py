@@ -11,13 +11,12 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from http.client import HTTPConnection, HTTPSConnection
 from urllib.request import getproxies
 
 import httpx
 from httpx import Timeout
 
-from portgrad_client.exchange import Buffer, Connection, Received, failing_as
+from portgrad_client.exchange import Buffer, Connection, Plain, Received, Secure, failing_as
 
 # Servers hang up on who has asked nothing for 5 seconds: what was used that long ago is left.
 _KEPT, _KEPT_SECONDS = 20, 4.5
@@ -91,9 +90,9 @@ class Connections:
 
     def _opened(self, seconds: float | None) -> Connection:
         if self._context is None:
-            opened = HTTPConnection(self.host, self._port, timeout=seconds)
+            opened = Plain(self.host, self._port, timeout=seconds)
         else:
-            opened = HTTPSConnection(self.host, self._port, timeout=seconds, context=self._context)
+            opened = Secure(self.host, self._port, timeout=seconds, context=self._context)
         try:
             with failing_as(httpx.ConnectTimeout, httpx.ConnectError):
                 opened.connect()

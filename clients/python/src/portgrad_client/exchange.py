@@ -6,8 +6,14 @@ import select
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
-from typing import TypeAlias
+from http.client import (
+    HTTPConnection,
+    HTTPException,
+    HTTPResponse,
+    HTTPSConnection,
+    RemoteDisconnected,
+)
+from typing import Any, TypeAlias
 
 import httpx
 
@@ -26,6 +32,35 @@ class Received:
     content: bytes | bytearray
 
 
+class Plain(HTTPConnection):
+    """The standard library's, which can send a head and its body in one piece.
+
+    It sends two by itself, and a server wakes up twice.
+    """
+
+    _held: list[Buffer] | None = None
+
+    def send(self, data: Any) -> None:
+        """Send some bytes, or hold them."""
+        if self._held is None:
+            super().send(data)
+        else:
+            self._held.append(data)
+
+    def end(self, body: bytes) -> None:
+        """Send the head, with all of the body."""
+        held = self._held = []
+        try:
+            self.endheaders(body)
+        finally:
+            self._held = None
+        self.send(b"".join(held))
+
+
+class Secure(Plain, HTTPSConnection):
+    """The same over TLS."""
+
+
 class Connection:
     """An open connection, for one request at a time.
 
@@ -37,7 +72,7 @@ class Connection:
         rested: when it was used last, on the monotonic clock.
     """
 
-    def __init__(self, opened: HTTPConnection) -> None:
+    def __init__(self, opened: Plain) -> None:
         self._http = opened
         self._poll = select.poll()
         self._poll.register(opened.sock, select.POLLIN)
@@ -89,20 +124,26 @@ class Connection:
         body: Sequence[Buffer],
         seconds: float | None,
     ) -> None:
-        self._http.sock.settimeout(seconds)
+        self._wait(seconds)
         try:
             self._http.putrequest("POST", target, skip_host=True, skip_accept_encoding=True)
             for name, value in headers.items():
                 self._http.putheader(name, value)
         except (ValueError, HTTPException) as error:  # a line end within, or what is not ASCII
             raise httpx.LocalProtocolError(str(error)) from error
-        small = sum(map(len, body)) <= _AT_ONCE
-        self._http.endheaders(b"".join(body) if small else None)
-        for piece in () if small else body:
+        if sum(map(len, body)) <= _AT_ONCE:
+            self._http.end(b"".join(body))
+            return
+        self._http.endheaders()
+        for piece in body:
             self._http.send(piece)
 
+    def _wait(self, seconds: float | None) -> None:
+        if self._http.sock.gettimeout() != seconds:
+            self._http.sock.settimeout(seconds)
+
     def _receive(self, seconds: float | None) -> Received:
-        self._http.sock.settimeout(seconds)
+        self._wait(seconds)
         with failing_as(httpx.ReadTimeout, httpx.ReadError):
             answer = self._http.getresponse()
             headers: dict[str, str] = {}
