@@ -17,7 +17,7 @@ import onnxruntime as ort
 
 from portgrad.autodiff.nesting import with_inner
 from portgrad.autodiff.randomness import say_batch_statistics
-from portgrad.engine import arena, doubles, folding, kernels, stopping
+from portgrad.engine import arena, blocked, doubles, folding, kernels, stopping
 from portgrad.engine.arrays import Array, Value
 from portgrad.engine.failures import for_memory, not_runnable, run_failed
 from portgrad.engine.foreseen import Foreseen, check_found
@@ -117,10 +117,11 @@ class Session:
         say_batch_statistics(model)
         doubles.say(model)
         kernels.widen(model)
+        stacked = blocked.say(model)
         self._narrow = _widen(model.graph)
         nodes = list(with_inner(model.graph))
         name_nodes(nodes)
-        self._dies_on_empty = any(map(_dies, nodes))
+        self._dies_on_empty = stacked or any(map(_dies, nodes))
         self._limits, self._sizes = limits, Foreseen(model, limits)
         left_out = doubles.left_out(nodes)
         if folding.folds_too_much(model, nodes, limits.folded_bytes):

@@ -20,6 +20,9 @@ MANY_WINDOWS = 400
 MANY_CHANNELS = 16
 # How many channels the runtime convolves at once where it can, and how many more than there are.
 BLOCK = 16
+# What a node that gives the gradient of a depthwise kernel is marked with: its `Windows`. The
+# engine knows a faster way to what the products below come to.
+CORRELATION = "portgrad/correlation"
 MOST_WASTE = 1.2
 
 
@@ -106,7 +109,10 @@ class ConvolutionWords(WindowWords):
             weight = self._product_for_each_tap(left, rights, by_sums=inner == 1 and not many)
         else:
             weight = self._product_for_all_taps(left, rights)
-        return self.reshape(weight, [outer, inner, *windows.kernel])
+        weight = self.reshape(weight, [outer, inner, *windows.kernel])
+        if inner == 1 and group == outer and (made := weight.value.producer()) is not None:
+            made.meta[CORRELATION] = windows
+        return weight
 
     def _product_for_each_tap(self, left: Tensor, rights: list[Tensor], *, by_sums: bool) -> Tensor:
         """(group, outer, inner, taps) from (N, group, outer, spots), (N, group, inner, spots)."""
