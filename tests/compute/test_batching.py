@@ -167,6 +167,16 @@ def test_who_does_not_go_along(rig: Rig, what: str) -> None:
     rig.run(run())
 
 
+def test_calls_of_the_same_moment_find_a_free_worker_together(rig: Rig) -> None:
+    async def run() -> None:
+        await rig.works()
+        jobs = [job(rig, x(1, n)) for n in range(3)]
+        await asyncio.gather(*map(rig.compute.call, jobs))
+        assert sizes(rig) == {3: 1}
+
+    rig.run(run())
+
+
 def test_as_many_examples_as_may_be(rig: Rig) -> None:
     async def run() -> None:
         found = await together(rig, [job(rig, x(count, count)) for count in (3, 4, 2, 1, 5, 2)])

@@ -54,7 +54,7 @@ class WorkerCompute:
         self._operators: list[Description] | None = None
         self._memory_kills = killed_for_memory()
         self._asked = 0
-        self._closing = False
+        self._closing = self._about_to = False
 
     async def start(self) -> None:
         """See `Compute`."""
@@ -184,7 +184,12 @@ class WorkerCompute:
         try:
             self._crew.start()
             self._line.add(ticket)
-            self.dispatch()
+            if ticket.batch is None or len(self._line) > self._config.max_queued:
+                self.dispatch()
+            elif not self._about_to:
+                # Those that come in the same turn of the loop go along.
+                self._about_to = True
+                asyncio.get_running_loop().call_soon(self._dispatch_all)
             if ticket.link is None and len(self._line) > self._config.max_queued:
                 raise ends.line_full(self._config.max_queued)
             return await ticket.answer
@@ -199,6 +204,10 @@ class WorkerCompute:
             ticket.limit.cancel()
         due = ticket.asked + ticket.seconds
         ticket.limit = asyncio.get_running_loop().call_at(due, self._overdue, ticket)
+
+    def _dispatch_all(self) -> None:
+        self._about_to = False
+        self.dispatch()
 
     def dispatch(self) -> None:
         """Give waiting jobs to workers that are free."""
