@@ -16,7 +16,7 @@ from portgrad.store import LocalStore
 from support import hard_nets
 from support.computing import computing
 from support.engine import net_bytes, random
-from support.formats import FORMATS, NPZ, answer, request
+from support.formats import FORMATS, JSON, NPZ, SAFETENSORS, answer, request
 from support.http import AppClient, serving
 from support.pool_rig import until
 
@@ -86,6 +86,17 @@ def test_a_removed_net_comes_back_undeclared(http: AppClient) -> None:
     net_id = upload(http, NET, "batchable=true").json()["id"]
     http.delete(f"/nets/{net_id}")
     assert upload(http, NET, "name=net").json()["batchable"] is False
+
+
+WIDE = net_bytes("(float[n,20000] x) => (float[n,20000] y) { y = Mul(x, x) }")
+
+
+def test_arrays_in_safetensors_may_be_larger(http: AppClient) -> None:
+    upload(http, WIDE, "name=wide&batchable=true")
+    for fmt in (SAFETENSORS, JSON):
+        sent = request(fmt, {"x": random(1, 20000)})
+        assert http.post("/nets/wide/evaluate", **sent).status_code == 200
+    assert http.app.state.service.compute._batches.sizes == {1: 1}
 
 
 @pytest.mark.parametrize("kind", ["gradient", "evaluate"])

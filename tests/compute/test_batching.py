@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors import deserialize
 
-from portgrad.codecs.model import Answer
+from portgrad.codecs.model import Answer, Format
 from portgrad.compute import messages
 from portgrad.compute.batching import Group
-from portgrad.compute.jobs import Job
+from portgrad.compute.jobs import Job, Ready
 from portgrad.errors import DeadlineExceeded, InvalidRequest, RunFailed
 from support import hard_nets
 from support.hard_nets import stored
@@ -151,6 +152,7 @@ APART: dict[str, tuple[dict[str, Any], dict[str, Any], Any]] = {
     "totals": ({}, {"options": {"wrt": "all"}}, 1),
     "a whole batch": ({}, {"data": x(8)}, 1),
     "no examples": ({}, {"data": x(0)}, 1),
+    "large arrays": ({}, {"data": {"x": np.zeros((4, 70_000), np.float32)}}, 1),
     "a net that is not declared": ({}, {"ports": ()}, 1),
 }
 
@@ -163,6 +165,30 @@ def test_who_does_not_go_along(rig: Rig, what: str) -> None:
         jobs = [job(rig, **{"data": x(1), **first}), job(rig, **{"data": x(1), **second})]
         await together(rig, [jobs[0], replace(jobs[1], ports=ports)])
         assert sizes(rig) == {1: groups}
+
+    rig.run(run())
+
+
+def test_arrays_that_travel_in_blocks(rig: Rig) -> None:
+    """And answers that the worker writes; so many go together as are 4 MiB."""
+
+    async def run() -> None:
+        files = stored(
+            rig.folder, "long (float[n,200000] x) => (float[n,200000] y) { y = Mul(x, x) }"
+        )
+        ports = [{"name": "x", "shape": ["n", 200_000]}]
+        sent = [np.full((1, 200_000), n, np.float32) for n in range(1, 7)]
+        form = Format("application/x-safetensors", "lists")
+        jobs = [Job("evaluate", *files, {"x": one}, ports=ports, answer_in=form) for one in sent]
+        found = await together(rig, [*jobs[:-1], replace(jobs[-1], answer_in=None)])
+        assert sizes(rig) == {5: 1, 1: 1}
+        for index, one in enumerate(found[:-1], start=1):
+            assert isinstance(one, Ready)
+            (_, entry), *others = deserialize(bytes(one.body))
+            assert not others
+            assert set(np.frombuffer(entry["data"], np.float32)) == {index**2}
+        assert isinstance(found[-1], Answer)
+        assert (found[-1].outputs["y"] == 36).all()
 
     rig.run(run())
 

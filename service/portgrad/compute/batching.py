@@ -20,12 +20,13 @@ import numpy as np
 from portgrad.compute import frames, messages
 from portgrad.compute.jobs import Job
 from portgrad.compute.line import Line, Ticket
+from portgrad.compute.reading import MOST_BATCHED
 
 # What calls that go together have in common.
 Key: TypeAlias = tuple[Any, ...]
 
-# A call of more bytes gains little from company, and its arrays are copied once more.
-_MOST_BYTES = 256 * 1024
+# What goes together is copied once more, on the event loop.
+_MOST_BYTES = 4 * 1024 * 1024
 _KINDS = frozenset({"evaluate", "gradient"})
 # Fields that make a call one of its own, whatever they say.
 _OWN = ("batch", "diagnostics", "stacked")
@@ -39,11 +40,13 @@ class Batch:
     Attributes:
         key: what they have in common.
         examples: how many it has.
+        size: about how many bytes.
         message: what is asked, as plain data.
     """
 
     key: Key
     examples: int
+    size: int
     message: Mapping[str, Any]
 
 
@@ -86,7 +89,7 @@ class Batches:
             message: the same as plain data.
             size: about how many bytes it has.
         """
-        if not job.ports or self._most < 2 or size > _MOST_BYTES or not _may_share(job):
+        if not job.ports or self._most < 2 or size > MOST_BATCHED or not _may_share(job):
             return None
         form = _form(job)
         if form is None:
@@ -95,7 +98,7 @@ class Batches:
         options = msgspec.msgpack.encode(job.options)
         key = (job.net_id, job.kind, options, shapes, _seeds(job.output_gradients))
         fits = 0 < examples < self._most and key not in self._never
-        return Batch(key, examples, message) if fits else None
+        return Batch(key, examples, size, message) if fits else None
 
     def gather(self, ticket: Ticket, line: Line) -> Ticket:
         """A ticket whose turn has come, with those that go along; they wait no longer."""
@@ -134,13 +137,14 @@ class Batches:
 
     def _companions(self, ticket: Ticket, line: Line) -> Iterator[Ticket]:
         assert ticket.batch is not None
-        left = self._most - ticket.batch.examples
+        left, room = self._most - ticket.batch.examples, _MOST_BYTES - ticket.batch.size
         for other in line.of(ticket.owner):
             batch = other.batch
             if other is ticket or batch is None or other.deaths:
                 continue
-            if batch.examples <= left and batch.key == ticket.batch.key:
-                left -= batch.examples
+            fits = batch.examples <= left and batch.size <= room
+            if fits and batch.key == ticket.batch.key:
+                left, room = left - batch.examples, room - batch.size
                 yield other
 
 

@@ -15,13 +15,21 @@ from portgrad.compute.jobs import Job, Unread
 
 # What is not more than this is read and written by the HTTP process, at once.
 SMALL = 64 * 1024
+# And of a batchable net, whose calls run as one, where that is but to find the arrays in it.
+MOST_BATCHED = 1024 * 1024
 # Arrays of more than this are several times as much as text: those are written while they are sent.
 MOST_TEXT = 64 * 1024 * 1024
 
 
-def is_small(job: Unread) -> bool:
-    """Whether a body can be read in the HTTP process, and keeps nobody waiting there."""
-    return len(job.body) <= SMALL and not formats.CODECS[job.media_type].inflates
+def is_small(job: Unread, *, batchable: bool = False) -> bool:
+    """Whether a body can be read in the HTTP process, and keeps nobody waiting there.
+
+    Of a batchable net so are those whose arrays lie in them as they are, if they are not too large
+    to go along with others: who they go with is decided here.
+    """
+    codec = formats.CODECS[job.media_type]
+    most = SMALL if not batchable or not codec.flat else MOST_BATCHED
+    return len(job.body) <= most and not codec.inflates
 
 
 def tells_more(job: Unread) -> bool:

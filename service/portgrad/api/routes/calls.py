@@ -76,7 +76,8 @@ async def _answer(
             caller_of(request).owner,
         )
         job: Job | Unread = unread
-        if reading.is_small(unread) and (found.batchable or reading.tells_more(unread)):
+        small = reading.is_small(unread, batchable=found.batchable)
+        if small and (found.batchable or reading.tells_more(unread)):
             with Timed(request, "decode"):
                 job = reading.read(unread, Known.of(found.description))
                 if found.batchable:
