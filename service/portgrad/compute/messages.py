@@ -224,6 +224,11 @@ class Answers:
     answers: Sequence[Answer | Ready | None]
     joined: bool
 
+    @property
+    def first(self) -> Answer | Ready | None:
+        """The first one that is, which tells what all of them took."""
+        return next((one for one in self.answers if one is not None), None)
+
 
 def answers_of(done: Any, count: int) -> Answers:
     """The answers of so many calls.

@@ -255,7 +255,7 @@ class WorkerCompute:
         found = ticket.read(told.done) if error is None else None
         _cancel(ticket.timers)
         self._wait_again(self._batches.settle(ticket, found, error))
-        return found
+        return found.first if isinstance(found, messages.Answers) else found
 
     def _wait_again(self, tickets: Sequence[Ticket]) -> None:
         for ticket in reversed(tickets):
