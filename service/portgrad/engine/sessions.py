@@ -17,7 +17,7 @@ import onnxruntime as ort
 
 from portgrad.autodiff.nesting import with_inner
 from portgrad.autodiff.randomness import say_batch_statistics
-from portgrad.engine import arena, blocked, doubles, folding, kernels, stopping
+from portgrad.engine import arena, blocked, doubles, folding, kernels, packing, stopping
 from portgrad.engine.arrays import Array, Value
 from portgrad.engine.failures import for_memory, not_runnable, run_failed
 from portgrad.engine.foreseen import Foreseen, check_found
@@ -131,6 +131,8 @@ class Session:
         names = weights.detach(model)
         if names:
             options.add_external_initializers(names, weights.values(names))
+        if packing.is_in_vain(nodes, set(names)):
+            options.add_session_config_entry("session.disable_prepacking", "1")
         branches = any(node.op_type == "If" for node in nodes)
         try:
             graph = ir.to_proto(model).SerializeToString()
