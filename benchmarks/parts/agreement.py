@@ -64,9 +64,11 @@ def _worst(name: str, path: Path, wrt: str) -> dict[str, Worst]:
     double = _theirs(specimen, wrt)
     vars(specimen).pop("module")  # large, and not needed any more
     found = {"torch": _difference(single, double)}
+    del single
     for which, precision in (("single", None), ("double", "float64")):
-        ours = _ours(path, data, asked, precision)
-        found[which] = _difference(_named(ours, layout, double), double)
+        ours = _named(_ours(path, data, asked, precision), layout, double)
+        found[which] = _difference(ours, double)
+        del ours  # before the next are made
     return found
 
 
