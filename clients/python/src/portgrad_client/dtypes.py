@@ -64,6 +64,8 @@ def little_endian(array: Array) -> Array:
     return np.asarray(array, array.dtype.newbyteorder("<"), order="C")
 
 
-def from_bytes(raw: bytes | memoryview, dtype: np.dtype[Any], shape: list[int]) -> Array:
-    """An array of its own memory, writable, in the machine's byte order."""
-    return np.frombuffer(raw, dtype.newbyteorder("<")).reshape(shape).astype(dtype)
+def from_bytes(
+    raw: bytes | memoryview, dtype: np.dtype[Any], shape: list[int], *, copy: bool = True
+) -> Array:
+    """An array in the machine's byte order; of its own memory and writable, unless not a `copy`."""
+    return np.frombuffer(raw, dtype.newbyteorder("<")).reshape(shape).astype(dtype, copy=copy)

@@ -94,4 +94,6 @@ def _array(entry: Mapping[str, Any], raw: memoryview) -> Array:
     begin, end = entry["data_offsets"]
     if not 0 <= begin <= end <= len(raw) or end - begin != math.prod(shape) * dtype.itemsize:
         raise ValueError(f"offsets {begin} to {end} do not hold {dtype.name} of shape {shape}")
-    return from_bytes(raw[begin:end], dtype, shape)
+    # What is most of the answer may as well keep it; what is little of it would keep too much.
+    shares = not raw.readonly and 2 * (end - begin) > len(raw)
+    return from_bytes(raw[begin:end], dtype, shape, copy=not shares)
