@@ -93,6 +93,19 @@ def test_arrays_are_aligned_and_writable() -> None:
     assert all(array.flags.writeable and array.flags.owndata for array in found.values())
 
 
+def test_what_is_most_of_an_answer_is_not_copied() -> None:
+    sent = {"large": np.arange(100.0), "small": np.ones(3, np.float32)}
+    body = bytearray(codec.encode(sent))
+    found, _ = codec.decode(body)
+    whole = np.frombuffer(body, np.uint8)
+    assert np.shares_memory(found["large"], whole)
+    assert not np.shares_memory(found["small"], whole)
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, sent[name])
+        assert array.flags.writeable
+        assert array.flags.aligned
+
+
 def header(text: str, buffer: bytes = b"") -> bytes:
     return len(text).to_bytes(8, "little") + text.encode() + buffer
 
