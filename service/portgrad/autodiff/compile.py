@@ -26,6 +26,7 @@ from portgrad.autodiff.recognise import StandIn, recognise
 from portgrad.autodiff.remembering import Remembered, remember
 from portgrad.autodiff.stacked import stack
 from portgrad.autodiff.sweep import Sweep, active
+from portgrad.autodiff.symbols import told_by_ports
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.unpacking import unpack
 from portgrad.autodiff.vocabulary import Vocabulary
@@ -157,6 +158,8 @@ def swept(
     op.places = places
     way = prepared(twin, op, list(gradients), of=of, asked=outputs, codes=codes)
     values = way.values
+    if remembering:
+        op.symbols = told_by_ports(graph, _own_ports(graph))
     remembered = remember(op, way.nodes) if remembering else []
     sweep = Sweep(op, opsets, codes) if apart is None else _each(op, opsets, codes, apart, known)
     for name in of:
@@ -228,6 +231,11 @@ def prepared(
     return Way(nodes, wanted, values, cuts, stand_ins)
 
 
+def _own_ports(graph: ir.Graph) -> list[ir.Value]:
+    """The ports of the net itself: what is imposed may not have the size that it declares."""
+    return [port for port in graph.inputs if not str(port.name).startswith(SEED)]
+
+
 def _each(
     op: Vocabulary,
     opsets: Mapping[str, int],
@@ -292,7 +300,10 @@ def _seed(
     op: Vocabulary, values: Mapping[str, ir.Value], name: str, imposed: Imposed | None
 ) -> Tensor:
     if imposed is None:
-        return op.ones_like(op.wrap(values[name]))
+        output = op.wrap(values[name])
+        if output.static_shape is None:  # asked of it, so that what cannot be computed is told
+            return op.ones_shaped(op.Shape(output), output)
+        return op.ones_like(output)
     like = op.wrap(values[imposed.like or name])
     value = ir.Value(name=imposed.name, type=ir.TensorType(like.dtype))
     if like.shape is not None:

@@ -19,6 +19,7 @@ import onnx_ir as ir
 from portgrad.autodiff import infer
 from portgrad.autodiff.facts import facts
 from portgrad.autodiff.folding import fold
+from portgrad.autodiff.symbols import Symbols
 from portgrad.autodiff.tensor import Operand, Tensor
 from portgrad.graph.inside import with_inner
 from portgrad.graph.taken import value_names
@@ -49,6 +50,7 @@ class Emitter:
 
     Attributes:
         alike: for some of the values that are made, one that is known to have the same shape.
+        symbols: what is known of the symbols of sizes.
         places: whether cotangents that the graph has already are only places for numbers, as those
             that a JVP is the derivative by.
         wanted: while a sweep runs, the values whose cotangents are wanted. Rules give all
@@ -64,6 +66,7 @@ class Emitter:
         self.opset = opset
         self.fresh = fresh or _fresh_names(graph)
         self.alike: dict[ir.Value, ir.Value] = {}
+        self.symbols = Symbols()
         self.places = False
         self.wanted: set[ir.Value] = set()
         self.scaled: dict[ir.Value, tuple[Tensor, Tensor]] = {}

@@ -49,12 +49,17 @@ def complete(graph: ir.Graph) -> None:
     for node in graph:
         value = node.outputs[0]
         if value.shape is None and node.domain == "":
-            try:
-                dims = _shape(node)
-            except (ArithmeticError, LookupError, ValueError):
-                continue  # a node that does not fit its operands is its rule's to refuse
+            dims = shape_of(node)
             for part in node.outputs if node.op_type == "Split" else [value]:
                 part.shape = as_shape(dims)
+
+
+def shape_of(node: ir.Node) -> Dims | None:
+    """The shape of a node's first output as far as it follows from those of its operands."""
+    try:
+        return _shape(node)
+    except (ArithmeticError, LookupError, ValueError):
+        return None  # a node that does not fit its operands is its rule's to refuse
 
 
 def annotate_output(node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> None:

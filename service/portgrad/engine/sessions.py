@@ -17,18 +17,27 @@ import onnxruntime as ort
 
 from portgrad.autodiff.nesting import with_inner
 from portgrad.autodiff.randomness import say_batch_statistics
-from portgrad.engine import arena, blocked, doubles, folding, kernels, packing, stopping
+from portgrad.engine import (
+    arena,
+    blocked,
+    doubles,
+    folding,
+    kernels,
+    packing,
+    packing_memory,
+    stopping,
+)
 from portgrad.engine.arrays import Array, Value
 from portgrad.engine.failures import for_memory, not_runnable, run_failed
 from portgrad.engine.foreseen import Foreseen, check_found
 from portgrad.engine.limits import LIMITS, Limits
+from portgrad.engine.ordering import results_early
 from portgrad.errors import RunFailed
 
 # Smaller initializers travel inside the graph: the runtime folds and fuses them anyway.
 INLINE_BYTES = 1024
-# Nodes up to which the runtime plans the memory of a run.
-_PLANNED = 4000
 _FOLDING = "ConstantFolding"
+_SHARED = "session.use_external_initializer_file_buffers_directly"
 
 ort.disable_telemetry_events()
 ort.set_default_logger_severity(4)  # the runtime's errors come as exceptions
@@ -119,6 +128,7 @@ class Session:
         kernels.widen(model)
         stacked = blocked.say(model)
         self._narrow = _widen(model.graph)
+        results_early(model.graph)
         nodes = list(with_inner(model.graph))
         name_nodes(nodes)
         self._dies_on_empty = stacked or any(map(_dies, nodes))
@@ -126,13 +136,17 @@ class Session:
         left_out = doubles.left_out(nodes)
         if folding.folds_too_much(model, nodes, limits.folded_bytes):
             left_out.append(_FOLDING)
-        # The plan of what memory a run reuses takes time by the square of its steps to make.
-        options.enable_mem_pattern = len(nodes) <= _PLANNED
+        # A plan of the memory of a run is made by the first one, takes time by the square of its
+        # steps, and then takes the memory once more.
+        options.enable_mem_pattern = False
+        packed = packing_memory.pays(model.graph, nodes)
         names = weights.detach(model)
-        if names:
-            options.add_external_initializers(names, weights.values(names))
-        if packing.is_in_vain(nodes, set(names)):
+        if not packed or packing.is_in_vain(nodes, set(names)):
             options.add_session_config_entry("session.disable_prepacking", "1")
+        self._held = weights.values(names)  # the runtime reads these buffers as long as it lives
+        if names:
+            options.add_session_config_entry(_SHARED, "1")
+            options.add_external_initializers(names, self._held)
         branches = any(node.op_type == "If" for node in nodes)
         try:
             graph = ir.to_proto(model).SerializeToString()

@@ -32,6 +32,8 @@ GATHERS = [
     Row("Gather", [_CUBE, _i([1])], {"axis": 0}, id="one-constant", constants=(1,)),
     Row("Gather", [_CUBE, _i([[1]])], {"axis": -1}, id="one-by-one-constant", constants=(1,)),
     Row("Gather", [_TABLE, np.zeros((0, 2), np.int64)], id="nothing"),
+    Row("Gather", [_x(700, 3, 2), _i([[7, -1, 7], [0, 699, -693]])], id="large-table"),
+    Row("Gather", [_x(700, 6), np.zeros((0, 2), np.int64)], id="large-table-nothing"),
     Row("GatherElements", [_TABLE, _i([[0, -1, 2], [0, 1, 2]])]),
     Row("GatherElements", [_TABLE, _i([[0, 2], [1, 1], [-3, 0], [2, 2]])], {"axis": 1}, id="axis"),
     Row(

@@ -4,11 +4,13 @@ Sums go through ScatterElements, never through ScatterND: onnxruntime spreads Sc
 over its threads, and equal tuples then lose updates (measured with reduction "add" and 512 equal
 rows of 768). ScatterElements runs on one thread and is exact. On flattened data with int64
 positions it took 128 ms for 16384 rows of a (30000, 768) table, with the positions expanded to
-the rows' shape on axis 0 it took 219 ms; for 512 rows both cost what the zeros do (10 ms).
+the rows' shape on axis 0 it took 219 ms; for 512 rows both cost what the zeros do (10 ms). So the
+rows of a large table are put by Gather: see `_spread_rows`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -18,6 +20,7 @@ import onnx_ir as ir
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary.shapes import ShapeWords
 
+_LARGE = 2**12  # elements of a table
 _FIRST, _LAST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 _HALF = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 
@@ -96,14 +99,16 @@ class IndexingWords(ShapeWords):
             updates: as many rows as `rows` has elements.
             width: an int64 vector of one element.
         """
+        return self.reshape_like(self._flat_sums(self.count(like), rows, updates, width), like)
+
+    def _flat_sums(self, count: Tensor, rows: Tensor, updates: Tensor, width: Tensor) -> Tensor:
+        """So many zeros with updates added to rows of them."""
         positions = self.Reshape(rows, [-1])
         if not _is_one(width):
             first = self.Reshape(rows, [-1, 1]) * width
             positions = self.Reshape(first + self.iota(width), [-1])
-        zeros = self.ConstantOfShape(self.count(like), value=np.zeros(1, like.dtype.numpy()))
-        flat = self.Reshape(updates, [-1])
-        summed = self.scatter(zeros, positions, flat, 0, "add")
-        return self.reshape_like(summed, like)
+        zeros = self.ConstantOfShape(count, value=np.zeros(1, updates.dtype.numpy()))
+        return self.scatter(zeros, positions, self.Reshape(updates, [-1]), 0, "add")
 
     def add_back(self, like: Tensor, positions: Tensor, updates: Tensor) -> Tensor:
         """Zeros of a tensor's shape with each update added at a position of the flat tensor."""
@@ -115,10 +120,26 @@ class IndexingWords(ShapeWords):
         axis %= rank
         size = self.size(like, axis)
         rows = self.Reshape(self.positive(self.as_int64(indices), size), [-1])
+        if axis == 0 and rank > 1 and math.prod(like.static_shape or ()) >= _LARGE:
+            return self._spread_rows(like, rows, updates)
         lead = self.count(like, 0, axis)
         if not _is_one(lead):
             rows = self.Reshape(self.iota(lead) * size, [-1, 1]) + rows
         return self.add_rows(like, rows, updates, self.count(like, axis + 1, rank))
+
+    def _spread_rows(self, like: Tensor, rows: Tensor, updates: Tensor) -> Tensor:
+        """Zeros like a large table with updates added to rows, written once and by all threads.
+
+        Equal rows are added up first, in a table of as many rows as there are updates, after one of
+        zeros; each row of the result then is a row of that.
+        """
+        (size, *width), count = self.dims(like), self.size(rows, 0)
+        nowhere = self.ConstantOfShape(self.vector([size]), value=np.zeros(1, np.int64))
+        own = self.iota(count) + 1
+        place = self.ScatterElements(nowhere, rows, own, axis=0, reduction="max")
+        one = self.count(like, 1)
+        few = self._flat_sums((count + 1) * one, self.Gather(place, rows), updates, one)
+        return self.shaped_as(self.Gather(self.reshape(few, [count + 1, *width]), place), like)
 
     def add_along(self, like: Tensor, indices: Tensor, updates: Tensor, axis: int) -> Tensor:
         """The adjoint of GatherElements."""

@@ -37,19 +37,37 @@ class ShapeWords(Emitter):
         return x.rank
 
     def shape(self, x: Tensor) -> Tensor:
-        """The shape as an int64 vector: a constant where every size is known."""
-        static = x.static_shape
-        return self.Shape(x) if static is None else self.ints(*static)
+        """The shape as an int64 vector: a constant where every size is known.
+
+        Where ports tell the sizes, they are asked of these: a value that is asked for its shape is
+        kept until then. Beside a symbol, a 0 may be onnx's word for a product that it cannot tell.
+        """
+        sizes = [self._told(size) for size in x.shape or ()]
+        static = x.static_shape is not None
+        if x.shape is None or (not static and any(size is None or size == 0 for size in sizes)):
+            return self.Shape(x)
+        return self.vector([size for size in sizes if size is not None])
+
+    def _told(self, size: int | str | None) -> Size | None:
+        """A size that is a number or that a port tells; None where the value must tell it."""
+        if isinstance(size, int):
+            return size
+        found = self.symbols.of(size)
+        if found is None:
+            return None
+        port, axis = self.symbols.ports[found[1]]
+        one = self.Shape(self.wrap(port), start=axis, end=axis + 1)
+        return one if found[0] == 1 else one * found[0]
 
     def size(self, x: Tensor, axis: int) -> Tensor:
         """The size of one axis as an int64 vector of one element."""
         if x.rank is None:
             return self.Shape(x, start=axis, end=axis + 1 if axis != -1 else None)
         axis %= x.rank
-        known = None if x.shape is None else x.shape[axis]
-        return (
-            self.ints(known) if isinstance(known, int) else self.Shape(x, start=axis, end=axis + 1)
-        )
+        told = None if x.shape is None else self._told(x.shape[axis])
+        if told is None:
+            return self.Shape(x, start=axis, end=axis + 1)
+        return self.ints(told) if isinstance(told, int) else told
 
     def dims(self, x: Tensor) -> list[Size]:
         """The size of each axis: a number where it is known when compiling."""
@@ -118,6 +136,11 @@ class ShapeWords(Emitter):
         """A tensor of x's shape and dtype filled with one number."""
         value = np.full(1, number, x.dtype.numpy())
         return self.shaped_as(self.ConstantOfShape(self.shape(x), value=value), x)
+
+    def ones_shaped(self, shape: Tensor, like: Tensor) -> Tensor:
+        """Ones of another tensor's dtype in its shape, as a vector tells that."""
+        value = np.ones(1, like.dtype.numpy())
+        return self.shaped_as(self.ConstantOfShape(shape, value=value), like)
 
     def zeros_like(self, x: Tensor) -> Tensor:
         """Zeros of x's shape and dtype."""

@@ -1,0 +1,50 @@
+"""Whether the runtime should pack weights: it then holds a second copy of each, in blocks.
+
+Packing pays where few rows meet a weight: with 512 rows products take 1 to 9 % longer without it.
+For all gradients of BERT-base that is 5 % of the time, for 650 MB, which is more than the answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import onnx_ir as ir
+
+_MANY = 128  # rows from which on packing gains next to nothing
+_LARGE = 2**25  # bytes of weights for which memory matters
+
+
+def pays(graph: ir.Graph, nodes: Sequence[ir.Node]) -> bool:
+    """Whether packing pays for a graph.
+
+    Not where most of many large weights meet many rows, and the answer is about as large as they.
+    """
+    sizes: dict[ir.Value, int] = {}
+    rows: dict[ir.Value, int] = {}
+    for node in nodes:
+        weight = node.inputs[1] if node.op_type in {"MatMul", "Gemm"} and not node.domain else None
+        if weight is not None and weight.const_value is not None and len(weight.shape or ()) == 2:
+            sizes[weight] = weight.const_value.nbytes
+            rows[weight] = max(rows.get(weight, 0), _rows(node))
+    many = sum(size for weight, size in sizes.items() if rows[weight] >= _MANY)
+    answer = sum(4 * math.prod(_known(value)) for value in graph.outputs)
+    return many < _LARGE or 2 * many < sum(sizes.values()) or 2 * answer < many
+
+
+def _rows(node: ir.Node) -> int:
+    """How many rows a node multiplies with its weight at least: an open size counts as 1."""
+    left = node.inputs[0]
+    turned = node.attributes.get("transA")
+    dims = _known(left)
+    if len(dims) < 2 or (turned is not None and turned.as_int()):
+        return 1
+    maker = None if left is None else left.producer()
+    if dims[0] == 1 and maker is not None and maker.op_type == "Reshape" and not maker.domain:
+        return math.prod(_known(maker.inputs[0])) // max(dims[-1], 1)
+    return math.prod(dims[:-1])
+
+
+def _known(value: ir.Value | None) -> list[int]:
+    shape = () if value is None or value.shape is None else value.shape
+    return [size if isinstance(size, int) else 1 for size in shape]

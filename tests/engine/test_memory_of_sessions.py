@@ -1,0 +1,82 @@
+"""What keeps the memory of sessions and runs small, and that numbers are right all the same."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+
+from portgrad.autodiff import gradient_graph
+from portgrad.engine import packing_memory
+from portgrad.engine.ordering import results_early
+from portgrad.engine.sessions import Session, Weights
+from portgrad.graph.files import NetFiles
+from portgrad.graph.load import load
+from support.engine import engine_net, random
+
+TURNED = "a = Transpose<perm = [1, 0]>(x) b = Add(a, w) c = Transpose<perm = [1, 0]>(b)"
+
+
+def _model(text: str, **weights: np.ndarray) -> ir.Model:
+    proto = onnx.parser.parse_model(f'<ir_version: 10, opset_import: ["": 21]> net {text}')
+    proto.graph.initializer.extend(onnx.numpy_helper.from_array(w, n) for n, w in weights.items())
+    return load(NetFiles(proto.SerializeToString()))
+
+
+def test_a_weight_that_the_runtime_turns_is_turned_in_its_own_copy() -> None:
+    x, w = random(24, 24), random(24, 24, seed=1)
+    model = _model(f"(float[24,24] x) => (float[24,24] y) {{ {TURNED} y = MatMul(c, w) }}", w=w)
+    weights = Weights(model)
+    for _ in range(2):
+        found = Session(model.clone(), weights, 1).run({"x": x})["y"]
+        np.testing.assert_allclose(found, (x.T + w).T @ w, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(weights.values(["w"])[0].numpy(), w)
+
+
+def test_weights_live_as_long_as_a_session() -> None:
+    x, w = random(3, 64), random(64, 64, seed=1)
+    model = _model("(float[N,64] x) => (float[N,64] y) { y = MatMul(x, w) }", w=w)
+    session = Session(model.clone(), Weights(model), 1)
+    del model
+    gc.collect()
+    others = [random(64, 64, seed=seed) for seed in range(50)]  # would take the place of the weight
+    np.testing.assert_allclose(session.run({"x": x})["y"], x @ w, rtol=1e-4, atol=1e-4)
+    assert len(others) == 50
+
+
+def test_a_parameter_that_is_given_out_is_the_callers() -> None:
+    x, w = random(2, 20), random(20, 20, seed=1)
+    net = engine_net(
+        "(float[N,20] x) => (float[N,20] y) { z = Identity(w) y = MatMul(x, w) }", {"w": w}
+    )
+    net.evaluate(x, outputs=["z"])["z"][:] = 0
+    np.testing.assert_allclose(net.evaluate(x)["y"], x @ w, rtol=1e-4, atol=1e-5)
+
+
+def test_results_come_as_soon_as_what_they_read() -> None:
+    text = """(float[N] x) => (float[N] p, float[N] q, float[N] r) {
+        a = Exp(x) p1 = Neg(a) b = Exp(a) q1 = Neg(b) c = Exp(b) r1 = Neg(c)
+        p = Identity(p1) q = Identity(q1) r = Identity(r1)
+    }"""
+    model = _model(text)
+    results_early(model.graph)
+    names = [str(node.outputs[0].name) for node in model.graph]
+    assert names == ["a", "b", "c", "r", "q", "p"]  # the runtime goes from the last one back
+    assert [value.name for value in model.graph.outputs] == ["p", "q", "r"]
+    found = Session(model, Weights(model), 1).run({"x": np.zeros(2, np.float32)})
+    np.testing.assert_allclose(found["q"], -np.exp(np.ones(2)), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rows", "wrt", "pays"),
+    [("N", "w", True), ("N,64", "w", True), ("N,128", "w", False), ("N,128", "x", True)],
+)
+def test_large_weights_are_packed_for_few_rows(rows: str, wrt: str, pays: bool) -> None:
+    for size, packed in ((3000, pays), (30, True)):  # 36 MB, and next to nothing
+        text = f"(float[{rows},{size}] x) => (float[{rows},{size}] y) {{ y = MatMul(x, w) }}"
+        model = _model(text, w=np.zeros((size, size), np.float32))
+        graph = gradient_graph(model, wrt=[wrt], of=["y"], outputs=["y"]).model.graph
+        assert packing_memory.pays(graph, list(graph)) == packed
