@@ -8,7 +8,7 @@ import onnx_ir as ir
 import pytest
 
 from portgrad.autodiff import gradient_graph
-from portgrad.autodiff.symbols import told_by_ports
+from portgrad.autodiff.symbols import credible, told_by_ports
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load
 from support.rig import ADJOINT, STEP, Case, check_adjoint
@@ -68,3 +68,18 @@ def test_a_seed_tells_no_size() -> None:
     made = gradient_graph(_net(text), wrt=["x"], of=["y"], seeds=["y"]).model.graph
     asked = {str(node.inputs[0].name) for node in made if node.op_type == "Shape"}  # type: ignore[union-attr]
     assert "y" in asked
+
+
+NODES = {
+    "Tanh(x)": True,
+    'Einsum<equation = "ij,kj->ik">(x, x)': True,
+    'Einsum<equation = "...j,kj->...k">(x, x)': False,
+    "com.microsoft.QuickGelu(x)": False,
+}
+
+
+@pytest.mark.parametrize(("node", "believed"), NODES.items())
+def test_which_nets_symbols_are_believed(node: str, believed: bool) -> None:
+    text = '<ir_version: 10, opset_import: ["": 21, "com.microsoft": 1]> net'
+    proto = onnx.parser.parse_model(f"{text} (float[N,3] x) => (float[a,b] y) {{ y = {node} }}")
+    assert credible(ir.from_proto(proto).graph) is believed

@@ -26,7 +26,7 @@ from portgrad.autodiff.recognise import StandIn, recognise
 from portgrad.autodiff.remembering import Remembered, remember
 from portgrad.autodiff.stacked import stack
 from portgrad.autodiff.sweep import Sweep, active
-from portgrad.autodiff.symbols import told_by_ports
+from portgrad.autodiff.symbols import credible, told_by_ports
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.unpacking import unpack
 from portgrad.autodiff.vocabulary import Vocabulary
@@ -158,7 +158,7 @@ def swept(
     op.places = places
     way = prepared(twin, op, list(gradients), of=of, asked=outputs, codes=codes)
     values = way.values
-    if remembering:
+    if remembering and credible(model.graph):
         op.symbols = told_by_ports(graph, _own_ports(graph))
     remembered = remember(op, way.nodes) if remembering else []
     sweep = Sweep(op, opsets, codes) if apart is None else _each(op, opsets, codes, apart, known)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from portgrad.autodiff.infer import Dims, dims_of, int_of, shape_of
+from portgrad.autodiff.nesting import with_inner
 from portgrad.graph.constants import constant_value
 
 Multiple = tuple[int, str]  # a number times a symbol
@@ -38,6 +39,22 @@ class Symbols:
             return None
         found = self.multiples.get(size, (1, size))
         return found if found[1] in self.ports else None
+
+
+def credible(net: ir.Graph) -> bool:
+    """Whether the symbols in a net may be believed, as the user uploaded it.
+
+    onnx gives the output of a DFT its operand's size, whatever the length that is asked for, and
+    that of an Einsum the first operand's where an ellipsis broadcasts. What operators of other
+    domains give out is told by the file, which may be wrong.
+    """
+    return not any(node.domain or _misread(node) for node in with_inner(net))
+
+
+def _misread(node: ir.Node) -> bool:
+    if node.op_type == "Einsum":
+        return "." in node.attributes["equation"].as_string()
+    return node.op_type in {"DFT", "STFT"}
 
 
 def told_by_ports(graph: ir.Graph, ports: Iterable[ir.Value]) -> Symbols:

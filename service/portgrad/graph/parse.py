@@ -52,7 +52,7 @@ def parse(source: Source) -> onnx.ModelProto:
     except DecodeError as error:
         if "Depth" in str(error):  # a hundred messages in one another, a subgraph being three
             raise too_deep(DEPTH, "more than 30") from None
-        if "Memory" in str(error):
+        if "Memory" in str(error) or "alloc" in str(error):
             raise out_of_memory() from None
         raise (_truncated(data) if is_cut_short(data) else _not_onnx(data)) from None
     if not model.HasField("graph"):
