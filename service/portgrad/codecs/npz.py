@@ -58,7 +58,9 @@ def weigh(body: Buffer, bounds: Bounds) -> Iterator[int]:
     """What the members of a file say that they unfold to; what is no such file is refused later."""
     bounds.check_arrays(_members(bytes(body)))
     with contextlib.suppress(*_BROKEN), zipfile.ZipFile(io.BytesIO(body)) as file:
-        yield sum(member.file_size for member in file.infolist())
+        unfolded = sum(member.file_size for member in file.infolist())
+        _refuse_large(unfolded, bounds.size)
+        yield unfolded
 
 
 def _unfolded(file: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
@@ -144,6 +146,15 @@ def write(arrays: Mapping[str, Any], answer: bytes) -> bytes:
                 where=name,
                 remedy=f"Accept {_JSON} instead.",
             )
+    try:
+        return _written(arrays, answer)
+    except ValueError as error:  # zipfile's, which closes what it could not write
+        if isinstance(error.__context__, MemoryError):
+            raise MemoryError from error  # noqa: TRY004 - the type of the context, not of a value
+        raise
+
+
+def _written(arrays: Mapping[str, Any], answer: bytes) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:
         _write(file, META, np.frombuffer(answer, np.uint8))
