@@ -148,10 +148,17 @@ def write(arrays: Mapping[str, Any], answer: bytes) -> bytes:
             )
     try:
         return _written(arrays, answer)
-    except ValueError as error:  # zipfile's, which closes what it could not write
-        if isinstance(error.__context__, MemoryError):
-            raise MemoryError from error  # noqa: TRY004 - the type of the context, not of a value
+    except ValueError as error:
+        # A buffer that cannot grow closes itself, which is what zipfile then fails on.
+        if _began_with(error, MemoryError):
+            raise MemoryError from error
         raise
+
+
+def _began_with(error: BaseException | None, kind: type[BaseException]) -> bool:
+    while error is not None and not isinstance(error, kind):
+        error = error.__context__
+    return error is not None
 
 
 def _written(arrays: Mapping[str, Any], answer: bytes) -> bytes:
