@@ -56,8 +56,8 @@ class Rig:
 
     async def kill_who_works(self, number: int) -> int:
         """Signal the worker that has a job, as soon as one has; its process id."""
-        await until(lambda: self.busy() and self.busy()[0])
         await asyncio.sleep(0.1)  # it is in the middle
+        await until(lambda: len(self.busy()) == 1)  # a rehearsal may be under way beside it
         (pid,) = self.busy()
         os.kill(pid, number)
         await until(lambda: pid not in self.busy())

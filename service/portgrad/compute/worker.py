@@ -52,9 +52,11 @@ def serve(
 
 def _do(jobs: socket.socket, workshop: Workshop, frame: frames.Received, watch: _Watch) -> None:
     answer = _done(workshop, frame, watch)
-    _send(jobs, frame.number, {**answer, "kept": workshop.kept()})
     if answer.get("fault", {}).get("code") in _GREEDY:
-        workshop.rest()  # what it took would be missing to the next one
+        # Before the answer: what it took would be missing to the next job, which would wait for it
+        # to be given back. Millions of small pieces take seconds; then its deadline ends this.
+        workshop.rest()
+    _send(jobs, frame.number, {**answer, "kept": workshop.kept()})
 
 
 def _done(workshop: Workshop, frame: frames.Received, watch: _Watch) -> dict[str, Any]:
