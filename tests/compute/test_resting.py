@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from portgrad.compute import frames, worker
 from portgrad.compute.jobs import Job
+from portgrad.errors import RunFailed
 from portgrad.graph.files import NetFiles
 from support.computing import computing
 from torture.bombs.nets import filled
@@ -48,6 +51,39 @@ def test_memory_of_a_large_job_is_given_back(tmp_path: Path) -> None:
     small, large, after = asyncio.run(held())
     assert large > small + NEEDED // 2
     assert after < small + NEEDED // 8
+
+
+@pytest.mark.parametrize("code", ["out_of_memory", "deadline_exceeded", "wrong_shape"])
+def test_what_a_greedy_job_took_is_given_back_before_it_is_answered(code: str) -> None:
+    """The next job may come at once, and would wait for it."""
+    here, there = socket.socketpair()
+    answered: list[bool] = []
+
+    class Greedy(Resting):
+        def do(self, *_: object) -> None:
+            raise RunFailed("It did not work.", code=code)
+
+        def kept(self) -> dict[str, int]:
+            return {}
+
+        def rest(self) -> None:
+            answered.append(bool(select.select([here], [], [], 0)[0]))
+
+    with here, there:
+        job = frames.Received(7, {})
+        worker._do(there, Greedy(), job, SilentWatch())  # type: ignore[arg-type]
+        (told,) = frames.Reader().feed(here) or []
+    assert told.message["fault"]["code"] == code
+    assert answered == ([] if code == "wrong_shape" else [False])
+
+
+class SilentWatch:
+    """Hears nothing."""
+
+    def working(self, _number: int) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def tell_deadline(self, _seconds: float) -> None: ...
 
 
 class Resting:

@@ -44,9 +44,9 @@ class Symbols:
 def credible(net: ir.Graph) -> bool:
     """Whether the symbols in a net may be believed, as the user uploaded it.
 
-    onnx gives the output of a DFT its operand's size, whatever the length that is asked for, and
-    that of an Einsum the first operand's where an ellipsis broadcasts. What operators of other
-    domains give out is told by the file, which may be wrong.
+    onnx gives the output of a DFT its operand's size, whatever the length that is asked for (so an
+    STFT is not trusted, either), and that of an Einsum the first operand's where an ellipsis
+    broadcasts. What operators of other domains give out is told by the file, which may be wrong.
     """
     return not any(node.domain or _misread(node) for node in with_inner(net))
 

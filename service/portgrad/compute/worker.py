@@ -54,7 +54,7 @@ def _do(jobs: socket.socket, workshop: Workshop, frame: frames.Received, watch: 
     answer = _done(workshop, frame, watch)
     if answer.get("fault", {}).get("code") in _GREEDY:
         # Before the answer: what it took would be missing to the next job, which would wait for it
-        # to be given back. Millions of small pieces take seconds; then its deadline ends this.
+        # to be given back. Very many small pieces take seconds; then its deadline ends this.
         workshop.rest()
     _send(jobs, frame.number, {**answer, "kept": workshop.kept()})
 
