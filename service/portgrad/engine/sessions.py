@@ -19,7 +19,7 @@ from portgrad.autodiff.nesting import with_inner
 from portgrad.autodiff.randomness import say_batch_statistics
 from portgrad.engine import (
     arena,
-    blocked,
+    channels,
     doubles,
     folding,
     kernels,
@@ -126,15 +126,16 @@ class Session:
         say_batch_statistics(model)
         doubles.say(model)
         kernels.widen(model)
-        stacked = blocked.say(model)
+        too_much = folding.folds_too_much(model, model.graph.all_nodes(), limits.folded_bytes)
+        in_blocks = channels.say(model)
         self._narrow = _widen(model.graph)
         results_early(model.graph)
         nodes = list(with_inner(model.graph))
         name_nodes(nodes)
-        self._dies_on_empty = stacked or any(map(_dies, nodes))
+        self._dies_on_empty = in_blocks or any(map(_dies, nodes))
         self._limits, self._sizes = limits, Foreseen(model, limits)
         left_out = doubles.left_out(nodes)
-        if folding.folds_too_much(model, nodes, limits.folded_bytes):
+        if too_much:
             left_out.append(_FOLDING)
         # A plan of the memory of a run is made by the first one, takes time by the square of its
         # steps, and then takes the memory once more.

@@ -10,7 +10,7 @@ from onnx import numpy_helper, parser
 
 import portgrad
 from portgrad.autodiff import gradient_graph
-from portgrad.engine import blocked
+from portgrad.engine import channels
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load
 
@@ -62,7 +62,7 @@ def test_the_gradient_is_that_of_the_rule(name: str, examples: int) -> None:
 @pytest.mark.parametrize("name", NETS)
 def test_blocks_take_the_place_of_products(name: str) -> None:
     model = gradient_graph(load(NetFiles(_model(name))), wrt=["w"], of=["y"]).model
-    assert blocked.say(model) == NETS[name][-1]
+    assert channels.say(model) == NETS[name][-1]
     left = {node.op_type for node in model.graph}
     assert ("ReorderInput" in left, "Slice" in left) == (NETS[name][-1], not NETS[name][-1])
 

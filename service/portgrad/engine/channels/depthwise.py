@@ -12,41 +12,18 @@ rows, with rows of zeros between examples, since each channel has one kernel:
 
 from __future__ import annotations
 
-import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from portgrad.autodiff.vocabulary.convolutions import CORRELATION
 from portgrad.autodiff.vocabulary.windows import Windows
-
-_DOMAIN = "com.microsoft.nchwc"
-_BLOCK = 16  # or 8, by machine
-# Where the runtime has kernels for its blocks whatever the instruction set.
-_MACHINES = {"x86_64", "AMD64"}
-
-
-def say(model: ir.Model) -> bool:
-    """Put the runtime's blocked operators in the place of products, in place.
-
-    Returns:
-        Whether there are any; they need at least one example.
-    """
-    if platform.machine() not in _MACHINES:
-        return False
-    found = [c for node in model.graph.all_nodes() if (c := _depthwise(node)) is not None]
-    for correlation in found:
-        _replace(correlation)
-    if found:
-        model.graph.opset_imports[_DOMAIN] = 1
-        RemoveUnusedNodesPass()(model)
-    return bool(found)
+from portgrad.engine.channels.writing import DOMAIN, Writer, block_size
 
 
 @dataclass(frozen=True)
-class _Correlation:
+class Correlation:
     """Products that together are the gradient of a depthwise kernel, and what they are made of."""
 
     node: ir.Node
@@ -83,7 +60,7 @@ class _Correlation:
         return self.rows // self.windows.strides[0] - _sizes(self.signal)[1]
 
 
-def _depthwise(node: ir.Node) -> _Correlation | None:
+def find(node: ir.Node) -> Correlation | None:
     """What a node gives, if that is the gradient of a depthwise kernel that blocks serve."""
     windows = node.meta.get(CORRELATION)
     if not isinstance(windows, Windows) or len(windows.kernel) != 2 or windows.shift is not None:
@@ -102,7 +79,7 @@ def _depthwise(node: ir.Node) -> _Correlation | None:
         return None
     # With fewer rows to a kernel than to a stride, the convolution would give more than the kernel.
     wide = all(r >= s for r, s in zip(windows.reach, windows.strides, strict=True))
-    return _Correlation(node, signal, image, windows) if wide else None
+    return Correlation(node, signal, image, windows) if wide else None
 
 
 def _back(start: ir.Value | ir.Node | None, *op_types: str, at: int = 0) -> ir.Node | None:
@@ -127,7 +104,7 @@ def _in_blocks(signal: ir.Value, image: ir.Value) -> bool:
         return False
     sizes = [*_sizes(signal), *_sizes(image)]
     known = len(sizes) == 6 and min(sizes) > 0
-    return known and sizes[0] == sizes[3] and sizes[0] % _BLOCK == 0
+    return known and sizes[0] == sizes[3] and sizes[0] % block_size() == 0
 
 
 def _sizes(value: ir.Value) -> list[int]:
@@ -136,72 +113,45 @@ def _sizes(value: ir.Value) -> list[int]:
     return [dim for dim in dims[1:] if isinstance(dim, int)] if len(dims) == 4 else []
 
 
-class _Chain:
-    """Nodes one after the other, in front of a node of a graph."""
+def replace(found: Correlation, twin: Callable[[ir.Value], ir.Value | None]) -> None:
+    """Put the runtime's blocked operators in the place of products, in place.
 
-    def __init__(self, before: ir.Node, value: ir.Value, stem: str) -> None:
-        self.value = value
-        self._before, self._stem, self._count = before, stem, 0
-
-    def then(
-        self, op_type: str, *operands: ir.Value, domain: str = "", **attributes: object
-    ) -> None:
-        """One more node on the value, which its output becomes."""
-        made = [ir.convenience.convert_attribute(k, v) for k, v in attributes.items()]  # type: ignore[arg-type]
-        node = ir.Node(domain, op_type, [self.value, *operands], made, num_outputs=1)
-        self.value = self._inserted(node)
-        self.value.type = ir.TensorType(ir.DataType.FLOAT)
-
-    def ints(self, *numbers: int) -> ir.Value:
-        """An int64 vector."""
-        tensor = ir.Tensor(np.asarray(numbers, np.int64))
-        value = self._inserted(ir.Node("", "Constant", [], [ir.AttrTensor("value", tensor)]))
-        value.type, value.shape = ir.TensorType(ir.DataType.INT64), ir.Shape([len(numbers)])
-        return value
-
-    def pad(self, *pads: int) -> None:
-        """Zeros around the value."""
-        if any(pads):
-            self.then("Pad", self.ints(*pads))
-
-    def stack(self, channels: int, columns: int) -> None:
-        """(N, C, rows, columns) as (1, C, all rows, columns), in blocks."""
-        self.then("Transpose", perm=[1, 0, 2, 3])
-        self.then("Reshape", self.ints(1, channels, -1, columns))
-        self.then("ReorderInput", domain=_DOMAIN)
-
-    def _inserted(self, node: ir.Node) -> ir.Value:
-        self._count += 1
-        node.outputs[0].name = f"{self._stem}/{self._count}"
-        graph = self._before.graph
-        assert graph is not None
-        graph.insert_before(self._before, node)
-        return node.outputs[0]
-
-
-def _replace(found: _Correlation) -> None:
+    Args:
+        found: the products.
+        twin: gives what is the same in blocks, if there is such a value.
+    """
     node, windows, old = found.node, found.windows, found.node.outputs[0]
     channels, _, columns = _sizes(found.signal)
-    signal = _Chain(node, found.signal, f"{old.name}/signal")
-    signal.pad(*[0] * 6, found.signal_gap(), 0)
-    signal.stack(channels, columns)
-    signal.then("Reshape", signal.ints(channels, 1, -1, columns))
-    image = _Chain(node, found.image, f"{old.name}/image")
-    image.pad(*found.image_pads())
-    image.stack(channels, found.columns)
-    image.then(
+    write = Writer(node, f"{old.name}/in-blocks")
+    gap = [*[0] * 6, found.signal_gap(), 0]
+    signal = _stacked(write, found.signal, twin(found.signal), gap)
+    image = _stacked(write, found.image, twin(found.image), found.image_pads())
+    made = write.node(
         "Conv",
-        signal.value,
-        domain=_DOMAIN,
+        image,
+        write.reshape(signal, channels, 1, -1, columns),
+        domain=DOMAIN,
         group=channels,
         # The kernel of the net goes over its image by dilations, and the signal's by strides.
         strides=list(windows.dilations),
         dilations=list(windows.strides),
         pads=[0, 0, windows.reach[0] - windows.strides[0], 0],
     )
-    image.then("ReorderOutput", domain=_DOMAIN, channels=channels, channels_last=0)
-    image.then("Reshape", image.ints(channels, 1, *windows.kernel))
-    image.value.shape = ir.Shape([channels, 1, *windows.kernel])
-    ir.convenience.replace_all_uses_with(old, image.value, replace_graph_outputs=True)
+    plain = write.node("ReorderOutput", made, domain=DOMAIN, channels=channels)
+    weight = write.reshape(plain, channels, 1, *windows.kernel)
+    ir.convenience.replace_all_uses_with(old, weight, replace_graph_outputs=True)
     name, old.name = old.name, f"{old.name}/by-products"
-    image.value.name = name
+    weight.name = name
+
+
+def _stacked(write: Writer, value: ir.Value, twin: ir.Value | None, pads: list[int]) -> ir.Value:
+    """(N, C, rows, columns) as (1, C, all rows, columns), in blocks, with zeros around."""
+    channels, rows, columns = _sizes(value)
+    wide = columns + pads[3] + pads[7]
+    if twin is not None:  # in whose memory a column of a block is one number after the other
+        size = block_size()
+        value = write.reshape(twin, -1, channels // size, rows, columns * size)
+        pads = [*pads[:3], pads[3] * size, *pads[4:7], pads[7] * size]
+    padded = write.node("Pad", value, write.ints(*pads)) if any(pads) else value
+    stacked = write.reshape(write.node("Transpose", padded, perm=[1, 0, 2, 3]), 1, channels, -1, wide)
+    return stacked if twin is not None else write.node("ReorderInput", stacked, domain=DOMAIN)

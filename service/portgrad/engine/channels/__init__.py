@@ -1,0 +1,9 @@
+"""Convolutions, and what lies between them, in the runtime's blocks of channels.
+
+`regions` says what is computed in blocks, `convolutions` one convolution of them, and `depthwise`
+the gradients of depthwise kernels; `writing` puts the nodes there.
+"""
+
+from portgrad.engine.channels.regions import say
+
+__all__ = ["say"]

@@ -1,0 +1,152 @@
+"""One convolution in blocks of channels, with what the runtime's kernel does along with it.
+
+That is a batch normalisation behind it, which is folded into the kernel, a sum, and an activation.
+Kernels are laid out in operators on constants, which the runtime folds as a session is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from portgrad.engine.channels.writing import DOMAIN, Writer, block_size
+
+_ALIGNED = 4  # what the runtime wants channels to be a multiple of
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution that is not yet written.
+
+    Attributes:
+        node: the convolution as it was.
+        image: what it reads: in blocks, or as it is where it has less than a block of channels.
+        blocked: whether the image is in blocks.
+        norm: a batch normalisation behind it.
+        added: what is added then, in blocks.
+        activation: what is applied at last, and its parameters.
+    """
+
+    node: ir.Node
+    image: ir.Value
+    blocked: bool
+    norm: ir.Node | None = None
+    added: ir.Value | None = None
+    activation: tuple[str, tuple[float, ...]] | None = None
+
+    @property
+    def bare(self) -> bool:
+        """Whether nothing comes behind it yet that a batch normalisation could not be before."""
+        return self.norm is None and self.open
+
+    @property
+    def open(self) -> bool:
+        """Whether a sum may still be taken in."""
+        return self.added is None and self.activation is None
+
+    def write(self, write: Writer) -> ir.Value:
+        """Its nodes; what it gives, in blocks."""
+        kernel, bias = self.node.inputs[1], self._bias
+        assert kernel is not None
+        sizes = _sizes(kernel)
+        if self.norm is not None:
+            kernel, bias = _folded(write, self.norm, kernel, bias)
+        depthwise = group_of(self.node) > 1
+        made = _kernel(write, kernel, sizes, paired=self.blocked and not depthwise)
+        operands = [self.image, made, _padded(write, bias, sizes[0]), self.added]
+        attributes = list(self.node.attributes.values())
+        node = ir.Node(DOMAIN, "Conv", operands, attributes, num_outputs=1)
+        if self.activation is not None:
+            name, parameters = self.activation
+            node.attributes["activation"] = ir.AttrString("activation", name)
+            if parameters:
+                given = ir.AttrFloat32s("activation_params", parameters)
+                node.attributes["activation_params"] = given
+        return write.put(node, ir.DataType.FLOAT)
+
+    @property
+    def _bias(self) -> ir.Value | None:
+        return self.node.inputs[2] if len(self.node.inputs) > 2 else None
+
+
+def serves(node: ir.Node, constants: Collection[ir.Value]) -> bool:
+    """Whether the runtime has blocks for a convolution: a constant kernel over two axes."""
+    image, kernel, *bias = node.inputs
+    if kernel is None or image is None or kernel not in constants or kernel.dtype != _FLOAT:
+        return False
+    if any(value is not None and value not in constants for value in bias):
+        return False
+    sizes, seen = _sizes(kernel), _sizes(image)
+    if len(sizes) != 4 or min(sizes) < 1 or len(image.shape or ()) != 4 or len(seen) < 3:
+        return False
+    outer, inner, groups = sizes[0], sizes[1], group_of(node)
+    if groups > 1:
+        return inner == 1 and outer == groups and outer % block_size() == 0
+    return outer % _ALIGNED == 0 and (inner < block_size() or inner % _ALIGNED == 0)
+
+
+def folds(node: ir.Node, constants: Collection[ir.Value]) -> bool:
+    """Whether a batch normalisation can be folded into a kernel."""
+    training = node.attributes.get("training_mode")
+    given = (training is None or not training.as_int()) and len(node.outputs) == 1
+    return given and all(
+        v is not None and v in constants and v.dtype == _FLOAT for v in node.inputs[1:]
+    )
+
+
+def group_of(node: ir.Node) -> int:
+    """The number of groups."""
+    found = node.attributes.get("group")
+    return 1 if found is None else found.as_int()
+
+
+def whole(channels: int) -> int:
+    """Channels, rounded up to whole blocks."""
+    return -(-channels // block_size()) * block_size()
+
+
+_FLOAT = ir.DataType.FLOAT
+
+
+def _sizes(value: ir.Value) -> list[int]:
+    return [size for size in value.shape or () if isinstance(size, int)]
+
+
+def _folded(
+    write: Writer, norm: ir.Node, kernel: ir.Value, bias: ir.Value | None
+) -> tuple[ir.Value, ir.Value]:
+    """A kernel and a bias that do what the normalisation did behind them."""
+    _, scale, shift, mean, variance = norm.inputs
+    given = norm.attributes.get("epsilon")
+    epsilon = write.number(1e-5 if given is None else given.as_float())
+    slope = write.node("Div", scale, write.node("Sqrt", write.node("Add", variance, epsilon)))
+    centre = mean if bias is None else write.node("Sub", mean, bias)
+    of_kernels = write.reshape(slope, -1, 1, 1, 1)
+    folded = write.node("Mul", kernel, of_kernels, shape=kernel.shape)
+    return folded, write.node("Sub", shift, write.node("Mul", centre, slope))
+
+
+def _kernel(write: Writer, kernel: ir.Value, sizes: Sequence[int], *, paired: bool) -> ir.Value:
+    """A kernel (M, C, rows, columns) in blocks of M, and `paired` also of C."""
+    size, (outer, inner, *taps) = block_size(), sizes
+    padded = [whole(outer), whole(inner) if paired else inner, *taps]
+    if padded != list(sizes):
+        more = (new - old for new, old in zip(padded, sizes, strict=True))
+        kernel = write.node("Pad", kernel, write.ints(0, 0, 0, 0, *more), shape=padded)
+    if paired:
+        split = [padded[0] // size, size, padded[1] // size, size, *taps]
+        order = [0, 2, 4, 5, 3, 1]
+    else:
+        split, order = [padded[0] // size, size, *padded[1:]], [0, 2, 3, 4, 1]
+    apart = write.reshape(kernel, *split)
+    turned = write.node("Transpose", apart, perm=order, shape=[split[axis] for axis in order])
+    return write.reshape(turned, *padded)
+
+
+def _padded(write: Writer, bias: ir.Value | None, channels: int) -> ir.Value | None:
+    if bias is None or whole(channels) == channels:
+        return bias
+    more = whole(channels) - channels
+    return write.node("Pad", bias, write.ints(0, more), shape=[whole(channels)])

@@ -1,0 +1,265 @@
+"""Which values of a graph are computed in blocks of channels.
+
+The runtime's own optimizer puts convolutions into blocks, and puts a reordering around every node
+that it does not know: masks, above all, which a backward pass has behind every activation. What is
+elementwise is the same in blocks, so here such nodes stay between the convolutions.
+
+A value that is computed in blocks is the *twin* of what stood in the graph. All nodes keep their
+places until everything is said; then what is still read as it was is put in order again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+from portgrad.engine.channels import depthwise
+from portgrad.engine.channels.convolutions import Convolution, folds, serves, whole
+from portgrad.engine.channels.writing import DOMAIN, Writer, block_size, has_blocks
+
+_FLOAT = ir.DataType.FLOAT
+_MASKS = frozenset("Equal Greater GreaterOrEqual Less LessOrEqual".split())
+# Finite at the zeros that fill a block up, whatever is made of these by one another.
+_ELEMENTWISE = _MASKS | frozenset(
+    "Abs Add And Cast Clip Identity LeakyRelu Max Min Mul Neg Not Or Relu Sigmoid Sign Sub Sum "
+    "Tanh Where Xor".split()
+)
+_ACTIVATIONS = {"Relu", "Clip"}
+
+
+def say(model: ir.Model) -> bool:
+    """Have convolutions and what lies between them computed in blocks, in place.
+
+    Only where there are masks: what else there is, the runtime's optimizer does itself.
+
+    Returns:
+        Whether anything is.
+    """
+    if not has_blocks():
+        return False
+    nodes = tuple(model.graph)
+    regions = _Regions(model.graph)
+    if any(map(_masks, nodes)):
+        for node in nodes:
+            regions.visit(node)
+    kernels = [found for node in model.graph.all_nodes() if (found := depthwise.find(node))]
+    for found in kernels:
+        depthwise.replace(found, regions.inside)
+    if not regions.give_back() and not kernels:
+        return False
+    model.graph.opset_imports[DOMAIN] = 1
+    RemoveUnusedNodesPass()(model)
+    model.graph.sort()
+    return True
+
+
+def _masks(node: ir.Node) -> bool:
+    operand = node.inputs[0] if node.op_type in _MASKS and not node.domain else None
+    return operand is not None and operand.dtype == _FLOAT and _image(operand) is not None
+
+
+class _Regions:
+    """The values of a graph that have twins."""
+
+    def __init__(self, graph: ir.Graph) -> None:
+        self._graph = graph
+        self._constants = _constant(graph)
+        self._twins: dict[ir.Value, ir.Value] = {}
+        self._pending: dict[ir.Value, Convolution] = {}
+        self._said: dict[ir.Node, None] = {}
+
+    def visit(self, node: ir.Node) -> None:
+        """Say a node in blocks, if that can be."""
+        if node.domain:
+            return
+        found = _SAYING.get(node.op_type)
+        if found is not None and found(self, node):
+            self._said[node] = None
+        elif node.op_type in _ELEMENTWISE and self._elementwise(node):
+            self._said[node] = None
+
+    def inside(self, value: ir.Value) -> ir.Value | None:
+        """The twin of a value that has one anyway."""
+        return self._twin(value) if value in self._twins or value in self._pending else None
+
+    def give_back(self) -> bool:
+        """Put in order what others read as it was; whether anything is in blocks at all."""
+        for node in reversed(tuple(self._said)):
+            (value,) = node.outputs
+            live = value.is_graph_output() or any(u.node not in self._said for u in value.uses())
+            if live and value.dtype == _FLOAT:
+                self._put_in_order(value)
+            elif live:
+                del self._said[node]  # no reordering has its type: it is computed twice
+        return bool(self._said)
+
+    def _put_in_order(self, value: ir.Value) -> None:
+        twin = self._twin(value)
+        write, name = self._writer(value), value.name
+        image = _image(value)
+        assert image is not None
+        plain = write.node(
+            "ReorderOutput", twin, domain=DOMAIN, shape=value.shape, channels=image[0]
+        )
+        ir.convenience.replace_all_uses_with(value, plain, replace_graph_outputs=True)
+        value.name = f"{name}/as-it-was"
+        plain.name = name
+
+    def _convolution(self, node: ir.Node) -> bool:
+        if not serves(node, self._constants):
+            return False
+        image = node.inputs[0]
+        assert image is not None
+        sizes = _image(node.outputs[0])
+        given = _channels(image)
+        if sizes is None or given is None:
+            return False
+        blocked = given >= block_size()
+        read = self._twin(image) if blocked else image
+        self._pending[node.outputs[0]] = Convolution(node, read, blocked)
+        return True
+
+    def _norm(self, node: ir.Node) -> bool:
+        made = self._alone(node.inputs[0], node)
+        if made is None or not made.bare or not folds(node, self._constants):
+            return False
+        self._grow(node, replace(made, norm=node))
+        return True
+
+    def _sum(self, node: ir.Node) -> bool:
+        for at, mine in enumerate(node.inputs):
+            other = node.inputs[1 - at]
+            made = self._alone(mine, node)
+            if made is not None and made.open and _alike(mine, other):
+                assert other is not None
+                added = self._twin(other)
+                self._grow(node, replace(made, added=added), at)
+                return True
+        return self._elementwise(node)
+
+    def _activation(self, node: ir.Node) -> bool:
+        made, bounds = self._alone(node.inputs[0], node), _numbers(node.inputs[1:])
+        fits = bounds is not None and (node.op_type == "Relu" or len(bounds) == 2)
+        if made is None or made.activation is not None or not fits:
+            return self._elementwise(node)
+        assert bounds is not None
+        self._grow(node, replace(made, activation=(node.op_type, bounds)))
+        return True
+
+    def _grow(self, node: ir.Node, made: Convolution, at: int = 0) -> None:
+        before = node.inputs[at]
+        assert before is not None
+        del self._pending[before]
+        self._pending[node.outputs[0]] = made
+
+    def _alone(self, value: ir.Value | None, node: ir.Node) -> Convolution | None:
+        """The convolution that gives a value, if this node alone reads that and keeps its sizes."""
+        made = None if value is None else self._pending.get(value)
+        if value is None or len(value.uses()) > 1 or value.is_graph_output():
+            return None
+        return made if _image(value) == _image(node.outputs[0]) else None
+
+    def _elementwise(self, node: ir.Node) -> bool:
+        wide = [v for v in node.inputs if v is not None and not _is_number(v)]
+        inside = any(v in self._twins or v in self._pending for v in wide)
+        if not inside or not all(map(self._turns, wide)) or not _fits(node, wide):
+            return False
+        old, write = node.outputs[0], self._writer(node.outputs[0])
+        operands = [
+            v if v is None or _is_number(v) else self._twin(v) for v in node.inputs
+        ]
+        made = ir.Node("", node.op_type, operands, list(node.attributes.values()), num_outputs=1)
+        self._twins[old] = write.put(made, old.dtype or _FLOAT)
+        return True
+
+    def _turns(self, value: ir.Value) -> bool:
+        """Whether a value has a twin, or can have one."""
+        return value in self._twins or value.dtype == _FLOAT
+
+    def _twin(self, value: ir.Value) -> ir.Value:
+        if value in self._pending:
+            self._twins[value] = self._pending.pop(value).write(self._writer(value))
+        if value not in self._twins:
+            write = self._writer(value)
+            self._twins[value] = write.node("ReorderInput", value, domain=DOMAIN)
+        return self._twins[value]
+
+    def _writer(self, value: ir.Value) -> Writer:
+        # Where nodes are put does not matter: they are sorted in the end.
+        producer = value.producer()
+        return Writer(self._graph[0] if producer is None else producer, f"{value.name}/in-blocks")
+
+
+_SAYING: dict[str, Callable[[_Regions, ir.Node], bool]] = {
+    "Add": _Regions._sum,
+    "BatchNormalization": _Regions._norm,
+    "Clip": _Regions._activation,
+    "Conv": _Regions._convolution,
+    "Relu": _Regions._activation,
+}
+
+
+def _constant(graph: ir.Graph) -> set[ir.Value]:
+    """What is known as a session is made."""
+    found = {value for value in graph.initializers.values() if not value.is_graph_input()}
+    for node in graph:
+        if all(value is None or value in found for value in node.inputs):
+            found.update(node.outputs)
+    return found
+
+
+def _channels(value: ir.Value) -> int | None:
+    shape = value.shape
+    known = shape is not None and len(shape) == 4 and isinstance(shape[1], int)
+    return int(shape[1]) if known and shape is not None else None  # type: ignore[arg-type]
+
+
+def _image(value: ir.Value) -> tuple[int, int, int] | None:
+    """Channels, rows and columns, where they are known."""
+    dims = () if value.shape is None else value.shape.dims
+    known = [dim for dim in dims[1:] if isinstance(dim, int) and dim > 0]
+    if len(dims) != 4 or len(known) != 3 or known[0] % 4:
+        return None
+    return known[0], known[1], known[2]
+
+
+def _alike(value: ir.Value | None, other: ir.Value | None) -> bool:
+    """Whether two values have the same shape for certain."""
+    shapes = [None if v is None else v.shape for v in (value, other)]
+    known = all(s is not None and all(_known(d) for d in s) for s in shapes)
+    return known and shapes[0] == shapes[1]
+
+
+def _known(dim: int | ir.SymbolicDim) -> bool:
+    return isinstance(dim, int) or dim.value is not None
+
+
+def _is_number(value: ir.Value) -> bool:
+    """Whether a value has one element, so that it broadcasts in any layout."""
+    return value.shape is not None and len(value.shape) <= 1 and all(d == 1 for d in value.shape)
+
+
+def _numbers(values: tuple[ir.Value | None, ...]) -> tuple[float, ...] | None:
+    """What constants of one element hold; None where one of them is not known."""
+    tensors = [None if v is None else ir.convenience.get_const_tensor(v) for v in values]
+    found = [t.numpy().ravel() for t in tensors if t is not None]
+    if len(found) < len(values) or any(array.size != 1 for array in found):
+        return None
+    return tuple(float(array[0]) for array in found)
+
+
+def _fits(node: ir.Node, wide: list[ir.Value]) -> bool:
+    """Whether a node is the same in blocks: of images of the same sizes, and of numbers.
+
+    What fills a block up has to stay finite, as it meets zeros in the next kernel. So there a
+    number may be compared with, no more.
+    """
+    sizes = {_image(value) for value in (*wide, *node.outputs)}
+    if None in sizes or len(sizes) > 1 or node.outputs[0].dtype not in {_FLOAT, ir.DataType.BOOL}:
+        return False
+    channels = sizes.pop()[0]  # type: ignore[index]
+    plain = len(wide) == len(node.inputs) or node.op_type in _MASKS
+    return plain or whole(channels) == channels
