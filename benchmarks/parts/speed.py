@@ -1,4 +1,8 @@
-"""The time of a gradient, over onnxruntime's own forward pass and over PyTorch eager."""
+"""The time of a gradient, over onnxruntime's own forward pass and over PyTorch eager.
+
+"All" is the inputs and what torch calls parameters. Numbers that it does not differentiate, as the
+bounds of a clamp, are constants of the file here, though its exporter makes them initializers.
+"""
 
 from __future__ import annotations
 

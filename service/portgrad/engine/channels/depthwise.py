@@ -153,5 +153,7 @@ def _stacked(write: Writer, value: ir.Value, twin: ir.Value | None, pads: list[i
         value = write.reshape(twin, -1, channels // size, rows, columns * size)
         pads = [*pads[:3], pads[3] * size, *pads[4:7], pads[7] * size]
     padded = write.node("Pad", value, write.ints(*pads)) if any(pads) else value
-    stacked = write.reshape(write.node("Transpose", padded, perm=[1, 0, 2, 3]), 1, channels, -1, wide)
+    stacked = write.reshape(
+        write.node("Transpose", padded, perm=[1, 0, 2, 3]), 1, channels, -1, wide
+    )
     return stacked if twin is not None else write.node("ReorderInput", stacked, domain=DOMAIN)

@@ -14,6 +14,8 @@ import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
 
+from portgrad.engine.arrays import Array
+
 DOMAIN = "com.microsoft.nchwc"
 # Where the runtime has kernels for its blocks whatever the instruction set.
 MACHINES = {"x86_64", "AMD64"}
@@ -87,7 +89,7 @@ class Writer:
         """Its elements in another shape."""
         return self.node("Reshape", value, self.ints(*sizes), shape=sizes)
 
-    def _constant(self, array: np.ndarray) -> ir.Value:  # type: ignore[type-arg]
+    def _constant(self, array: Array) -> ir.Value:
         tensor = ir.Tensor(array)
         node = ir.Node("", "Constant", [], [ir.AttrTensor("value", tensor)], num_outputs=1)
         return self.put(node, tensor.dtype, array.shape)
