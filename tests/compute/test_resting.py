@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import mmap
+import resource
 import select
 import socket
 import threading
@@ -13,10 +15,13 @@ from pathlib import Path
 import pytest
 
 from portgrad.compute import frames, worker
+from portgrad.compute.config import WorkerConfig
 from portgrad.compute.jobs import Job
+from portgrad.compute.workshop import Workshop
 from portgrad.errors import RunFailed
 from portgrad.graph.files import NetFiles
 from support.computing import computing
+from support.forked import in_child
 from torture.bombs.nets import filled
 from torture.memory import MIB, usage
 
@@ -69,12 +74,31 @@ def test_what_a_greedy_job_took_is_given_back_before_it_is_answered(code: str) -
         def rest(self) -> None:
             answered.append(bool(select.select([here], [], [], 0)[0]))
 
+        def worn(self) -> bool:
+            return True
+
     with here, there:
         job = frames.Received(7, {})
         worker._do(there, Greedy(), job, SilentWatch())  # type: ignore[arg-type]
         (told,) = frames.Reader().feed(here) or []
     assert told.message["fault"]["code"] == code
     assert answered == ([] if code == "wrong_shape" else [False])
+    assert told.message["worn"] == (code != "wrong_shape")
+
+
+@pytest.mark.parametrize(("taken", "worn"), [(0.4, False), (0.6, True)])
+def test_who_can_take_less_than_half_of_its_memory_is_worn(taken: float, worn: bool) -> None:
+    """Addresses count, as the kernel counts them, whether anything lies there or not."""
+    most = 512 * MIB
+
+    def work() -> bool:
+        has = int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
+        resource.setrlimit(resource.RLIMIT_AS, (has + most,) * 2)
+        workshop = Workshop(WorkerConfig(memory_bytes=most))
+        with mmap.mmap(-1, int(taken * most)):
+            return workshop.worn()
+
+    assert in_child(work) == worn
 
 
 class SilentWatch:

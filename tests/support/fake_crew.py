@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import OrderedDict
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from portgrad.codecs.model import Answer
@@ -138,3 +139,6 @@ class Rig:
         ticket, link = self.give(net, link)
         self.finish(ticket, compile_seconds)
         return link
+
+
+Run = Callable[[Callable[[Rig], Coroutine[Any, Any, None]]], None]

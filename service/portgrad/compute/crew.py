@@ -62,6 +62,7 @@ class Member:
     asides: int = 0  # what it was told beside its jobs, and has not acknowledged
     retiring: asyncio.TimerHandle | None = None
     sessions: int = 0
+    worn: bool = False
     counted: Counter[str] = field(default_factory=Counter)
 
 
@@ -257,6 +258,12 @@ class Crew:
             return
         if aside:
             return
+        if member.worn:
+            log.info("Worker %d has little memory left, and is replaced.", link.name)
+            self._dismiss(member)
+            self._fill()
+            self._boss.dispatch()
+            return
         self._turn(member, "idle")
         if link.stale:
             _drop_stale(member)
@@ -285,6 +292,7 @@ class Crew:
             raise ValueError("nobody asked for it")
         found = self._boss.heard(ticket, told)
         member.ticket = ticket.link = None
+        member.worn = told.worn
         compiled = self._take_counts(member, told.kept)
         if ticket.cold and ticket.net_id is not None and found is not None:
             self._note(ticket.net_id, found)
@@ -355,9 +363,13 @@ class Crew:
     def _retire(self, member: Member) -> None:
         """End a spare worker that nobody has needed for long, unless it is one of those wanted."""
         if member.link in self._members and len(self._members) > self._config.wanted:
-            del self._members[member.link]
-            member.link.kill()
-            member.link.close()
+            self._dismiss(member)
+
+    def _dismiss(self, member: Member) -> None:
+        """End a worker that has no job."""
+        del self._members[member.link]
+        member.link.kill()
+        member.link.close()
 
 
 def _drop_stale(member: Member) -> None:

@@ -38,11 +38,12 @@ class Kept(msgspec.Struct):
 
 
 class Told(msgspec.Struct):
-    """What a worker answered; at its start, what its confinement lacks."""
+    """What a worker answered, and whether it is worn; at its start, what its confinement lacks."""
 
     kept: Kept
     done: Any = None
     fault: Any = None
+    worn: bool = False
     lacking: tuple[str, ...] = ()
 
 

@@ -52,11 +52,13 @@ def serve(
 
 def _do(jobs: socket.socket, workshop: Workshop, frame: frames.Received, watch: _Watch) -> None:
     answer = _done(workshop, frame, watch)
-    if answer.get("fault", {}).get("code") in _GREEDY:
+    greedy = answer.get("fault", {}).get("code") in _GREEDY
+    if greedy:
         # Before the answer: what it took would be missing to the next job, which would wait for it
         # to be given back. Very many small pieces take seconds; then its deadline ends this.
         workshop.rest()
-    _send(jobs, frame.number, {**answer, "kept": workshop.kept()})
+    worn = greedy and workshop.worn()
+    _send(jobs, frame.number, {**answer, "kept": workshop.kept(), "worn": worn})
 
 
 def _done(workshop: Workshop, frame: frames.Received, watch: _Watch) -> dict[str, Any]:
@@ -101,7 +103,7 @@ def _packed(answer: dict[str, Any]) -> frames.Frame:
     except Exception:
         log.exception("An answer is none.")
         error = _FAILED
-    return frames.pack({"kept": answer["kept"], "fault": faults.plain(error)})
+    return frames.pack({**answer, "done": None, "fault": faults.plain(error)})
 
 
 def _too_much_text(found: str) -> LimitExceeded:

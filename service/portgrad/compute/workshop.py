@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,7 @@ class Workshop:
 
     def __init__(self, config: WorkerConfig) -> None:
         self._threads = config.threads or len(os.sched_getaffinity(0))
+        self._memory = config.memory_bytes
         self._limits = Limits(**config.limits)  # type: ignore[arg-type]
         self._nets: Cache[str, Net] = Cache(config.nets)
         self._sessions: Cache[tuple[Any, ...], Any] = Cache(config.sessions)
@@ -94,6 +96,20 @@ class Workshop:
             arena.give_back()
         except Exception:  # it takes a little memory itself, the first time
             log.warning("Memory could not be given back.", exc_info=True)
+
+    def worn(self) -> bool:
+        """Whether less than half of this process's memory is left, so that it had better end.
+
+        What small pieces lie on, of nets that are kept or of libraries, is not returned, and to the
+        limit of a process it counts as taken: others' jobs would find no memory.
+        """
+        if self._memory is None:
+            return False
+        try:
+            mmap.mmap(-1, self._memory // 2, mmap.MAP_PRIVATE, mmap.PROT_READ).close()
+        except (OSError, MemoryError):
+            return True
+        return False
 
     def kept(self) -> dict[str, int]:
         """How many nets and sessions are kept, and how often a session was at hand."""
