@@ -40,15 +40,15 @@ def block_size() -> int:
 
 
 class Writer:
-    """Puts nodes in front of a node of a graph.
+    """Puts nodes into a graph.
 
     Args:
-        before: that node.
+        where: a node in front of which they go, or the graph whose last ones they become.
         stem: what the names of new values begin with.
     """
 
-    def __init__(self, before: ir.Node, stem: str) -> None:
-        self._before, self._stem, self._count = before, stem, 0
+    def __init__(self, where: ir.Node | ir.Graph, stem: str) -> None:
+        self._where, self._stem, self._count = where, stem, 0
 
     def node(
         self,
@@ -72,9 +72,12 @@ class Writer:
         value.name, value.type = f"{self._stem}/{self._count}", ir.TensorType(dtype)
         if shape is not None:
             value.shape = ir.Shape(shape)
-        graph = self._before.graph
-        assert graph is not None
-        graph.insert_before(self._before, node)
+        if isinstance(self._where, ir.Graph):
+            self._where.append(node)
+        else:
+            graph = self._where.graph
+            assert graph is not None
+            graph.insert_before(self._where, node)
         return value
 
     def ints(self, *numbers: int) -> ir.Value:
