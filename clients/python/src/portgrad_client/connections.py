@@ -16,7 +16,7 @@ from urllib.request import getproxies
 import httpx
 from httpx import Timeout
 
-from portgrad_client.exchange import Buffer, Connection, Plain, Received, Secure, failing_as
+from portgrad_client.exchange import Buffer, Connection, Received, opened
 
 # Servers hang up on who has asked nothing for 5 seconds: what was used that long ago is left.
 _KEPT, _KEPT_SECONDS = 20, 4.5
@@ -89,17 +89,7 @@ class Connections:
             self._idle.append(connection)
 
     def _opened(self, seconds: float | None) -> Connection:
-        if self._context is None:
-            opened = Plain(self.host, self._port, timeout=seconds)
-        else:
-            opened = Secure(self.host, self._port, timeout=seconds, context=self._context)
-        try:
-            with failing_as(httpx.ConnectTimeout, httpx.ConnectError):
-                opened.connect()
-        except BaseException:
-            opened.close()
-            raise
-        return Connection(opened)
+        return Connection(opened(self.host, self._port, seconds, self._context))
 
 
 def connections(address: str) -> Connections | None:

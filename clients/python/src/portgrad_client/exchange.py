@@ -1,26 +1,26 @@
-"""One connection for one request at a time: `http.client`, whose failures are told as httpx's."""
+"""One connection for one request at a time, whose failures are told as httpx's."""
 
 from __future__ import annotations
 
+import re
 import select
+import socket
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import (
-    HTTPConnection,
-    HTTPException,
-    HTTPResponse,
-    HTTPSConnection,
-    RemoteDisconnected,
-)
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import httpx
+
+from portgrad_client.incoming import Incoming
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
 # What is sent in one piece, head and all, so that it arrives as one.
 _AT_ONCE = 64 * 1024
+_TARGET = re.compile("[!-~]+")
+_HEADER = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\\t -~\xa0-\xff]*")
 
 
 @dataclass(slots=True)
@@ -29,53 +29,42 @@ class Received:
 
     status: int
     headers: dict[str, str]
-    content: bytes | bytearray
+    content: bytearray
 
 
-class Plain(HTTPConnection):
-    """The standard library's, which can send a head and its body in one piece.
+def opened(
+    host: str, port: int, seconds: float | None, context: ssl.SSLContext | None
+) -> socket.socket:
+    """A socket that is connected, over TLS where there is a context.
 
-    It sends two by itself, and a server wakes up twice.
+    Raises:
+        httpx.TransportError: nobody answers there in time, or not as who they ought to be.
     """
-
-    _held: list[Buffer] | None = None
-
-    def send(self, data: Any) -> None:
-        """Send some bytes, or hold them."""
-        if self._held is None:
-            super().send(data)
-        else:
-            self._held.append(data)
-
-    def end(self, body: bytes) -> None:
-        """Send the head, with all of the body."""
-        held = self._held = []
+    with failing_as(httpx.ConnectTimeout, httpx.ConnectError):
+        plain = socket.create_connection((host, port), seconds)
         try:
-            self.endheaders(body)
-        finally:
-            self._held = None
-        self.send(b"".join(held))
-
-
-class Secure(Plain, HTTPSConnection):
-    """The same over TLS."""
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return plain if context is None else context.wrap_socket(plain, server_hostname=host)
+        except BaseException:
+            plain.close()
+            raise
 
 
 class Connection:
     """An open connection, for one request at a time.
 
     Args:
-        opened: it.
+        opened: its socket.
 
     Attributes:
         ended: whether it bears no other request.
         rested: when it was used last, on the monotonic clock.
     """
 
-    def __init__(self, opened: Plain) -> None:
-        self._http = opened
+    def __init__(self, opened: socket.socket) -> None:
+        self._socket = opened
         self._poll = select.poll()
-        self._poll.register(opened.sock, select.POLLIN)
+        self._poll.register(opened, select.POLLIN)
         self.ended = False
         self.rested = 0.0
 
@@ -85,7 +74,7 @@ class Connection:
 
     def close(self) -> None:
         """Hang up."""
-        self._http.close()
+        self._socket.close()
 
     def post(
         self,
@@ -124,50 +113,42 @@ class Connection:
         body: Sequence[Buffer],
         seconds: float | None,
     ) -> None:
+        head = _head(target, headers)
         self._wait(seconds)
-        try:
-            self._http.putrequest("POST", target, skip_host=True, skip_accept_encoding=True)
-            for name, value in headers.items():
-                self._http.putheader(name, value)
-        except (ValueError, HTTPException) as error:  # a line end within, or what is not ASCII
-            raise httpx.LocalProtocolError(str(error)) from error
         if sum(map(len, body)) <= _AT_ONCE:
-            self._http.end(b"".join(body))
+            self._socket.sendall(b"".join([head, *body]))
             return
-        self._http.endheaders()
-        for piece in body:
-            self._http.send(piece)
+        for piece in (head, *body):
+            self._socket.sendall(piece)
 
     def _wait(self, seconds: float | None) -> None:
-        if self._http.sock.gettimeout() != seconds:
-            self._http.sock.settimeout(seconds)
+        if self._socket.gettimeout() != seconds:
+            self._socket.settimeout(seconds)
 
     def _receive(self, seconds: float | None) -> Received:
         self._wait(seconds)
+        answer = Incoming()
         with failing_as(httpx.ReadTimeout, httpx.ReadError):
-            answer = self._http.getresponse()
-            headers: dict[str, str] = {}
-            for name, value in answer.getheaders():
-                known = headers.get(name.lower())
-                headers[name.lower()] = value if known is None else f"{known}, {value}"
-            content = _content(answer)
-            self.ended |= answer.will_close
-            return Received(answer.status, headers, content)
+            while not answer.whole:
+                if answer.place:
+                    answer.filled(self._socket.recv_into(answer.place))
+                else:
+                    answer.feed(self._socket.recv(_AT_ONCE))
+        self.ended |= not answer.kept
+        return Received(answer.status, answer.headers, answer.body)
 
 
-def _content(answer: HTTPResponse) -> bytes | bytearray:
-    """The body; where its length is known it comes into its place at once."""
-    if not answer.length:
-        return answer.read()
-    body = bytearray(answer.length)
-    place = memoryview(body)
-    while place:
-        came = answer.readinto(place)
-        if not came:
-            raise RemoteDisconnected("Server disconnected in the middle of its answer.")
-        place = place[came:]
-    answer.close()
-    return body
+def _head(target: str, headers: Mapping[str, str]) -> bytes:
+    """The head of a request.
+
+    Raises:
+        httpx.LocalProtocolError: it would hold more than one.
+    """
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    wrong = next((line for line in lines if not _HEADER.fullmatch(line)), None)
+    if wrong is not None or not _TARGET.fullmatch(target):
+        raise httpx.LocalProtocolError("A header or an address holds what may not stand there.")
+    return "\r\n".join([f"POST {target} HTTP/1.1", *lines, "", ""]).encode("latin-1")
 
 
 @contextmanager
@@ -179,7 +160,5 @@ def failing_as(
         yield
     except TimeoutError as error:
         raise late(str(error)) from error
-    except HTTPException as error:
-        raise httpx.RemoteProtocolError(str(error) or type(error).__name__) from error
     except (OSError, UnicodeError) as error:  # the latter where a host cannot be a name
         raise failed(str(error)) from error

@@ -5,9 +5,14 @@ What is merely looked up, such as queue lengths and memory, is in `gauges`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 
@@ -23,56 +28,65 @@ _MOST_CODES = 300  # problems have about half as many
 STAGES = ("decode", "queue", "compile", "run", "encode")
 
 
+_BOUNDS = [*map(str, BUCKETS), "+Inf"]
+
+
+class _Durations:
+    """A histogram of seconds."""
+
+    __slots__ = ("_counts", "_sum")
+
+    def __init__(self) -> None:
+        self._counts = [0] * len(_BOUNDS)
+        self._sum = 0.0
+
+    def add(self, seconds: float) -> None:
+        """One more."""
+        self._counts[bisect_left(BUCKETS, seconds)] += 1
+        self._sum += seconds
+
+    def told(self) -> tuple[list[tuple[str, float]], float]:
+        """How many are within each bound, and their sum."""
+        within = zip(_BOUNDS, map(float, accumulate(self._counts)), strict=True)
+        return list(within), self._sum
+
+
 class Metrics:
     """What has been served so far. For the event loop's thread, but `exposed`.
+
+    Plain numbers: of prometheus_client's own each has a lock, and those that one request needs
+    would cost as much as to parse it.
 
     Args:
         nets: how many nets have counts of their own.
     """
 
     def __init__(self, nets: int) -> None:
-        self._registry = CollectorRegistry(auto_describe=False)
-        ProcessCollector(namespace="portgrad", registry=self._registry)
+        self._process = CollectorRegistry(auto_describe=False)
+        ProcessCollector(namespace="portgrad", registry=self._process)
         self.busy = BusyNets(nets)
         self.under_way = 0
-        self._requests = self._counter(
-            "requests", "Requests answered, by route, method and status.", "route method status"
-        )
-        self._problems = self._counter(
-            "problems", "Answers that were problems, by code and status.", "code status"
-        )
-        self._durations = self._histogram(
-            "request_duration_seconds", "From a request's headers to its whole answer.", "route"
-        )
-        stages = self._histogram(
-            "stage_duration_seconds", "What requests spent in each stage.", "stage"
-        )
-        bodies = self._counter(
-            "body_bytes", "Bytes of bodies that came in and went out.", "direction"
-        )
-        self._stages = {stage: stages.labels(stage) for stage in STAGES}
-        self._in, self._out = bodies.labels("in"), bodies.labels("out")
+        self._requests: Counter[tuple[str, str, int]] = Counter()
+        self._problems: Counter[tuple[str, int]] = Counter()
+        self._routes: defaultdict[str, _Durations] = defaultdict(_Durations)
+        self._stages = {stage: _Durations() for stage in STAGES}
+        self._in = self._out = 0
         self._codes: set[str] = set()
-        # Looking up the child of labels takes longer than counting.
-        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def add(self, record: Record, route: str) -> None:
         """Count a request that has ended."""
-        counter, duration = self._of(route, record.method, record.status)
-        counter.inc()
-        duration.observe(record.total)
-        for stage, seconds in record.stages.items():
+        self._requests[route, record.method, record.status] += 1
+        self._routes[route].add(record.total)
+        stages = record.stages
+        for stage, seconds in stages.items():
             if stage in self._stages:
-                self._stages[stage].observe(seconds)
-        if record.bytes_in:
-            self._in.inc(record.bytes_in)
-        if record.bytes_out:
-            self._out.inc(record.bytes_out)
+                self._stages[stage].add(seconds)
+        self._in += record.bytes_in
+        self._out += record.bytes_out
         if record.code is not None:
-            self._problems.labels(self._code(record.code), str(record.status)).inc()
-        if record.net_id is not None and "compute" in record.stages:
-            queued = record.stages.get("queue", 0.0)
-            self.busy.add(record.net_id, max(0.0, record.stages["compute"] - queued))
+            self._problems[self._code(record.code), record.status] += 1
+        if record.net_id is not None and "compute" in stages:
+            self.busy.add(record.net_id, max(0.0, stages["compute"] - stages.get("queue", 0.0)))
 
     def _code(self, code: str) -> str:
         """The label of a code. Codes come from workers too, and one may have been taken over."""
@@ -80,30 +94,54 @@ class Metrics:
             self._codes.add(code)
         return code if code in self._codes else "other"
 
+    def families(self) -> list[Metric]:
+        """All that was counted, as it is now."""
+        requests = "Requests answered, by route, method and status."
+        problems = "Answers that were problems, by code and status."
+        bodies = {("in",): self._in, ("out",): self._out}
+        return [
+            _counter("requests", requests, "route method status", self._requests),
+            _counter("problems", problems, "code status", self._problems),
+            _histogram(
+                "request_duration_seconds",
+                "From a request's headers to its whole answer.",
+                "route",
+                self._routes,
+            ),
+            _histogram(
+                "stage_duration_seconds",
+                "What requests spent in each stage.",
+                "stage",
+                self._stages,
+            ),
+            _counter(
+                "body_bytes", "Bytes of bodies that came in and went out.", "direction", bodies
+            ),
+        ]
+
     def exposed(self, accept: str, more: Iterable[Metric]) -> tuple[bytes, str]:
-        """Everything in the format that a scraper likes best, and that format's name."""
+        """The process and more in the format that a scraper likes best, and that format's name."""
         encode, media_type = choose_encoder(accept)
-        return encode(_All(self._registry, more)), media_type
+        return encode(_All(self._process, more)), media_type
 
-    def _of(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
-        key = (route, method, status)
-        found = self._children.get(key)
-        if found is None:
-            counter = self._requests.labels(route, method, str(status))
-            found = self._children[key] = (counter, self._durations.labels(route))
-        return found
 
-    def _counter(self, name: str, told: str, labels: str) -> Counter:
-        return Counter(f"portgrad_{name}", told, labels.split(), registry=self._registry)
+def _counter(name: str, told: str, labels: str, counts: Mapping[Any, float]) -> Metric:
+    """What was counted by tuples of the labels' values."""
+    family = CounterMetricFamily(f"portgrad_{name}", told, labels=labels.split())
+    for key, count in counts.items():
+        family.add_metric([str(value) for value in key], float(count))
+    return family
 
-    def _histogram(self, name: str, told: str, labels: str) -> Histogram:
-        return Histogram(
-            f"portgrad_{name}", told, labels.split(), registry=self._registry, buckets=BUCKETS
-        )
+
+def _histogram(name: str, told: str, label: str, found: Mapping[str, _Durations]) -> Metric:
+    family = HistogramMetricFamily(f"portgrad_{name}", told, labels=[label])
+    for value, durations in found.items():
+        family.add_metric([value], *durations.told())
+    return family
 
 
 class _All:
-    """A registry's metrics and more, without the time at which each series began."""
+    """A registry's metrics, and more."""
 
     def __init__(self, registry: CollectorRegistry, more: Iterable[Metric]) -> None:
         self._registry = registry
@@ -111,7 +149,5 @@ class _All:
 
     def collect(self) -> Iterator[Metric]:
         """As an encoder asks for them."""
-        for metric in self._registry.collect():
-            metric.samples = [one for one in metric.samples if not one.name.endswith("_created")]
-            yield metric
+        yield from self._registry.collect()
         yield from self._more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import chain
 
 from starlette.concurrency import run_in_threadpool
 
@@ -49,8 +50,9 @@ class Scrape:
             list(self._metrics.busy),
             [(watched, watched.value()) for watched in self._watched],
         )
+        counted = self._metrics.families()
         return await run_in_threadpool(
-            lambda: self._metrics.exposed(accept, gauges(now)),
+            lambda: self._metrics.exposed(accept, chain(counted, gauges(now))),
         )
 
     async def _count(self) -> Figures | None:
