@@ -192,7 +192,7 @@ def test_damage_is_told_and_can_be_repaired(*, store, root, file, content, metho
 
 def test_a_net_removed_between_two_looks_is_not_found(store, root, monkeypatch):
     net_id = put(store, b"model")
-    monkeypatch.setattr(store, "_sees", lambda _: True)
+    monkeypatch.setattr(store, "_owns", lambda _: True)
     shutil.rmtree(root / "nets" / net_id)
     for method in (store.get, store.verify):
         with pytest.raises(NotFound):

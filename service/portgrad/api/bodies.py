@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, closing
 
 from starlette.requests import ClientDisconnect, Request
@@ -17,10 +17,12 @@ from starlette.types import Message
 
 from portgrad.api.admission import Held
 from portgrad.api.auth import caller_of
+from portgrad.api.media import header
 from portgrad.api.middleware import count_in
 from portgrad.api.patience import Patience
 from portgrad.api.problems import SlowBody
-from portgrad.api.server.incoming import EXTENSION, Incoming
+from portgrad.api.server.cycle import Cycle
+from portgrad.api.server.incoming import EXTENSION
 from portgrad.api.service import service_of
 from portgrad.compute import ends
 from portgrad.compute.blocks import Block
@@ -103,13 +105,17 @@ async def read(request: Request, limit: int, setting: str, stack: ExitStack) -> 
         LimitExceeded, SlowBody: as `stream` does.
         Busy: other requests hold too much; before anything is read where the length is known.
     """
-    held: Held = request.state.held
+    held: Held = request.scope["state"]["held"]
     held.owner = caller_of(request).owner
     announced = _announced(request, limit, setting)
     held.grow(announced)
-    incoming = request.scope.get("extensions", {}).get(EXTENSION)
-    if incoming is not None and announced > SMALL:
-        return await _filled(request, incoming, stack.enter_context(closing(_block(announced))))
+    cycle: Cycle | None = request.scope.get("extensions", {}).get(EXTENSION)
+    if cycle is not None:
+        if announced > SMALL:
+            return await _filled(request, cycle, stack.enter_context(closing(_block(announced))))
+        whole = cycle.at_hand()
+        if whole is not None:
+            return _counted(request, whole, limit, setting)
     body = io.BytesIO()  # grows in place: joined chunks would be there twice for a moment
     async for chunk in _chunks(request, limit, setting):
         held.reach(body.tell() + len(chunk))
@@ -117,7 +123,16 @@ async def read(request: Request, limit: int, setting: str, stack: ExitStack) -> 
     return body.getvalue()
 
 
-async def _filled(request: Request, incoming: Callable[..., Incoming], block: Block) -> Block:
+def _counted(request: Request, body: bytes, limit: int, setting: str) -> bytes:
+    """A body that was at hand, whose length may not have been told."""
+    if len(body) > limit:
+        raise _too_large(limit, setting, f"more than {limit}")
+    request.state.held.reach(len(body))
+    count_in(request, len(body))
+    return body
+
+
+async def _filled(request: Request, cycle: Cycle, block: Block) -> Block:
     """The block, once the server has filled it with the body."""
     service = service_of(request)
     pace = _Pace(service.settings)
@@ -126,7 +141,7 @@ async def _filled(request: Request, incoming: Callable[..., Incoming], block: Bl
         block.write(piece)
         pace.came(len(piece))
 
-    with incoming(len(block), take) as body:
+    with cycle.incoming(len(block), take) as body:
         while body.missing:
             try:
                 await service.patience.wait(body.whole(), pace.left)
@@ -150,7 +165,7 @@ def _block(size: int) -> Block:
 
 def _announced(request: Request, limit: int, setting: str) -> int:
     """How long the body is said to be, 0 where that is not said; refused where it is too long."""
-    length = request.headers.get("content-length", "")
+    length = header(request, b"content-length") or ""
     if len(length) > _DIGITS:  # Python does not read a number of any length
         raise _too_large(limit, setting, "a number of more digits than any body has")
     announced = int(length) if length.isdecimal() else 0

@@ -12,15 +12,24 @@ from portgrad.api.problems import NotAcceptable, UnsupportedMedia
 _WEIGHT = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)")
 
 
+def header(request: Request, name: bytes) -> str | None:
+    """The first header of this name, which is in lower case; sooner than by starlette's mapping."""
+    for known, value in request.scope["headers"]:
+        if known == name:
+            return str(value, "latin-1")
+    return None
+
+
 def content_type(request: Request) -> str | None:
     """The media type of the body, in lower case and without parameters."""
-    header = request.headers.get("content-type")
-    return header.partition(";")[0].strip().lower() if header else None
+    told = header(request, b"content-type")
+    return told.partition(";")[0].strip().lower() if told else None
 
 
 def refuse_encoding(request: Request) -> None:
     """Refuse a compressed body: no route inflates one."""
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    told = header(request, b"content-encoding")
+    encoding = "identity" if told is None else told.strip().lower()
     if encoding != "identity":
         raise UnsupportedMedia(
             "Compressed bodies are not read here.",

@@ -32,11 +32,16 @@ Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class _Read:
-    """A net as its manifest has it: the hash of the model and of each external file."""
+    """A net as its manifest has it: the hash of the model and of each external file.
+
+    `manifest` is the stamp of the manifest that was read, `paths` are those of the net's files.
+    """
 
     net: StoredNet
     model: str
     external: dict[str, str]
+    manifest: Stamp
+    paths: tuple[str, ...]
 
 
 class Contents:
@@ -51,21 +56,19 @@ class Contents:
         """Whether the net is here."""
         return exists(f"{self._folder}/{net_id}")
 
-    def get(self, net_id: str) -> StoredNet | None:
-        """A net; None where there is none.
+    def find(self, net_id: str) -> tuple[StoredNet, bool] | None:
+        """A net, and whether `verify` has found its files right as they are; None if there is none.
 
         Raises:
             StoreFailed: `store_damaged`.
         """
         read = self._get(net_id)
-        return read.net if read else None
-
-    def verified(self, net: StoredNet) -> bool:
-        """Whether `verify` has found the files of a net right, as they are now."""
+        if read is None:
+            return None
         try:
-            return self._marks.get(net.net_id, self._stamps(net)) == ""
+            return read.net, self._marks.get(net_id, self._stamps(read)) == ""
         except FileNotFoundError:
-            return False
+            return read.net, False
 
     def verify(self, net_id: str) -> bool:
         """Read every byte of a net that was not read as it is now. Whether the net is here.
@@ -77,7 +80,7 @@ class Contents:
         if read is None:
             return False
         try:
-            stamps = self._stamps(read.net)
+            stamps = self._stamps(read)
         except FileNotFoundError:
             return self._gone(net_id, "one of its files")
         found = self._marks.get(net_id, stamps)
@@ -98,7 +101,7 @@ class Contents:
             self._gone(net_id, f"its {Path(error.filename).name}")
             return None
 
-    def _read_once(self, net_id: str, _manifest: Stamp, _description: Stamp) -> _Read:
+    def _read_once(self, net_id: str, stamp: Stamp, _description: Stamp) -> _Read:
         folder = self._folder / net_id
         about, text = (folder / MANIFEST).read_bytes(), (folder / DESCRIPTION).read_bytes()
         try:
@@ -111,12 +114,11 @@ class Contents:
             raise _damaged(net_id, f"its {MANIFEST}")
         description = _described(net_id, text, manifest.get("description"))
         files = files_in(folder, list(external))
-        return _Read(StoredNet(net_id, files, description), model, external)
+        paths = tuple(str(path) for path in (files.model, *files.external.values()))
+        return _Read(StoredNet(net_id, files, description), model, external, stamp, paths)
 
-    def _stamps(self, net: StoredNet) -> tuple[Stamp, ...]:
-        folder = f"{self._folder}/{net.net_id}"
-        files = [str(path) for path in (net.files.model, *net.files.external.values())]
-        return tuple(_stamp(path) for path in (f"{folder}/{MANIFEST}", *files))
+    def _stamps(self, read: _Read) -> tuple[Stamp, ...]:
+        return (read.manifest, *map(_stamp, read.paths))
 
     def _damage(self, read: _Read) -> str:
         """What of a net is not as it was written; nothing where all is."""

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator, contextmanager
 from pathlib import Path
 
 from portgrad.errors import StoreFailed
@@ -14,22 +14,35 @@ from portgrad.errors import StoreFailed
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-@contextmanager
-def disk_errors(doing: str) -> Iterator[None]:
-    """Turn errors of the operating system into StoreFailed, without the paths they carry."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in _FULL
-        raise StoreFailed(
-            f"The store could not {doing}.",
-            code="store_full" if full else "store_unavailable",
-            expected="a folder that can be read and written, with room left",
-            found=os.strerror(error.errno) if error.errno else type(error).__name__,
-            remedy="Free some space, or remove nets that are no longer needed."
-            if full
-            else "Check that the service's data folder is mounted and that it may write there.",
-        ) from error
+class disk_errors(ContextDecorator):  # noqa: N801 (read as the function that it was)
+    """Turn errors of the operating system into StoreFailed, without the paths they carry.
+
+    Args:
+        doing: what cannot be done then.
+    """
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        """Nothing is held."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, OSError):
+            raise _store_failed(self._doing, error) from error
+
+
+def _store_failed(doing: str, error: OSError) -> StoreFailed:
+    full = error.errno in _FULL
+    return StoreFailed(
+        f"The store could not {doing}.",
+        code="store_full" if full else "store_unavailable",
+        expected="a folder that can be read and written, with room left",
+        found=os.strerror(error.errno) if error.errno else type(error).__name__,
+        remedy="Free some space, or remove nets that are no longer needed."
+        if full
+        else "Check that the service's data folder is mounted and that it may write there.",
+    )
 
 
 @contextmanager

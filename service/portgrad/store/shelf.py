@@ -96,18 +96,14 @@ class LocalShelf:
     @disk_errors("read a net")
     def get(self, ref: str) -> StoredNet:
         """See `Shelf`."""
-        net = self._contents.get(self._resolve(ref))
-        if net is None:
-            raise self._not_found(ref)
-        return replace(net, batchable=True) if self._batchable(net.net_id) else net
+        return self._find(ref)[0]
 
     @disk_errors("read a net")
     def find(self, ref: str) -> tuple[StoredNet, bool]:
         """See `Shelf`."""
-        net = self.get(ref)
-        verified = self._contents.verified(net)
+        found = self._find(ref)
         self._glances.note((self._key, self._everything, ref))
-        return net, verified
+        return found
 
     def quick(self, ref: str) -> bool:
         """See `Shelf`."""
@@ -201,20 +197,36 @@ class LocalShelf:
         return is_id(net_id) and self._ownership.owns(net_id, self._key)
 
     def _sees(self, net_id: str) -> bool:
-        if self._owns(net_id):
-            return True
+        return self._owns(net_id) or self._sees_of_others(net_id)
+
+    def _sees_of_others(self, net_id: str) -> bool:
         if not is_id(net_id):
             return False
         return self._ownership.shared(net_id) or (self._everything and self._contents.has(net_id))
 
-    def _batchable(self, net_id: str) -> bool:
+    def _batchable(self, net_id: str, own: bool) -> bool:
         """Whether the owner declares a net batchable; of somebody else's, one who shares it."""
         if self._ownership.batchable(net_id, self._key):
             return True
-        return not self._owns(net_id) and self._ownership.shared_batchable(net_id)
+        return not own and self._ownership.shared_batchable(net_id)
+
+    def _find(self, ref: str) -> tuple[StoredNet, bool]:
+        """A net, and whether its files were read as they are. Each question costs a system call."""
+        net_id = self._named(ref)
+        own = net_id is not None and self._owns(net_id)
+        if net_id is None or not (own or self._sees_of_others(net_id)):
+            raise self._not_found(ref)
+        found = self._contents.find(net_id)
+        if found is None:
+            raise self._not_found(ref)
+        net, verified = found
+        return replace(net, batchable=True) if self._batchable(net_id, own) else net, verified
+
+    def _named(self, ref: str) -> str | None:
+        return ref if is_id(ref) else self._names.get(ref)
 
     def _resolve(self, ref: str) -> str:
-        net_id = ref if is_id(ref) else self._names.get(ref)
+        net_id = self._named(ref)
         if net_id is None or not self._sees(net_id):
             raise self._not_found(ref)
         return net_id

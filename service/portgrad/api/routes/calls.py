@@ -16,7 +16,7 @@ from portgrad.api.admission import Held
 from portgrad.api.attended import Attended
 from portgrad.api.auth import caller_of
 from portgrad.api.auth.scopes import Direct
-from portgrad.api.media import content_type, negotiate, refuse_encoding
+from portgrad.api.media import content_type, header, negotiate, refuse_encoding
 from portgrad.api.middleware import Timed, timings
 from portgrad.api.openapi import calls as docs
 from portgrad.api.problems import UnsupportedMedia
@@ -50,7 +50,7 @@ for _kind, _about in docs.CALLS.items():
 async def _call(request: Request, net: str, kind: Kind) -> Response:
     reader = _reader(request)
     offers = [reader.media_type, *(name for name in CODECS if name != reader.media_type)]
-    writer = CODECS[negotiate(request.headers.get("accept"), offers)]
+    writer = CODECS[negotiate(header(request, b"accept"), offers)]
     answer = await _answer(request, net, kind, reader, writer)
     return await _written(request, answer, kind, writer)
 

@@ -14,8 +14,7 @@ from typing import Protocol as Shape
 from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-# The extension of ASGI's scope: called with the length of a body, as its headers tell it, and with
-# what is to be called with each piece that comes.
+# The extension of ASGI's scope, which gives a body at once, or past the parser: see `cycle.Cycle`.
 EXTENSION = "portgrad.incoming"
 Taken = Callable[[memoryview], None]
 

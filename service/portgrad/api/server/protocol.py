@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import urllib.parse
 from asyncio import TimerHandle
-from functools import partial
 from typing import Any
 
 import httptools
@@ -25,8 +24,9 @@ from uvicorn.server import ServerState
 
 from portgrad.api.problems import SlowHead
 from portgrad.api.server import heads
+from portgrad.api.server.cycle import Cycle
 from portgrad.api.server.edge import MOST_HEAD_BYTES, MOST_PIPELINED, Edge
-from portgrad.api.server.incoming import EXTENSION, Incoming
+from portgrad.api.server.incoming import EXTENSION
 from portgrad.api.server.reader import Reader
 from portgrad.api.server.refusals import Refusal, as_bytes
 from portgrad.errors import Busy, PortgradError
@@ -60,7 +60,6 @@ class Protocol(HttpToolsProtocol):
         self._head_timer: TimerHandle | None = None
         self._answering: RequestResponseCycle | None = None
         self._closing = False
-        self._first, self._head = False, b""
 
     # The connection
 
@@ -78,7 +77,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is closed, by whomever."""
-        self._closing, self._head = True, b""
+        self._closing = True
         self._edge.open -= 1
         self._edge.waiting.pop(self, None)
         self._cancel_head()
@@ -175,9 +174,10 @@ class Protocol(HttpToolsProtocol):
         self.scope["path"] = self.root_path + path
         self.scope["raw_path"] = self.root_path.encode("ascii") + raw
         self.scope["query_string"] = url.query or b""
-        cycle = RequestResponseCycle(
+        cycle = Cycle(
+            self,
             scope=self.scope,
-            transport=self,  # type: ignore[arg-type]  # as far as it writes and closes
+            transport=self,
             flow=self.flow,
             logger=self.logger,
             access_logger=self.access_logger,
@@ -188,8 +188,8 @@ class Protocol(HttpToolsProtocol):
             keep_alive=version != "1.0" and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
-        incoming: Any = partial(Incoming, self, cycle)
-        self.scope["extensions"] = {EXTENSION: incoming}
+        extension: Any = cycle
+        self.scope["extensions"] = {EXTENSION: extension}
         return cycle
 
     def divert(self, to: asyncio.BufferedProtocol) -> None:
@@ -212,7 +212,6 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
-        self._first = True
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
@@ -233,22 +232,12 @@ class Protocol(HttpToolsProtocol):
     # What goes: a cycle takes the connection for its transport
 
     def write(self, data: bytes) -> None:
-        """Write some of an answer. What comes first, its head, waits for a moment for the rest:
-        alone it would wake the client up for nothing.
-        """
-        if self._first:
-            self._first, self._head = False, data
-            self.loop.call_soon(self._write_head)
-        elif self._head:
-            head, self._head = self._head, b""
-            self.transport.writelines([head, data])
-        else:
-            self.transport.write(data)
+        """Write some of an answer."""
+        self.transport.write(data)
 
-    def _write_head(self) -> None:
-        if self._head:
-            head, self._head = self._head, b""
-            self.transport.write(head)
+    def writelines(self, data: list[bytes]) -> None:
+        """Write several pieces of an answer."""
+        self.transport.writelines(data)
 
     def is_closing(self) -> bool:
         """Whether writing is in vain."""
@@ -260,7 +249,6 @@ class Protocol(HttpToolsProtocol):
         Where the client is still sending, it is heard out.
         """
         self.pipeline.clear()
-        self._write_head()
         if self.cycle.more_body:
             self._hear_out()
         else:
@@ -299,7 +287,6 @@ class Protocol(HttpToolsProtocol):
         return as_bytes(error, self.server_state.default_headers)
 
     def _say(self, error: PortgradError) -> None:
-        self._write_head()
         if not self.transport.is_closing():
             self.transport.write(self._refused(error))
             self._hear_out()
@@ -316,7 +303,6 @@ class Protocol(HttpToolsProtocol):
 
     def _close(self) -> None:
         self._closing = True
-        self._write_head()
         self._cancel_head()
         self.transport.close()
         self._reader.watch()

@@ -67,8 +67,9 @@ class Traces:
                 # The stages of a worker are told as durations: they come one after the other.
                 start = record.starts.get(stage, max(following, record.starts.get("compute", 0.0)))
                 following = start + record.stages[stage]
-                span = self._tracer.start_span(stage, context=context, start_time=_wall(start))
-                span.end(_wall(following))
+                began = _wall(start)
+                span = self._tracer.start_span(stage, context=context, start_time=began)
+                span.end(began + int(record.stages[stage] * 1e9))
 
 
 def exporting(endpoint: str) -> Traces:
