@@ -1,4 +1,4 @@
-"""A crew over fakes, for whoever asks for `run`."""
+"""A crew over fakes, for whoever asks for `run`, and one worker for who asks for `rig`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from portgrad.compute import crew
+from support import pool_rig
 from support.fake_crew import FakeLink, FakeNursery, Rig, Run
+from support.grouped import one_worker
 
 
 @pytest.fixture
@@ -26,3 +28,16 @@ def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
             runner.run(inside())
 
         yield running
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pool_rig.Rig]:
+    with one_worker(tmp_path_factory.mktemp("nets")) as rig:
+        yield rig
+
+
+@pytest.fixture
+def rig(one: pool_rig.Rig) -> pool_rig.Rig:
+    """One worker with a batchable net, and no groups counted."""
+    one.compute._batches.sizes.clear()
+    return one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,25 +17,13 @@ from portgrad.compute.batching import Group
 from portgrad.compute.jobs import Job
 from portgrad.errors import DeadlineExceeded, InvalidRequest, RunFailed
 from support import hard_nets
-from support.grouped import gate, job, one_worker, same, sizes, together, waiting, x
+from support.grouped import gate, job, same, sizes, together, waiting, x
 from support.hard_nets import stored
 from support.pool_rig import Rig, until
 
 # Its examples never meet; the least int32 by -1 ends the process.
 DIVIDING = hard_nets.DIVIDING
 DIVIDED = [{"name": "a", "shape": [1]}, {"name": "b", "shape": [1]}]
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with one_worker(tmp_path_factory.mktemp("nets")) as rig:
-        yield rig
-
-
-@pytest.fixture
-def rig(shared: Rig) -> Rig:
-    shared.compute._batches.sizes.clear()
-    return shared
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {

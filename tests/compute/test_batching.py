@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,22 +13,9 @@ from safetensors import deserialize
 
 from portgrad.codecs.model import Answer, Format
 from portgrad.compute.jobs import Job, Ready
-from support.grouped import PORTS, gate, job, one_worker, same, sizes, together, x
+from support.grouped import PORTS, gate, job, same, sizes, together, x
 from support.hard_nets import stored
 from support.pool_rig import Rig, until
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with one_worker(tmp_path_factory.mktemp("nets")) as rig:
-        yield rig
-
-
-@pytest.fixture
-def rig(shared: Rig) -> Rig:
-    shared.compute._batches.sizes.clear()
-    return shared
-
 
 FORMS: dict[str, Callable[[Rig], list[Job]]] = {
     "gradients": lambda rig: [job(rig, x(count, count)) for count in (1, 2, 1)],
