@@ -69,6 +69,24 @@ NETS: dict[str, tuple[int, str, tuple[int, int]]] = {
         " t = Relu(d) y = Conv(t, point)",
         (2, 2),
     ),
+    "depthwise by strides": (
+        16,
+        f"a = Conv(x, point) r = Relu(a) d = Conv<group = 16, strides = [2, 3], {_PAD}>(r, deep)"
+        " t = Relu(d) y = Conv(t, point)",
+        (2, 2),
+    ),
+    "depthwise by strides, dilated": (
+        16,
+        "a = Conv(x, point) r = Relu(a) d = Conv<group = 16, strides = [2, 1], dilations = [2, 1],"
+        " pads = [2, 0, 0, 1]>(r, deep) t = Relu(d) y = Conv(t, point)",
+        (2, 2),
+    ),
+    "depthwise, padded beyond the kernel": (
+        16,
+        "a = Conv(x, point) r = Relu(a) d = Conv<group = 16, strides = [2, 2],"
+        " pads = [3, 3, 3, 3]>(r, deep) t = Relu(d) y = Conv(t, point)",
+        (3, 3),
+    ),
     "read by others": (
         16,
         "a = Conv(x, point) r = Relu(a) m = ReduceMax<keepdims = 1>(r) s = Sub(r, m)"

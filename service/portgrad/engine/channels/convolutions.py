@@ -97,6 +97,60 @@ def folds(node: ir.Node, constants: Collection[ir.Value]) -> bool:
     )
 
 
+def spreads(node: ir.Node, constants: Collection[ir.Value]) -> bool:
+    """Whether a transposed convolution is one of each channel alone, that `spread` can say."""
+    kernel, *bias = node.inputs[1:]
+    sizes = [] if kernel is None or kernel not in constants else _sizes(kernel)
+    if len(sizes) != 4 or bias or {"auto_pad", "output_shape"} & set(node.attributes):
+        return False
+    alone = sizes[1] == 1 and group_of(node) == sizes[0] and sizes[0] % block_size() == 0
+    return alone and min(_around(node, sizes[2:])) >= 0
+
+
+def spread(write: Writer, node: ir.Node, image: ir.Value) -> ir.Value:
+    """A transposed convolution of each channel alone, in blocks.
+
+    Zeros go between the rows and columns, and the kernel turned around goes over that. It takes
+    half the time of the transposed convolution and the reordering of what it gives (4 images of 96
+    channels, 56² to 112²: 8.4 and 4.0 CPU-ms; a convolution for each remainder: 9.3).
+    """
+    kernel = node.inputs[1]
+    assert kernel is not None
+    channels, _, *taps = _sizes(kernel)
+    strides, size = _pair(node, "strides"), block_size()
+    _, rows, columns = _sizes(node.inputs[0])[-3:]
+    lines = write.reshape(image, -1, 1, columns, size)
+    gaps = write.ints(*[0] * 5, strides[0] - 1, 0, (strides[1] - 1) * size)
+    wide = write.node("Pad", lines, gaps)
+    last, first = write.ints(-1, -1), write.ints(-(2**31), -(2**31))
+    turned = write.node("Slice", kernel, last, first, write.ints(2, 3), last, shape=kernel.shape)
+    return write.node(
+        "Conv",
+        write.reshape(wide, -1, channels, rows * strides[0], columns * strides[1]),
+        _kernel(write, turned, [channels, 1, *taps], paired=False),
+        domain=DOMAIN,
+        group=channels,
+        dilations=_pair(node, "dilations"),
+        pads=_around(node, taps),
+    )
+
+
+def _around(node: ir.Node, taps: Sequence[int]) -> list[int]:
+    """The padding of the convolution that gives what a transposed one does, ends last."""
+    given, made = _sizes(node.inputs[0])[-2:], _sizes(node.outputs[0])[-2:]
+    pads = node.attributes.get("pads")
+    begin = [0, 0] if pads is None else pads.as_ints()[:2]
+    reach = [(t - 1) * d for t, d in zip(taps, _pair(node, "dilations"), strict=True)]
+    before = [r - b for r, b in zip(reach, begin, strict=True)]
+    sizes = zip(made, given, _pair(node, "strides"), reach, before, strict=True)
+    return [*before, *(m - g * s + r - b for m, g, s, r, b in sizes)]
+
+
+def _pair(node: ir.Node, name: str) -> list[int]:
+    found = node.attributes.get(name)
+    return [1, 1] if found is None else list(found.as_ints())
+
+
 def group_of(node: ir.Node) -> int:
     """The number of groups."""
     found = node.attributes.get("group")
@@ -111,8 +165,9 @@ def whole(channels: int) -> int:
 _FLOAT = ir.DataType.FLOAT
 
 
-def _sizes(value: ir.Value) -> list[int]:
-    return [size for size in value.shape or () if isinstance(size, int)]
+def _sizes(value: ir.Value | None) -> list[int]:
+    shape = None if value is None else value.shape
+    return [size for size in shape or () if isinstance(size, int)]
 
 
 def _folded(

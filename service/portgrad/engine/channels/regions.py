@@ -18,7 +18,14 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from portgrad.engine.channels import depthwise
-from portgrad.engine.channels.convolutions import Convolution, folds, serves, whole
+from portgrad.engine.channels.convolutions import (
+    Convolution,
+    folds,
+    serves,
+    spread,
+    spreads,
+    whole,
+)
 from portgrad.engine.channels.writing import DOMAIN, Writer, block_size, has_blocks
 
 _FLOAT = ir.DataType.FLOAT
@@ -145,6 +152,18 @@ class _Regions:
         self._pending[node.outputs[0]] = Convolution(node, read, blocked)
         return True
 
+    def _transposed(self, node: ir.Node) -> bool:
+        image = node.inputs[0]
+        known = all(v is not None and _image(v) is not None for v in (image, node.outputs[0]))
+        if image is None or not known or not spreads(node, self._constants):
+            return False
+        twin = self.inside(image)
+        if twin is None:
+            return False
+        write = self._writer(node.outputs[0])
+        self._twins[node.outputs[0]] = spread(write, node, twin)
+        return True
+
     def _norm(self, node: ir.Node) -> bool:
         made = self._alone(node.inputs[0], node)
         if made is None or not made.bare or not folds(node, self._constants):
@@ -219,6 +238,7 @@ _SAYING: dict[str, Callable[[_Regions, ir.Node], bool]] = {
     "BatchNormalization": _Regions._norm,
     "Clip": _Regions._activation,
     "Conv": _Regions._convolution,
+    "ConvTranspose": _Regions._transposed,
     "Relu": _Regions._activation,
 }
 
