@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from portgrad.autodiff.bodies import expand, has_body
 from portgrad.autodiff.codes import EXACT, STRAIGHT_THROUGH, Codes, Quantized
@@ -33,6 +32,7 @@ from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import InvalidRequest
 from portgrad.graph import pads
 from portgrad.graph.batching import Axes
+from portgrad.graph.pruning import prune
 from portgrad.graph.scopes import tell_apart
 
 GRADIENT = "grad/"
@@ -339,6 +339,6 @@ def _finish(
     graph.outputs.extend([*outputs, *(value for value in kept if value.graph is graph)])
     for stand_in in stand_ins:
         stand_in.withdraw()
-    RemoveUnusedNodesPass()(model)
+    prune(model)
     del graph.outputs[len(outputs) :]
     pads.spread(graph)

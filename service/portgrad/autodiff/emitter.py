@@ -106,7 +106,7 @@ class Emitter:
             schema.name,
             *map(id, inputs),
             outputs,
-            *map(_hashable, sorted(given.items())),
+            *map(_hashable, sorted(given.items()) if len(given) > 1 else given.items()),
         )
         if key not in self._nodes:
             self._nodes[key] = self._append(schema, inputs, given, outputs)
@@ -187,17 +187,17 @@ class Emitter:
         self, schema: onnx.defs.OpSchema, operands: tuple[Operand, ...]
     ) -> list[Tensor | None]:
         """Operands as tensors: a bare number takes the dtype of a tensor of its type parameter."""
-        known = {
-            formal_type(schema, index): operand.dtype.numpy()
-            for index, operand in reversed(list(enumerate(operands)))
-            if isinstance(operand, Tensor)
-        }
-        return [
-            operand
-            if operand is None or isinstance(operand, Tensor)
-            else self.constant(_array(operand, known.get(formal_type(schema, index))))
-            for index, operand in enumerate(operands)
-        ]
+        dtypes = [x.dtype if isinstance(x, Tensor) else None for x in operands]
+        bare = [k for k, x in enumerate(operands) if x is not None and dtypes[k] is None]
+        made: list[Any] = list(operands)
+        for index in bare:
+            kind = formal_type(schema, index)
+            same = (d for k, d in enumerate(dtypes) if d and formal_type(schema, k) == kind)
+            known = next(same, None)
+            made[index] = self.constant(
+                _array(operands[index], None if known is None else known.numpy())
+            )
+        return made
 
 
 def formal_type(schema: onnx.defs.OpSchema, index: int) -> str:
@@ -219,12 +219,12 @@ def _attribute(name: str, value: Any) -> ir.Attr:
     made = _PLAIN.get(type(value))
     if made is not None:
         return made(name, value)
-    if type(value) is list and value and all(type(item) is int for item in value):
+    if isinstance(value, list | tuple) and value and all(type(item) is int for item in value):
         return ir.AttrInt64s(name, value)
     if isinstance(value, np.ndarray):
-        value = ir.Tensor(value)
+        return ir.AttrTensor(name, ir.Tensor(value))
     if isinstance(value, ir.DataType):
-        value = int(value)
+        return ir.AttrInt64(name, int(value))
     return ir.convenience.convert_attribute(name, value)
 
 

@@ -22,9 +22,13 @@ def fold(
     function = INTEGER.get(op_type)
     if function is None:
         return None
-    given = [x.constant for x in operands if x is not None]
-    known = [x for x in given if x is not None and x.dtype.kind in "bi"]
-    if len(known) != len(operands) or not is_small(op_type, known):
+    known = []
+    for x in operands:
+        array = None if x is None else x.constant
+        if array is None or array.dtype.kind not in "bi":
+            return None
+        known.append(array)
+    if not is_small(op_type, known):
         return None
     try:
         with np.errstate(all="raise"):

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from portgrad.autodiff.codes import EXACT
 from portgrad.autodiff.compile import swept, values_by_name
@@ -21,6 +20,7 @@ from portgrad.autodiff.nesting import captures, held, with_inner
 from portgrad.autodiff.sweep import label
 from portgrad.errors import InvalidNet
 from portgrad.graph.nearest import listed, offer
+from portgrad.graph.pruning import prune
 from portgrad.graph.schemas.training import DOMAIN, GRADIENT
 from portgrad.graph.skeleton import reinfer
 from portgrad.graph.taken import value_names
@@ -185,7 +185,7 @@ def _apart(model: ir.Model, call: _Call) -> tuple[ir.Model, set[str]]:
             values[name] = _cut(graph, value, operand)
     graph.outputs.clear()
     graph.outputs.append(values[call.y])
-    RemoveUnusedNodesPass()(apart)
+    prune(apart)
     anew = _after(graph, {values[name] for name in call.moved})
     if anew:
         reinfer(apart, anew)

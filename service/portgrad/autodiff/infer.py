@@ -148,9 +148,10 @@ def _named(type_string: str) -> ir.DataType:
 
 def dims_of(value: ir.Value | None) -> Dims | None:
     """A value's shape as numbers, symbols and None; None without rank."""
-    if value is None or value.shape is None:
+    shape = None if value is None else value.shape
+    if shape is None:
         return None
-    return [d if isinstance(d, int) else d.value for d in value.shape]
+    return [d if isinstance(d, int) else d.value for d in shape.dims]
 
 
 def as_shape(dims: Dims | None) -> ir.Shape | None:

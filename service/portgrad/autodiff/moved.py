@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from portgrad.autodiff.codes import EXACT
 from portgrad.autodiff.compile import GradientGraph, refuse_taken, swept, values_by_name
 from portgrad.autodiff.emitter import free_prefix
 from portgrad.autodiff.interposed import interpose
+from portgrad.graph.pruning import prune
 
 MOVE = "move/"
 
@@ -41,7 +41,7 @@ def moved_graph(model: ir.Model, *, moves: Sequence[str], outputs: Sequence[str]
         if name in values
     }
     graph.outputs.extend(moved.get(name, values[name]) for name in outputs)
-    RemoveUnusedNodesPass()(plain.model)
+    prune(plain.model)
     return plain
 
 

@@ -13,13 +13,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from portgrad.autodiff.infer import dims_of, int_of
 from portgrad.autodiff.nesting import captures
 from portgrad.autodiff.sizes import Axis, Broadcast, Element, Size, Sizes
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary
+from portgrad.graph.pruning import prune
 
 
 def fill(
@@ -49,7 +49,7 @@ def fill(
         graph.inputs.remove(seed)
         ir.convenience.replace_all_uses_with(seed, place)
     graph.outputs.extend(outputs)
-    RemoveUnusedNodesPass()(model)
+    prune(model)
 
 
 def _valued(graph: ir.Graph, seeds: Iterable[ir.Value]) -> set[ir.Value]:

@@ -68,9 +68,10 @@ class Tensor:
     @property
     def shape(self) -> tuple[Dim, ...] | None:
         """Sizes by axis: a number, a symbol, or None where nothing is known; None without rank."""
-        if self.value.shape is None:
+        shape = self.value.shape
+        if shape is None:
             return None
-        return tuple(d if isinstance(d, int) else d.value for d in self.value.shape)
+        return tuple([d if isinstance(d, int) else d.value for d in shape.dims])
 
     @property
     def rank(self) -> int | None:

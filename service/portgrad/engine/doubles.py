@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from portgrad.autodiff.binding import has_function_body, schema_of_node
 from portgrad.autodiff.doubles import in_other_operators
 from portgrad.autodiff.nesting import with_inner
 from portgrad.autodiff.registry import in_double
 from portgrad.engine.kernels import has_kernel
+from portgrad.graph.pruning import prune
 
 _DOUBLE = ir.DataType.DOUBLE
 
@@ -31,7 +31,7 @@ def say(model: ir.Model) -> None:
         in_other_operators(model, found)
         some = True
     if some:
-        RemoveUnusedNodesPass()(model)
+        prune(model)
 
 
 def left_out(nodes: Iterable[ir.Node]) -> list[str]:

@@ -20,15 +20,18 @@ def results_early(graph: ir.Graph) -> None:
 
 def _give_out_directly(graph: ir.Graph) -> None:
     """Give out what a last Identity copies, as the runtime would: its operand's node is the end."""
+    copies = []
     for index, value in enumerate(graph.outputs):
         node = value.producer()
         if node is None or node.op_type != "Identity" or node.domain or value.uses():
             continue
         given = node.inputs[0]
         source = None if given is None else given.producer()
-        if given is None or source is None or source.graph is not graph or given in graph.outputs:
+        if given is None or source is None or source.graph is not graph or given.is_graph_output():
             continue
         given.type, given.shape = value.type, value.shape
         graph.outputs[index] = given
-        graph.remove(node, safe=True)
+        node.replace_input_with(0, None)
+        copies.append(node)
         given.name = value.name
+    graph.remove(copies)

@@ -25,6 +25,7 @@ from portgrad.engine import (
     kernels,
     packing,
     packing_memory,
+    serialising,
     stopping,
 )
 from portgrad.engine.arrays import Array, Value
@@ -150,7 +151,7 @@ class Session:
             options.add_external_initializers(names, self._held)
         branches = any(node.op_type == "If" for node in nodes)
         try:
-            graph = ir.to_proto(model).SerializeToString()
+            graph = serialising.as_bytes(model)
             with stopping.opening(options):
                 self._session = arena.with_memory(
                     lambda: _start(graph, options, left_out, branches)

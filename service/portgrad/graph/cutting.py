@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+from portgrad.graph.pruning import prune
 
 
 def cut(model: ir.Model, names: Collection[str]) -> ir.Model:
@@ -20,5 +21,5 @@ def cut(model: ir.Model, names: Collection[str]) -> ir.Model:
     ends = [value for node in copy.graph for value in node.outputs if value.name in names]
     copy.graph.outputs.clear()
     copy.graph.outputs.extend(ends)
-    RemoveUnusedNodesPass()(copy)
+    prune(copy)
     return copy

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator
 
 import onnx_ir as ir
 
+_GRAPH, _GRAPHS = ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS
+
 
 def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
     """The graphs in a node's attributes."""
     for attribute in node.attributes.data.values():  # a plain dict: this is asked of every node
-        if attribute.type == ir.AttributeType.GRAPH:
+        if attribute.type is _GRAPH:
             yield attribute.as_graph()
-        elif attribute.type == ir.AttributeType.GRAPHS:
+        elif attribute.type is _GRAPHS:
             yield from attribute.as_graphs()
 
 

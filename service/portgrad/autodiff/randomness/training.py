@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from portgrad.autodiff.binding import Call, schema_of_node
 from portgrad.autodiff.infer import int_of
@@ -18,6 +17,7 @@ from portgrad.autodiff.vocabulary import Vocabulary
 from portgrad.errors import Unsupported
 from portgrad.graph.draws import DROPOUT, draws
 from portgrad.graph.opsets.adapters import GIVEN_STATISTICS
+from portgrad.graph.pruning import prune
 
 _TRAINED = "training_mode"
 _OUTPUTS = 3  # that the runtime wants of a node which is trained
@@ -87,7 +87,7 @@ def say_batch_statistics(model: ir.Model) -> None:
                 stand_in(inner, node, _said(inner, node))
             else:
                 graph.append(node)
-    RemoveUnusedNodesPass()(model)  # the old running statistics among them
+    prune(model)  # the old running statistics among them
 
 
 def _said(op: Vocabulary, node: ir.Node) -> list[Tensor | None]:
