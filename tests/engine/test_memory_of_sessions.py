@@ -70,6 +70,31 @@ def test_results_come_as_soon_as_what_they_read() -> None:
     np.testing.assert_allclose(found["q"], -np.exp(np.ones(2)), rtol=1e-6)
 
 
+def test_what_layers_add_to_one_gradient_is_added_layer_by_layer() -> None:
+    text = """(float[N] x, float[N] w) => (float[N] p, float[N] q, float[1] g) {
+        a = Exp(x) b = Sin(a) c = Sin(b) d = Sin(c)
+        ga = ReduceSum(d) p = Neg(c) gb = ReduceSum(c) q = Neg(b) gc = ReduceSum(b)
+        g1 = Add(ga, gb) g = Add(g1, gc)
+    }"""
+    model = _model(text)
+    results_early(model.graph)
+    order = [str(node.outputs[0].name) for node in model.graph]
+    ends = ["g", "q", "g1/by-its-turn", "p", "ga/by-its-turn"]  # the last is done first
+    assert order[-5:] == ends
+    x = np.linspace(0, 1, 3, dtype=np.float32)
+    b = np.sin(np.exp(x))
+    found = Session(model, Weights(model), 1).run({"x": x, "w": x})
+    c = np.sin(b)
+    np.testing.assert_allclose(found["g"], [np.sum(b + c + np.sin(c))], rtol=1e-6)
+
+
+def test_a_bias_stays_beside_its_product() -> None:
+    text = "(float[N,4] x) => (float[N,4] y) { m = MatMul(x, w) b = Add(m, v) y = Add(b, x) }"
+    model = _model(text, w=random(4, 4), v=random(4))
+    results_early(model.graph)
+    assert [node.op_type for node in model.graph] == ["MatMul", "Add", "Add"]
+
+
 @pytest.mark.parametrize(
     ("rows", "wrt", "pays"),
     [("N", "w", True), ("N,64", "w", True), ("N,128", "w", False), ("N,128", "x", True)],
