@@ -32,7 +32,8 @@ def _gradients(net: Net, written: str) -> dict[str, np.ndarray]:
     assert ir.DataType.FLOAT not in {v.dtype for n in wide.graph.all_nodes() for v in n.outputs}
     wrt = tuple(name for name, x in net.feeds.items() if x.dtype == np.float64)
     graph = gradient_graph(wide, wrt=wrt, of=["y"], outputs=["y"]).model
-    return Session(graph, Weights(graph), threads=1).run(net.feeds)
+    found = Session(graph, Weights(graph), threads=1).run(net.feeds)
+    return {str(v.name): array for v, array in zip(graph.graph.outputs, found, strict=True)}
 
 
 @pytest.mark.parametrize("net", NETS, ids=str)

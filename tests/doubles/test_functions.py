@@ -35,7 +35,7 @@ def run(op: str, x: np.ndarray, **attributes: object) -> np.ndarray:
     opset = 24 if op == "Swish" else 21
     imports = [helper.make_opsetid("", opset)]
     model = ir.from_proto(helper.make_model(graph, opset_imports=imports, ir_version=10))
-    return Session(model, Weights(model), threads=1).run({"x": x})["y"]
+    return Session(model, Weights(model), threads=1).run({"x": x})[0]
 
 
 def _log1p_exp(x: float) -> float:

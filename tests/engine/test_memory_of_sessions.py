@@ -31,7 +31,7 @@ def test_a_weight_that_the_runtime_turns_is_turned_in_its_own_copy() -> None:
     model = _model(f"(float[24,24] x) => (float[24,24] y) {{ {TURNED} y = MatMul(c, w) }}", w=w)
     weights = Weights(model)
     for _ in range(2):
-        found = Session(model.clone(), weights, 1).run({"x": x})["y"]
+        found = Session(model.clone(), weights, 1).run({"x": x})[0]
         np.testing.assert_allclose(found, (x.T + w).T @ w, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(weights.values(["w"])[0].numpy(), w)
 
@@ -43,7 +43,7 @@ def test_weights_live_as_long_as_a_session() -> None:
     del model
     gc.collect()
     others = [random(64, 64, seed=seed) for seed in range(50)]  # would take the place of the weight
-    np.testing.assert_allclose(session.run({"x": x})["y"], x @ w, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(session.run({"x": x})[0], x @ w, rtol=1e-4, atol=1e-4)
     assert len(others) == 50
 
 
@@ -66,8 +66,8 @@ def test_results_come_as_soon_as_what_they_read() -> None:
     names = [str(node.outputs[0].name) for node in model.graph]
     assert names == ["a", "b", "c", "r", "q", "p"]  # the runtime goes from the last one back
     assert [value.name for value in model.graph.outputs] == ["p", "q", "r"]
-    found = Session(model, Weights(model), 1).run({"x": np.zeros(2, np.float32)})
-    np.testing.assert_allclose(found["q"], -np.exp(np.ones(2)), rtol=1e-6)
+    _, q, _ = Session(model, Weights(model), 1).run({"x": np.zeros(2, np.float32)})
+    np.testing.assert_allclose(q, -np.exp(np.ones(2)), rtol=1e-6)
 
 
 def test_what_layers_add_to_one_gradient_is_added_layer_by_layer() -> None:

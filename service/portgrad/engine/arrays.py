@@ -5,7 +5,9 @@ A port that is a sequence of tensors takes a list of arrays and gives one.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, TypeAlias, TypeGuard
 
 import ml_dtypes
 import numpy as np
@@ -16,16 +18,32 @@ Array: TypeAlias = np.ndarray[Any, Any]
 ArrayLike: TypeAlias = Array | list[Any] | float | int | bool | str
 # What a port holds: an array, or a list of them where it is a sequence.
 Value: TypeAlias = Array | list[Array]
+# The names of some arrays, and after these the shape of each.
+Shapes: TypeAlias = tuple[str | tuple[int, ...], ...]
 
 STRING = np.dtype(object)
 _NAMED = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
 
 
+@lru_cache(64)
 def dtype_named(name: str) -> np.dtype[Any]:
     """The NumPy dtype of a port's dtype name; strings are Python objects."""
     if name in {"string", "str", "object"}:
         return STRING
     return np.dtype(getattr(ml_dtypes, name, name))
+
+
+def shapes_of(values: Mapping[str, Value]) -> Shapes | None:
+    """Names and shapes of arrays; None where a list of arrays is among them."""
+    try:
+        return (*values, *[value.shape for value in values.values()])  # type: ignore[union-attr]
+    except AttributeError:
+        return None
+
+
+def fits_as_it_is(value: object, dtype: np.dtype[Any]) -> TypeGuard[Array]:
+    """Whether a caller's value is what `as_port_array` would make of it."""
+    return type(value) is np.ndarray and value.dtype == dtype and value.flags.c_contiguous
 
 
 def as_port_value(value: ArrayLike, kind: str, where: str) -> Value:

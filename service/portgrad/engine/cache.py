@@ -1,4 +1,5 @@
-"""A bounded cache whose entries are made once, even when many ask at the same time."""
+"""What is kept, and bounded: a cache whose entries are made once, even when many ask at the same
+time; and a memo of what is soon made again."""
 
 from __future__ import annotations
 
@@ -10,6 +11,24 @@ from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 Made = TypeVar("Made")
+
+
+class _Entry(Generic[Made]):
+    """What is made, once it is; who asks before waits for it."""
+
+    __slots__ = ("coming", "made", "whole")
+    made: Made
+
+    def __init__(self) -> None:
+        self.coming: Future[Made] = Future()
+        self.whole = False
+
+    def result(self) -> Made:
+        return self.made if self.whole else self.coming.result()
+
+    def set(self, made: Made) -> None:
+        self.made, self.whole = made, True
+        self.coming.set_result(made)
 
 
 class Cache(Generic[Key, Made]):
@@ -24,7 +43,7 @@ class Cache(Generic[Key, Made]):
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._entries: OrderedDict[Key, Future[Made]] = OrderedDict()
+        self._entries: OrderedDict[Key, _Entry[Made]] = OrderedDict()
         self._lock = threading.Lock()
         self.hits = self.misses = 0
 
@@ -38,11 +57,21 @@ class Cache(Generic[Key, Made]):
             mine = entry is None
             self.hits, self.misses = self.hits + (not mine), self.misses + mine
             if entry is None:
-                entry = self._entries[key] = Future()
+                entry = self._entries[key] = _Entry()
             self._entries.move_to_end(key)
         if mine:
             self._fill(key, entry, make)
         return entry.result()
+
+    def peek(self, key: Key) -> Made | None:
+        """The entry of a key where it is there and made; it then counts as asked for."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None or not entry.whole:
+                return None
+            self.hits += 1
+            self._entries.move_to_end(key)
+            return entry.made
 
     def halve(self) -> None:
         """Forget half of the entries, those that were not asked for lately."""
@@ -56,15 +85,44 @@ class Cache(Generic[Key, Made]):
             for key in [key for key in self._entries if belongs(key)]:
                 del self._entries[key]
 
-    def _fill(self, key: Key, entry: Future[Made], make: Callable[[], Made]) -> None:
+    def _fill(self, key: Key, entry: _Entry[Made], make: Callable[[], Made]) -> None:
         try:
-            entry.set_result(make())
+            entry.set(make())
         except BaseException as error:
             with self._lock:
                 if self._entries.get(key) is entry:
                     del self._entries[key]
-            entry.set_exception(error)
+            entry.coming.set_exception(error)
             return
         with self._lock:
             while len(self._entries) > self._capacity:
                 self._entries.popitem(last=False)
+
+
+class Memo(Generic[Key, Made]):
+    """What calls that are alike need not work out again; the oldest goes first.
+
+    Who finds nothing makes it and may keep it. Reading takes no lock.
+
+    Args:
+        capacity: how many entries are kept.
+
+    Attributes:
+        get: the entry of a key, None where there is none; there is none of None.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._entries: dict[Key | None, Made] = {}
+        self._lock = threading.Lock()
+        self.get = self._entries.get
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def keep(self, key: Key, made: Made) -> None:
+        """Keep an entry, in the place of the oldest where there are too many."""
+        with self._lock:
+            self._entries[key] = made
+            if len(self._entries) > self._capacity:
+                del self._entries[next(iter(self._entries))]

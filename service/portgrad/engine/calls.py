@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from portgrad.autodiff import EXACT, STRAIGHT_THROUGH, Quantized
-from portgrad.engine import blocks, requests, together
+from portgrad.engine import blocks, meanings, repeats, requests, together
 from portgrad.engine.diagnostics import diagnose
 from portgrad.engine.execution import Arrays, Execution, Values
 from portgrad.engine.plan import Plan
@@ -16,14 +15,14 @@ from portgrad.engine.requests import Data
 from portgrad.engine.results import Gradients, Hessian, Jacobian, Outputs, Products, Tangents
 from portgrad.engine.seeds import height
 from portgrad.engine.variants import Setting
-from portgrad.engine.words import word
-from portgrad.errors import InvalidRequest, PortgradError
+from portgrad.engine.words import nothing, word
+from portgrad.errors import PortgradError
 from portgrad.graph.targets import Targets, resolve_of, resolve_outputs, resolve_targets
 
 
 def evaluate(setting: Setting, data: Data, outputs: Any) -> Outputs:
     """The forward pass; see `Net.evaluate`."""
-    plan = _evaluation(setting, outputs)
+    plan = meanings.evaluation(setting, outputs)
     done = setting.view.executor.execute(plan, requests.arrays(setting, data), {}, setting.batch)
     return _outputs(setting, done)
 
@@ -32,18 +31,11 @@ def evaluate_together(
     setting: Setting, data: Sequence[Data], outputs: Any
 ) -> list[Outputs | None] | None:
     """The forward passes of several calls as one; see `Net.evaluate_together`."""
-    plan = _evaluation(setting, outputs)
+    plan = meanings.evaluation(setting, outputs)
     calls = [_begun(setting, plan, one, {}) for one in data]
     if not together.run(setting.view.executor, plan, filter(None, calls)):
         return None
     return [_outputs(setting, call) if call and call.done else None for call in calls]
-
-
-def _evaluation(setting: Setting, outputs: Any) -> Plan:
-    wanted = resolve_outputs(setting.view.names, outputs)
-    if not wanted:
-        raise _nothing_asked()
-    return Plan(outputs=tuple(wanted))
 
 
 def _outputs(setting: Setting, done: Execution) -> Outputs:
@@ -76,12 +68,13 @@ def gradient(
     diagnostics: bool = False,
 ) -> Gradients:
     """Gradients of a sum of outputs; see `Net.gradient`."""
+    words = (wrt, of, outputs, quantized, stacked, reduction)
+    if diagnostics is False and nothing(output_gradients):
+        again = repeats.gradient(setting, words, data)
+        if again is not None:
+            return again
     executor = setting.view.executor
-    targets = resolve_targets(setting.view.names, wrt)
-    given = requests.seeds(setting, output_gradients)
-    reduced = word("reduction", reduction, REDUCTIONS)
-    plan = _plan(setting, targets, given, of=of, outputs=outputs, quantized=quantized)
-    plan = replace(plan, stacked=stacked, apart=reduced == PER_EXAMPLE)
+    (targets, plan, reduced), given = meanings.gradient(setting, words, output_gradients)
     wanted = plan.outputs
     if diagnostics:
         plan = replace(plan, outputs=tuple(dict.fromkeys([*wanted, *plan.of])))
@@ -93,9 +86,10 @@ def gradient(
     if reduced == MEAN:
         found = means(executor, plan, arrays, setting.batch, found)
     told = _told(setting, targets, done)
-    told["outputs"] = {name: told["outputs"][name] for name in wanted}
-    ill = diagnose(executor, done, found) if diagnostics else None
-    return Gradients(found, **told, diagnostics=ill)
+    if diagnostics:
+        told["outputs"] = {name: told["outputs"][name] for name in wanted}
+        told["diagnostics"] = diagnose(executor, done, found)
+    return Gradients(found, **told)
 
 
 def gradient_together(
@@ -115,7 +109,7 @@ def gradient_together(
         return None
     given = [_given(setting, imposed) for _, imposed in calls]
     first = next((seeds for seeds in given if seeds is not None), {})
-    plan = _plan(setting, targets, first, of=of, outputs=outputs, quantized=quantized)
+    plan = meanings.plan(setting, targets, first, of=of, outputs=outputs, quantized=quantized)
     plan = replace(plan, apart=reduced == PER_EXAMPLE)
     begun = [
         None if seeds is None or tuple(seeds) != plan.seeds else _begun(setting, plan, data, seeds)
@@ -137,26 +131,6 @@ def _given(setting: Setting, imposed: Any) -> dict[str, Any] | None:
         return requests.seeds(setting, imposed)
     except PortgradError:
         return None
-
-
-def _plan(
-    setting: Setting,
-    targets: Targets,
-    given: Mapping[str, Any],
-    *,
-    of: Any,
-    outputs: Any,
-    quantized: str | None,
-) -> Plan:
-    """The plan of a gradient, of one cotangent and the total over the examples."""
-    names = setting.view.names
-    return Plan(
-        wrt=tuple(targets.values),
-        of=tuple(resolve_of(names, of, given)),
-        seeds=tuple(given),
-        outputs=tuple(resolve_outputs(names, outputs)),
-        quantized=quantised(quantized),
-    )
 
 
 def _check_size(setting: Setting, plan: Plan, data: Values, imposed: Arrays, limit: int) -> None:
@@ -202,7 +176,7 @@ def jvp(
         of=tuple(resolve_of(names, of)),
         tangents=tuple(directions),
         outputs=tuple(resolve_outputs(names, outputs)),
-        quantized=quantised(quantized),
+        quantized=meanings.quantised(quantized),
         stacked=stacked,
     )
     arrays = requests.arrays(setting, data)
@@ -240,7 +214,7 @@ def hvp(
         seeds=tuple(given),
         tangents=tuple(directions),
         outputs=tuple(resolve_outputs(names, outputs)),
-        quantized=quantised(quantized),
+        quantized=meanings.quantised(quantized),
         stacked=stacked,
     )
     arrays = requests.arrays(setting, data)
@@ -267,7 +241,9 @@ def jacobian(
         words = (blocks.FORWARD, blocks.REVERSE)
         word("direction", direction, words, "the one that takes fewer products")
     targets, of_values = resolve_targets(names, wrt), tuple(resolve_of(names, of))
-    plan = Plan(outputs=tuple(resolve_outputs(names, outputs)), quantized=quantised(quantized))
+    plan = Plan(
+        outputs=tuple(resolve_outputs(names, outputs)), quantized=meanings.quantised(quantized)
+    )
     arrays = requests.arrays(setting, data)
     frame = blocks.Frame(
         setting.view.executor,
@@ -304,7 +280,7 @@ def hessian(
         of=tuple(resolve_of(names, of, given)),
         seeds=tuple(given),
         outputs=tuple(resolve_outputs(names, outputs)),
-        quantized=quantised(quantized),
+        quantized=meanings.quantised(quantized),
     )
     arrays = requests.arrays(setting, data)
     imposed = requests.imposed(setting, plan, arrays, given)
@@ -321,19 +297,12 @@ def hessian(
     return Hessian(found, per_example=frame.apart, **_of(setting, targets, frame))
 
 
-def quantised(given: str | None) -> Quantized:
-    """What becomes of gradients where numbers are quantised."""
-    return (
-        STRAIGHT_THROUGH if word("quantized", given, (EXACT, STRAIGHT_THROUGH)) != EXACT else EXACT
-    )
-
-
 def _told(setting: Setting, targets: Targets, done: Execution) -> dict[str, Any]:
     """What an answer by target says beside its arrays."""
     return {
         "targets": targets.asked,
         "outputs": done.results.outputs,
-        "none": targets.none,
+        "none": dict(targets.none),
         "warnings": done.warnings,
         "timings": done.timings,
         "random_seed": setting.random_seed,
@@ -343,13 +312,3 @@ def _told(setting: Setting, targets: Targets, done: Execution) -> dict[str, Any]
 def _of(setting: Setting, targets: Targets, frame: blocks.Frame) -> dict[str, Any]:
     """The same of blocks, from their first run and the times of all."""
     return {**_told(setting, targets, frame.first), "timings": frame.timings}
-
-
-def _nothing_asked() -> InvalidRequest:
-    return InvalidRequest(
-        "The call asks for no output.",
-        code="invalid_field",
-        where="outputs",
-        expected="true, or a list of at least one output port or inner value",
-        remedy="Leave `outputs` out for all output ports.",
-    )

@@ -15,6 +15,7 @@ from portgrad.engine.plan import Plan, Results
 Arrays: TypeAlias = Mapping[str, Array]
 Values: TypeAlias = Mapping[str, Value]
 Made = TypeVar("Made")
+_NOTHING = Results({}, {})
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Execution:
     data: Values
     imposed: Arrays
     reading: Reading
-    results: Results = field(default_factory=lambda: Results({}, {}))
+    results: Results = _NOTHING
     warnings: tuple[str, ...] = ()
     timings: dict[str, float] = field(default_factory=lambda: {"compile": 0.0, "run": 0.0})
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
@@ -12,8 +13,8 @@ import onnx_ir as ir
 from portgrad.autodiff import TANGENT
 from portgrad.autodiff.per_example import NotApart
 from portgrad.autodiff.randomness import seed_of_example
-from portgrad.engine import batches, inseparable, seeds, ways
-from portgrad.engine.arrays import Value, dtype_named
+from portgrad.engine import batches, inseparable, seeds, stopping, ways
+from portgrad.engine.arrays import Array, Shapes, Value, dtype_named, shapes_of
 from portgrad.engine.batches import AS_IS, EACH, EXAMPLE, Dims, Reading
 from portgrad.engine.cache import Cache
 from portgrad.engine.examples import Layout
@@ -31,6 +32,21 @@ from portgrad.graph.types import shape_of, type_name
 
 Sessions: TypeAlias = Cache[tuple[Any, ...], Any]
 Ports: TypeAlias = frozenset[str]
+_NO_PORTS: Ports = frozenset()
+
+
+class Repeated(NamedTuple):
+    """What came of a run like one before.
+
+    Attributes:
+        found: outputs, and after these derivatives, as the plan has them.
+        warnings: what the user should know.
+        seconds: how long it took.
+    """
+
+    found: Sequence[Array]
+    warnings: tuple[str, ...]
+    seconds: float
 
 
 class Executor:
@@ -107,6 +123,15 @@ class Executor:
             batch: the reading to force; by default the first that fits.
             reading: the reading, where it is known already.
         """
+        known = None
+        if reading is None and batch is None:
+            known = self._known(plan, {**data, **imposed})
+        if known is not None:
+            compiled, shapes, reading = known
+            call = Execution(plan, data, imposed, reading)
+            call.warnings = self.warnings + compiled.warnings
+            call.results = self.run(call, compiled, data, imposed, shapes)
+            return call
         call = Execution(plan, data, imposed, reading or self.reading(plan, data, batch))
         stacks = {feed: array for feed, array in imposed.items() if plan.stacks(feed)}
         none = plan.stacked and not any(len(array) for array in stacks.values())
@@ -118,6 +143,29 @@ class Executor:
             empty = {name: array[:0] for name, array in call.results.derivatives.items()}
             call.results = replace(call.results, derivatives=empty)
         return call
+
+    def again(self, plan: Plan, data: Values) -> Repeated | None:
+        """A run like one before, of the same plan on data of these shapes; None for any other."""
+        known = self._known(plan, data)
+        if known is None:
+            return None
+        compiled, shapes, _ = known
+        stopping.entering("run")
+        start = time.perf_counter()
+        found = compiled.run_in_order(data, shapes)
+        seconds = time.perf_counter() - start
+        return Repeated(found, self.warnings + compiled.warnings, seconds)
+
+    def _known(self, plan: Plan, feeds: Values) -> tuple[Compiled, Shapes, Reading] | None:
+        """What runs a plan on feeds of shapes that it ran on before, as they are; and these."""
+        compiled: Compiled | None = self._sessions.peek(
+            (*self._key, "session", _NO_PORTS, plan.key)
+        )
+        shapes = shapes_of(feeds)
+        if compiled is None or shapes is None:
+            return None
+        reading = compiled.as_is.get(shapes)
+        return None if reading is None else (compiled, shapes, reading)
 
     def _read(self, call: Execution) -> None:
         if call.reading.kind == AS_IS:
@@ -230,7 +278,7 @@ class Executor:
             one[self._seed] = np.asarray(seed, np.int64)
         return one
 
-    def compiled(self, plan: Plan, over: Ports = frozenset()) -> Compiled:
+    def compiled(self, plan: Plan, over: Ports = _NO_PORTS) -> Compiled:
         """A plan's session; `over` names the ports that carry examples, proven to keep apart.
 
         Raises:
@@ -247,7 +295,7 @@ class Executor:
             except NotApart as reason:  # to be known, not to be found again
                 return str(reason)
 
-        found = self._kept(("session", over, plan), made)
+        found = self._kept(("session", over, plan.key), made)
         if isinstance(found, str):
             raise NotApart(found)
         return found
@@ -277,7 +325,7 @@ class Executor:
     def _whole(self, over: Ports) -> Batched | None:
         return self._kept(("apart", over), lambda: apart(self._model, over))
 
-    def compile(self, call: Execution, over: Ports = frozenset()) -> Compiled:
+    def compile(self, call: Execution, over: Ports = _NO_PORTS) -> Compiled:
         """The session of a call's plan."""
         compiled = call.timed("compile", lambda: self.compiled(call.plan, over))
         call.warnings = (*self.warnings, *compiled.warnings)
@@ -296,10 +344,17 @@ class Executor:
                 raise inseparable.draws_together(str(error)) from error
             return None
 
-    def run(self, call: Execution, compiled: Compiled, data: Values, ready: Arrays) -> Results:
+    def run(
+        self,
+        call: Execution,
+        compiled: Compiled,
+        data: Values,
+        ready: Arrays,
+        shapes: Shapes | None = None,
+    ) -> Results:
         """Run once."""
         try:
-            return call.timed("run", lambda: compiled.run(data, ready))
+            return call.timed("run", lambda: compiled.run(data, ready, shapes))
         except RunFailed:
             if ready:
                 self._refuse_wrong_seeds(call.plan, data, ready)

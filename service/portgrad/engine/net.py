@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from portgrad.autodiff import expand_gradients, foreseen, obstacles
 from portgrad.autodiff.survey import Survey, survey
-from portgrad.engine import calls, together
+from portgrad.engine import calls, meanings, together
 from portgrad.engine.cache import Cache
 from portgrad.engine.derivatives import Derivatives, Imposed, Targets, Wanted
 from portgrad.engine.executor import Sessions
@@ -124,7 +124,7 @@ class Net(Derivatives):
             if self.names.none_reason(value) is None
         ]
         of = [n for n, value in self.names.outputs.items() if self.names.none_reason(value) is None]
-        return survey(self._model, wrt, of, calls.quantised(quantized))
+        return survey(self._model, wrt, of, meanings.quantised(quantized))
 
     def evaluate(
         self, data: Data, *, outputs: Wanted = True, **settings: Unpack[Settings]
@@ -309,6 +309,6 @@ class Net(Derivatives):
             of=tuple(resolve_of(self.names, of)),
             outputs=tuple(resolve_outputs(self.names, outputs)),
             seeds=seeds,
-            quantized=calls.quantised(quantized),
+            quantized=meanings.quantised(quantized),
         )
         return file if path is None else file.save(path, external=external)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -19,10 +20,11 @@ from portgrad.autodiff import (
     jvp_graph,
     moved_graph,
 )
-from portgrad.engine.arrays import Array, Value
-from portgrad.engine.batches import shown
+from portgrad.engine.arrays import Array, Shapes, Value
+from portgrad.engine.batches import Reading, shown
+from portgrad.engine.cache import Memo
 from portgrad.engine.limits import LIMITS, Limits
-from portgrad.engine.sessions import Session, Weights
+from portgrad.engine.sessions import KNOWN_SHAPES, Session, Weights
 from portgrad.errors import RunFailed
 from portgrad.graph.batching import Axes
 
@@ -57,7 +59,12 @@ class Plan:
     stacked: bool = False
     apart: bool = False
 
-    @property
+    @cached_property
+    def key(self) -> str:
+        """What tells it from all plans that are not equal; a text knows its hash."""
+        return repr(self)
+
+    @cached_property
     def results(self) -> tuple[str, ...]:
         """The names of the derivatives: targets, or outputs for a jvp."""
         return self.of if self.kind == "jvp" else self.wrt
@@ -147,7 +154,7 @@ def entrywise(stack: Array, change: Callable[[Array], Array]) -> Array:
     return stack if same else np.stack(changed)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # to make one that is frozen takes five times as long
 class Results:
     """Arrays of one run: derivatives and outputs by name."""
 
@@ -177,6 +184,7 @@ class Compiled:
         warnings: what its user should know.
         shapes: the shapes of those targets that are parameters.
         leads: how many axes the derivative at each target has before the target's own.
+        as_is: how calls were read that were run as they are, by the shapes of what was fed.
     """
 
     plan: Plan
@@ -184,26 +192,41 @@ class Compiled:
     warnings: tuple[str, ...]
     shapes: Mapping[str, tuple[int, ...]]
     leads: Mapping[str, int] = field(default_factory=dict)
+    as_is: Memo[Shapes, Reading] = field(default_factory=lambda: Memo(KNOWN_SHAPES))
 
-    def run(self, data: Mapping[str, Value], imposed: Mapping[str, Array]) -> Results:
+    def run(
+        self,
+        data: Mapping[str, Value],
+        imposed: Mapping[str, Array],
+        shapes: Shapes | None = None,
+    ) -> Results:
         """Run once.
 
         Args:
             data: an array for each input port, and for what else the variant of the net reads.
             imposed: an array for each `seed/NAME`, of the output's rank, and `tangent/NAME`.
+            shapes: those of all of these, where they are known.
         """
-        found = self.session.run({**data, **imposed})
-        called = self.session.outputs[len(self.plan.outputs) :]
-        named = zip(self.plan.results, called, strict=True)
-        derivatives = {name: found[result] for name, result in named}
-        for name in self.plan.wrt:
-            self._check_shape(name, derivatives[name].shape, data.get(name))
-        return Results(derivatives, {name: found[name] for name in self.plan.outputs})
+        found = self.run_in_order({**data, **imposed} if imposed else data, shapes)
+        count = len(self.plan.outputs)
+        return Results(
+            dict(zip(self.plan.results, found[count:], strict=True)),
+            dict(zip(self.plan.outputs, found[:count], strict=True)),
+        )
 
-    def _check_shape(self, name: str, found: tuple[int, ...], target: Value | None) -> None:
-        known = target.shape if isinstance(target, np.ndarray) else self.shapes.get(name)
-        if known is not None and found[self.leads.get(name, 0) :] != known:
-            raise _wrong_shape(name, known, found)
+    def run_in_order(
+        self, feeds: Mapping[str, Value], shapes: Shapes | None = None
+    ) -> Sequence[Array]:
+        """Run once, on data and what is imposed: outputs, and after these the derivatives."""
+        return self.session.run(feeds, self._check_shapes, shapes)
+
+    def _check_shapes(self, feeds: Mapping[str, Value], found: Sequence[Array]) -> None:
+        derivatives = dict(zip(self.plan.results, found[len(self.plan.outputs) :], strict=True))
+        for name in self.plan.wrt:
+            target, shape = feeds.get(name), derivatives[name].shape
+            known = target.shape if isinstance(target, np.ndarray) else self.shapes.get(name)
+            if known is not None and shape[self.leads.get(name, 0) :] != known:
+                raise _wrong_shape(name, known, shape)
 
 
 def _wrong_shape(name: str, known: tuple[int, ...], found: tuple[int, ...]) -> RunFailed:

@@ -9,7 +9,14 @@ import numpy as np
 
 from portgrad.autodiff import SEED, TANGENT
 from portgrad.engine import class_seeds
-from portgrad.engine.arrays import Array, ArrayLike, Value, as_port_array, as_port_value
+from portgrad.engine.arrays import (
+    Array,
+    ArrayLike,
+    Value,
+    as_port_array,
+    as_port_value,
+    fits_as_it_is,
+)
 from portgrad.engine.batches import AS_IS, read
 from portgrad.engine.plan import Plan
 from portgrad.engine.seeds import field_of, height, wrong_shape
@@ -28,16 +35,21 @@ def arrays(setting: Setting, data: Data) -> dict[str, Value]:
     Raises:
         InvalidRequest: `missing_port`, `unknown_port`, and what `as_port_value` raises.
     """
-    ports = setting.view.names.inputs
+    view = setting.view
+    ports = view.ports
     if not isinstance(data, Mapping):
         if len(ports) != 1:
             raise _bare_array(ports)
         data = {next(iter(ports)): data}
-    check_ports(setting.view.names, data)
-    found: dict[str, Value] = {
-        name: as_port_value(setting.view.widened(data[name]), type_name(port.type), name)
-        for name, port in ports.items()
-    }
+    if data.keys() != ports.keys():
+        check_ports(view.names, data)
+    found: dict[str, Value] = {}
+    for name, port in ports.items():
+        given = data[name]
+        if port.dtype is not None and fits_as_it_is(given, port.dtype):
+            found[name] = given
+        else:
+            found[name] = as_port_value(view.widened(given), port.kind, name)
     found.update(setting.feeds)
     return found
 
@@ -91,6 +103,8 @@ def imposed(
 
     Tangents of input ports and parameters are checked against the shape of these.
     """
+    if not given and not directions and not plan.stacked:
+        return {}
     feeds = {SEED + name: _seed(setting, plan, data, name, s) for name, s in given.items()}
     feeds |= {TANGENT + name: tangent for name, tangent in (directions or {}).items()}
     stacks = {feed: array for feed, array in feeds.items() if plan.stacks(feed)}

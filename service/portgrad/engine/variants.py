@@ -9,7 +9,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypedDict
+from functools import cached_property
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import onnx_ir as ir
@@ -22,12 +23,13 @@ from portgrad.autodiff.randomness import (
     takes_batch_statistics,
     told_of_training,
 )
-from portgrad.engine.arrays import Array, ArrayLike, as_port_array
+from portgrad.engine.arrays import Array, ArrayLike, as_port_array, dtype_named
 from portgrad.engine.batches import shown
+from portgrad.engine.cache import Memo
 from portgrad.engine.executor import Executor, Sessions
 from portgrad.engine.limits import Limits
 from portgrad.engine.sessions import Weights
-from portgrad.engine.words import word
+from portgrad.engine.words import nothing, word
 from portgrad.errors import InvalidRequest
 from portgrad.graph.double import retyped
 from portgrad.graph.names import Names
@@ -37,6 +39,8 @@ from portgrad.graph.types import shape_of, type_name
 
 LARGEST_SEED = 2**63 - 1
 _FRESH = 2**53  # seeds that we draw can be told in JSON, whatever reads it
+# Of so many calls that differ in their words it is known what they mean on a variant.
+_ASKED = 16
 _NARROWER = {"float16", "bfloat16", "float32"}
 
 
@@ -82,6 +86,13 @@ class Base:
     weights: Weights
 
 
+class Port(NamedTuple):
+    """What an input port takes: its type by name, and the dtype of arrays where it is a tensor."""
+
+    kind: str
+    dtype: np.dtype[Any] | None
+
+
 @dataclass(frozen=True)
 class View:
     """A variant, ready to be asked.
@@ -91,12 +102,19 @@ class View:
         executor: what runs plans on it.
         seed: the input that all that it draws depends on; None where it draws nothing.
         double: whether everything floating is float64.
+        asked: what the words of calls meant, by these: see `asking`.
     """
 
     names: Names
     executor: Executor
     seed: str | None = None
     double: bool = False
+    asked: Memo[Any, Any] = field(default_factory=lambda: Memo(_ASKED))
+
+    @cached_property
+    def ports(self) -> dict[str, Port]:
+        """Its input ports by name."""
+        return {name: _port(value) for name, value in self.names.inputs.items()}
 
     def widened(self, given: ArrayLike) -> ArrayLike:
         """A caller's array; in double precision from any narrower floating dtype."""
@@ -107,6 +125,11 @@ class View:
         ):
             return given.astype(np.float64)
         return given
+
+
+def _port(value: ir.Value) -> Port:
+    kind = type_name(value.type)
+    return Port(kind, dtype_named(kind) if isinstance(value.type, ir.TensorType) else None)
 
 
 @dataclass(frozen=True)
@@ -156,6 +179,7 @@ class Variants:
         self._draws = draws(model)
         self._sizing = sizing(model.graph)
         self.plain = self._view(Variant(), model, self._native)
+        self._plainly = Setting(self.plain)
 
     def setting(
         self,
@@ -172,6 +196,9 @@ class Variants:
             InvalidRequest: `invalid_field` for a value that does not exist, `unknown_parameter`,
                 `wrong_parameter_shape` and what `as_port_array` raises.
         """
+        own = mode is None and precision is None and random_seed is None
+        if own and not self._draws and nothing(parameters):
+            return self._plainly if batch is None else Setting(self.plain, batch)
         variant = Variant(
             word("mode", mode, ("test", "train")) == "train",
             word("precision", precision, ("native", "float64")) == "float64",

@@ -15,7 +15,7 @@ import numpy as np
 
 from portgrad.autodiff import TANGENT
 from portgrad.engine import empties, inseparable, seeds
-from portgrad.engine.arrays import Array
+from portgrad.engine.arrays import Array, shapes_of
 from portgrad.engine.batches import AS_IS, EACH, EXAMPLE
 from portgrad.engine.examples import Layout
 from portgrad.engine.execution import Arrays, Execution, Values
@@ -41,13 +41,23 @@ def as_is(executor: Executor, call: Execution) -> None:
     if symbol and empties.in_all(symbol, map(executor.dims, read)):
         _of_none(executor, call, ready, symbol)
     elif not over:
-        call.results = executor.run(call, executor.compile(call), call.data, ready)
+        _as_is(executor, call, ready)
     elif call.timed("compile", lambda: executor.variant(call.plan, over)) is None:
         raise inseparable.examples_may_meet()
     elif (compiled := executor.compile_apart(call, over)) is not None:
         call.results = executor.run(call, compiled, call.data, ready)
     else:
         one_by_one(executor, call)
+
+
+def _as_is(executor: Executor, call: Execution, ready: Arrays) -> None:
+    """One run. Calls of these shapes are run at once from then on, if it takes nothing else."""
+    compiled = executor.compile(call)
+    call.results = executor.run(call, compiled, call.data, ready)
+    shapes = shapes_of({**call.data, **ready})
+    same = all(ready[feed] is array for feed, array in call.imposed.items())
+    if shapes is not None and same and not call.plan.apart and not call.reading.batched:
+        compiled.as_is.keep(shapes, call.reading)
 
 
 def as_they_are(executor: Executor, call: Execution) -> dict[str, Array]:

@@ -1,6 +1,8 @@
-"""Fields of a request that take one of a few words."""
+"""Fields of a request that are words: one of a few, names, and lists of these."""
 
 from __future__ import annotations
+
+from collections.abc import Hashable
 
 from portgrad.errors import InvalidRequest
 
@@ -29,3 +31,33 @@ def word(where: str, given: str | None, words: tuple[str, ...], default: str | N
         found=repr(given)[:80],
         remedy=f"Leave it out for {default or repr(words[0])}.",
     )
+
+
+_PLAIN = frozenset({str, bool, type(None)})
+
+
+def key_of(*given: object) -> Hashable | None:
+    """What tells fields of a request from all others that may mean something else.
+
+    None where one of them is neither a word, true, false or None, nor a list of such and of lists.
+    """
+    if _PLAIN.issuperset(map(type, given)):
+        return given
+    try:
+        return tuple(map(_frozen, given))
+    except TypeError:
+        return None
+
+
+def _frozen(given: object) -> Hashable:
+    kind = type(given)
+    if kind in _PLAIN:
+        return given
+    if kind is list or kind is tuple:
+        return (kind, *map(_frozen, given))  # type: ignore[call-overload]
+    raise TypeError(kind)
+
+
+def nothing(given: object) -> bool:
+    """Whether a field that takes values by name has none."""
+    return given is None or (type(given) is dict and not given)

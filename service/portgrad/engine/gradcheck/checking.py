@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from portgrad.engine import calls, requests
+from portgrad.engine import meanings, requests
 from portgrad.engine.arrays import Array
 from portgrad.engine.gradcheck.asked import check_count, check_directions, check_tolerance
 from portgrad.engine.gradcheck.lines import Random, Subject, direction, walk
@@ -54,7 +54,7 @@ def gradcheck(
             wrt=tuple(targets.values),
             of=tuple(resolve_of(setting.view.names, of, given)),
             seeds=tuple(given),
-            quantized=calls.quantised(quantized),
+            quantized=meanings.quantised(quantized),
         )
         arrays = requests.arrays(setting, data)
         return Asked(setting, plan, arrays, requests.imposed(setting, plan, arrays, given))
