@@ -23,6 +23,8 @@ BLOCK = 16
 # What a node that gives the gradient of a depthwise kernel is marked with: its `Windows`. The
 # engine knows a faster way to what the products below come to.
 CORRELATION = "portgrad/correlation"
+# The same for the gradient of a dense kernel of one tap, where it is a product for each example.
+POINTWISE = "portgrad/pointwise"
 MOST_WASTE = 1.2
 
 
@@ -69,7 +71,7 @@ class ConvolutionWords(WindowWords):
     def counted_views(self, image: Tensor, counts: list[Size], windows: Windows) -> list[Tensor]:
         """The same by the number of windows along each axis."""
         framed, windows = self.frame(image, windows)
-        if all(step == 1 for step in (*windows.kernel, *windows.strides)):
+        if windows.pointwise:
             return [framed]
         reached = [count * step for count, step in zip(counts, windows.strides, strict=True)]
         return [
@@ -110,8 +112,11 @@ class ConvolutionWords(WindowWords):
         else:
             weight = self._product_for_all_taps(left, rights)
         weight = self.reshape(weight, [outer, inner, *windows.kernel])
-        if inner == 1 and group == outer and (made := weight.value.producer()) is not None:
+        made = weight.value.producer()
+        if made is not None and inner == 1 and group == outer:
             made.meta[CORRELATION] = windows
+        elif made is not None and group == 1 and windows.unpadded and windows.pointwise:
+            made.meta[POINTWISE] = True
         return weight
 
     def _product_for_each_tap(self, left: Tensor, rights: list[Tensor], *, by_sums: bool) -> Tensor:

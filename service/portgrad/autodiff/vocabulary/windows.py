@@ -61,6 +61,11 @@ class Windows:
         return self.shift is None and self.begin == self.end == self.nowhere
 
     @property
+    def pointwise(self) -> bool:
+        """Whether there is a window of one tap for each row."""
+        return all(step == 1 for step in (*self.kernel, *self.strides))
+
+    @property
     def simple(self) -> bool:
         """Whether operators take the padding as their attribute."""
         return self.shift is None and min((*self.begin, *self.end), default=0) >= 0

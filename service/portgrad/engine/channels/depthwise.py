@@ -16,7 +16,7 @@ import onnx_ir as ir
 
 from portgrad.autodiff.vocabulary.convolutions import CORRELATION
 from portgrad.autodiff.vocabulary.windows import Windows
-from portgrad.engine.channels.writing import DOMAIN, Writer, block_size
+from portgrad.engine.channels.writing import DOMAIN, Writer, block_size, chain, images
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Correlation:
 
     def _missing(self, axis: int) -> int:
         """The rows that windows read behind the image, or less than 0 where they leave some out."""
-        windows, count = self.windows, _sizes(self.signal)[1 + axis]
+        windows, count = self.windows, images(self.signal)[1 + axis]
         read = (count - 1) * windows.strides[axis] + windows.reach[axis]
-        return read - windows.begin[axis] - _sizes(self.image)[1 + axis]
+        return read - windows.begin[axis] - images(self.image)[1 + axis]
 
 
 def find(node: ir.Node) -> Correlation | None:
@@ -53,12 +53,12 @@ def find(node: ir.Node) -> Correlation | None:
     windows = node.meta.get(CORRELATION)
     if not isinstance(windows, Windows) or len(windows.kernel) != 2 or windows.shift is not None:
         return None
-    summed = _back(node.inputs[0], "Transpose", "Concat", "ReduceSum")
-    matrices, elements = _back(summed, "MatMul"), _back(summed, "Mul")
-    signal = _operand(_back(matrices or elements, "Reshape"))
+    summed = chain(node.inputs[0], "Transpose", "Concat", "ReduceSum")
+    matrices, elements = chain(summed, "MatMul"), chain(summed, "Mul")
+    signal = _operand(chain(matrices or elements, "Reshape"))
     image = _operand(
-        _back(matrices, "Transpose", "Reshape", "Slice", at=1)
-        or _back(elements, "Reshape", "Slice", at=1)
+        chain(matrices, "Transpose", "Reshape", "Slice", at=1)
+        or chain(elements, "Reshape", "Slice", at=1)
     )
     framed = None if image is None else image.producer()
     if framed is not None and framed.op_type == "Pad" and not windows.unpadded:
@@ -66,18 +66,6 @@ def find(node: ir.Node) -> Correlation | None:
     if signal is None or image is None or not _in_blocks(signal, image):
         return None
     return Correlation(node, signal, image, windows)
-
-
-def _back(start: ir.Value | ir.Node | None, *op_types: str, at: int = 0) -> ir.Node | None:
-    """The last of a chain of nodes behind a value, or behind an operand of a node."""
-    value = start.inputs[at] if isinstance(start, ir.Node) else start
-    node: ir.Node | None = None
-    for op_type in op_types:
-        node = None if value is None else value.producer()
-        if node is None or node.op_type != op_type or node.domain:
-            return None
-        value = node.inputs[0]
-    return node
 
 
 def _operand(node: ir.Node | None) -> ir.Value | None:
@@ -88,15 +76,9 @@ def _in_blocks(signal: ir.Value, image: ir.Value) -> bool:
     """Whether both have whole blocks of the same channels, in float32 and of known sizes."""
     if {signal.dtype, image.dtype} != {ir.DataType.FLOAT}:
         return False
-    sizes = [*_sizes(signal), *_sizes(image)]
+    sizes = [*images(signal), *images(image)]
     known = len(sizes) == 6 and min(sizes) > 0
     return known and sizes[0] == sizes[3] and sizes[0] % block_size() == 0
-
-
-def _sizes(value: ir.Value) -> list[int]:
-    """Channels, rows and columns; fewer where some are not known."""
-    dims = () if value.shape is None else value.shape.dims
-    return [dim for dim in dims[1:] if isinstance(dim, int)] if len(dims) == 4 else []
 
 
 def replace(found: Correlation, twin: Callable[[ir.Value], ir.Value | None]) -> None:
@@ -107,7 +89,7 @@ def replace(found: Correlation, twin: Callable[[ir.Value], ir.Value | None]) -> 
         twin: gives what is the same in blocks, if there is such a value.
     """
     node, windows, old = found.node, found.windows, found.node.outputs[0]
-    channels, taps = _sizes(found.signal)[0], found.taps()
+    channels, taps = images(found.signal)[0], found.taps()
     write = Writer(node, f"{old.name}/in-blocks")
     shape = [1, channels, *taps]
     zeros = write.node("ConstantOfShape", write.ints(*shape), shape=shape)
@@ -133,13 +115,13 @@ def replace(found: Correlation, twin: Callable[[ir.Value], ir.Value | None]) -> 
 
 def _example(found: Correlation, stem: str) -> ir.Graph:
     """What was added up, and an example's image and signal; the same with their convolution."""
-    channels, windows = _sizes(found.signal)[0], found.windows
+    channels, windows = images(found.signal)[0], found.windows
     total, image, signal = (
         ir.Value(name=f"{stem}/{part}", type=ir.TensorType(ir.DataType.FLOAT), shape=shape)
         for part, shape in (
             ("total", ir.Shape([1, channels, *found.taps()])),
-            ("image", ir.Shape(_sizes(found.image))),
-            ("signal", ir.Shape(_sizes(found.signal))),
+            ("image", ir.Shape(images(found.image))),
+            ("signal", ir.Shape(images(found.signal))),
         )
     )
     body = ir.Graph([total, image, signal], [], nodes=[], name=stem)

@@ -17,7 +17,7 @@ from dataclasses import replace
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from portgrad.engine.channels import depthwise
+from portgrad.engine.channels import depthwise, leaving
 from portgrad.engine.channels.convolutions import (
     Convolution,
     folds,
@@ -164,6 +164,26 @@ class _Regions:
         self._twins[node.outputs[0]] = spread(write, node, twin)
         return True
 
+    def _channel_sums(self, node: ir.Node) -> bool:
+        twin = None if node.inputs[0] is None else self.inside(node.inputs[0])
+        if twin is None or not leaving.sums(node):
+            return False
+        return self._leave(node, leaving.write_sums(self._writer(node.outputs[0]), node, twin))
+
+    def _product(self, node: ir.Node) -> bool:
+        found = leaving.find(node)
+        twin = None if found is None else self.inside(found.wide)
+        if found is None or twin is None:
+            return False
+        return self._leave(node, found.write(self._writer(node.outputs[0]), twin))
+
+    def _leave(self, node: ir.Node, made: ir.Value) -> bool:
+        """Have a value that is not in blocks take the place of what a node gives."""
+        old = node.outputs[0]
+        made.name, old.name = old.name, f"{old.name}/as-it-was"
+        ir.convenience.replace_all_uses_with(old, made, replace_graph_outputs=True)
+        return True
+
     def _norm(self, node: ir.Node) -> bool:
         made = self._alone(node.inputs[0], node)
         if made is None or not made.bare or not folds(node, self._constants):
@@ -239,7 +259,9 @@ _SAYING: dict[str, Callable[[_Regions, ir.Node], bool]] = {
     "Clip": _Regions._activation,
     "Conv": _Regions._convolution,
     "ConvTranspose": _Regions._transposed,
+    "ReduceSum": _Regions._channel_sums,
     "Relu": _Regions._activation,
+    "Reshape": _Regions._product,
 }
 
 

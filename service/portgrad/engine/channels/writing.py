@@ -1,4 +1,4 @@
-"""New nodes in a graph, and the runtime's blocks of channels.
+"""New nodes in a graph, what stands in one, and the runtime's blocks of channels.
 
 The runtime lays an image (N, C, rows, columns) out as (N, C / B, rows, columns, B) in memory, and
 still tells its shape as (N, C, rows, columns), C rounded up to whole blocks.
@@ -37,6 +37,24 @@ def block_size() -> int:
     session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"x": np.zeros((1, 4, 1, 1), np.float32)})
     return int(found.shape[1])
+
+
+def images(value: ir.Value | None) -> list[int]:
+    """Channels, rows and columns; fewer where some are not known."""
+    dims = () if value is None or value.shape is None else value.shape.dims
+    return [dim for dim in dims[1:] if isinstance(dim, int)] if len(dims) == 4 else []
+
+
+def chain(start: ir.Value | ir.Node | None, *op_types: str, at: int = 0) -> ir.Node | None:
+    """The last of a chain of nodes behind a value, or behind an operand of a node."""
+    value = start.inputs[at] if isinstance(start, ir.Node) else start
+    node: ir.Node | None = None
+    for op_type in op_types:
+        node = None if value is None else value.producer()
+        if node is None or node.op_type != op_type or node.domain:
+            return None
+        value = node.inputs[0]
+    return node
 
 
 class Writer:
