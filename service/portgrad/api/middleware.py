@@ -15,6 +15,8 @@ from portgrad.api.telling.teller import Teller
 
 log = logging.getLogger("portgrad.api")
 
+_TIMING = b", ".join([stage.encode() + b";dur=%.3f" for stage in (*STAGES, "total")])
+
 
 def timings(request: Request) -> dict[str, float]:
     """Seconds by stage of this request; what is written here is told in Server-Timing."""
@@ -101,11 +103,8 @@ class Traced:
 
     def _told(self, record: Record) -> list[tuple[bytes, bytes]]:
         """The headers of every answer."""
-        timing = _server_timing(record.stages, time.perf_counter() - record.begun)
+        seconds = record.stages.get
+        total = time.perf_counter() - record.begun
+        timing = _TIMING % (*[seconds(stage, 0.0) * 1000 for stage in STAGES], total * 1000)
         headers = [(b"x-request-id", record.request_id.encode()), (b"server-timing", timing)]
         return [*headers, (b"connection", b"close")] if self.teller.draining else headers
-
-
-def _server_timing(stages: dict[str, float], total: float) -> bytes:
-    told = [(stage, stages.get(stage, 0.0)) for stage in STAGES] + [("total", total)]
-    return ", ".join([f"{stage};dur={seconds * 1000:.3f}" for stage, seconds in told]).encode()

@@ -50,7 +50,7 @@ class Batch:
     message: Mapping[str, Any]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Group(Ticket):
     """Calls that a worker does as one job. Nobody waits for its own answer.
 

@@ -127,14 +127,16 @@ class Crew:
         if net_id is None:
             return free[0] if free else None
         warm = next((link for link in free if net_id in link.nets), None)
+        if warm is not None:
+            return warm
         busy = [m.since for link, m in self._members.items() if net_id in link.nets]
-        if warm is None and busy:
+        if busy:
             now = asyncio.get_running_loop().time()
             due = min(ticket.asked, max(busy)) + self._opening.get(net_id, _OPENING)
             if now < due:
                 self._remind(due - now)
                 return None
-        return warm or min(free, key=lambda link: len(link.nets), default=None)
+        return min(free, key=lambda link: len(link.nets), default=None)
 
     def give(self, ticket: Ticket, link: Link) -> None:
         """Let a free worker do a job."""
@@ -165,9 +167,11 @@ class Crew:
 
     def relieve(self, oldest: float | None) -> None:
         """Start a spare worker where a job has waited for long and nobody is about to be free."""
+        if oldest is None:
+            return
         states = [member.state for member in self._members.values()]
         most = self._config.wanted + self._config.spare
-        if oldest is None or {"idle", "starting"} & {*states}:
+        if "idle" in states or "starting" in states:
             return
         if not self._config.wanted <= len(states) < most:
             return  # those that are wanted come first, and in their own time

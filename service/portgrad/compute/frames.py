@@ -11,6 +11,7 @@ strangers' nets, and what it sends is read like any stranger's bytes.
 
 from __future__ import annotations
 
+import array
 import errno
 import itertools
 import math
@@ -43,6 +44,9 @@ MOST_ANSWER = 64 * 1024 * 1024
 # The HTTP process waits for so many to be read, which takes it 0.3 s.
 _MOST_ARRAYS = 2**17
 _MOST_DESCRIPTORS = 8
+# Plain numbers, as an operation on the enumerations takes longer than the rest of the reading.
+_BESIDE = socket.CMSG_LEN(_MOST_DESCRIPTORS * array.array("i").itemsize)
+_CLOSED_IN_CHILDREN, _CUT_OFF = int(socket.MSG_CMSG_CLOEXEC), int(socket.MSG_CTRUNC)
 _ARRAY, _STRINGS = 1, 2
 _DTYPES = {
     np.dtype(dtype).name: np.dtype(dtype)
@@ -65,7 +69,7 @@ class TooLong(Exception):
 
 
 class Pieces:
-    """Bytes that follow one another; who receives them has one array of them."""
+    """Bytes that follow one another; they arrive as bytes, or as one array where they are many."""
 
     def __init__(self, pieces: Sequence[blocks.Buffer | blocks.Block]) -> None:
         self.pieces = pieces
@@ -151,13 +155,20 @@ class _Writer:
         self.block: blocks.Block | None = None
         self._as_they_are = as_they_are
 
-    def value(self, value: Any) -> msgspec.msgpack.Ext:
+    def value(self, value: Any) -> msgspec.msgpack.Ext | bytes:
+        """What stands in a text for what is no plain data."""
         if isinstance(value, Pieces):
             block = value.block()
             if block is not None and self._as_they_are and self.block is None:
                 self.block = block
                 return _told("uint8", (len(block),), 0)
-            return self._placed("uint8", None, value.buffers())
+            raw = value.buffers()
+            size = sum(map(len, raw))
+            return (
+                b"".join(raw)
+                if size <= _MOST_INLINE
+                else _told("uint8", (size,), self._offset(raw, size))
+            )
         if not isinstance(value, np.ndarray | np.generic):
             raise TypeError(f"{type(value).__name__} is no plain data")
         array = np.asarray(value)
@@ -170,15 +181,9 @@ class _Writer:
             if name not in _DTYPES:
                 raise TypeError(f"arrays of {name} do not travel")
         native = np.asarray(array, _DTYPES[name], order="C")
-        return self._placed(name, native.shape, [native.reshape(-1).view(np.uint8).data])
-
-    def _placed(
-        self, name: str, shape: tuple[int, ...] | None, raw: list[memoryview]
-    ) -> msgspec.msgpack.Ext:
-        """An array of these bytes; in one row where it has no shape."""
-        size = sum(map(len, raw))
-        placed = b"".join(raw) if size <= _MOST_INLINE else self._offset(raw, size)
-        return _told(name, (size,) if shape is None else shape, placed)
+        data = native.reshape(-1).view(np.uint8).data
+        placed = bytes(data) if len(data) <= _MOST_INLINE else self._offset([data], len(data))
+        return _told(name, native.shape, placed)
 
     def _offset(self, raw: list[memoryview], size: int) -> int:
         offset = self.size
@@ -236,12 +241,9 @@ class Reader:
             Broken: what came is no frame.
             OSError: the socket failed, or this process may open no more descriptors.
         """
-        received, descriptors, flags, _ = socket.recv_fds(source, _AT_ONCE, _MOST_DESCRIPTORS)
-        self._descriptors += descriptors
-        for descriptor in descriptors:
-            os.set_inheritable(descriptor, False)
-        if flags & socket.MSG_CTRUNC and len(descriptors) < _MOST_DESCRIPTORS:
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        received, beside, flags, _ = source.recvmsg(_AT_ONCE, _BESIDE, _CLOSED_IN_CHILDREN)
+        if beside or flags & _CUT_OFF:
+            self._take_descriptors(beside, bool(flags & _CUT_OFF))
         if not received:
             self.close()
             return None
@@ -252,6 +254,14 @@ class Reader:
         if len(self._descriptors) > _MOST_DESCRIPTORS:
             raise Broken("descriptors that no message is about")
         return found
+
+    def _take_descriptors(self, beside: list[tuple[int, int, bytes]], cut_off: bool) -> None:
+        came = array.array("i")
+        for _, _, data in beside:
+            came.frombytes(data[: len(data) - len(data) % came.itemsize])
+        self._descriptors += came
+        if cut_off and len(came) < _MOST_DESCRIPTORS:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     def close(self) -> None:
         """Let go of what came and was not read."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from portgrad.codecs.bounds import Bounds
 from portgrad.codecs.model import Answer, ArrayLike, Buffer, Description, Format, Kind, Seed
@@ -53,11 +53,10 @@ class Job:
     ports: Sequence[Mapping[str, Any]] = ()
 
 
-@dataclass(frozen=True)
-class Unread:
+class Unread(NamedTuple):
     """One call on one net whose body nobody has read: the worker that does it reads it there.
 
-    Args:
+    Attributes:
         kind: what is asked.
         net_id: the id of the net.
         files: where its bytes are.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from portgrad.compute.batching import Batch
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Ticket:
     """A job on its way.
 
@@ -84,6 +84,9 @@ class Line:
 
     def __iter__(self) -> Iterator[Ticket]:
         """In the order of whose turn it is. Tickets may be removed meanwhile."""
+        if len(self._by_owner) == 1:
+            yield from [ticket for tickets in self._by_owner.values() for ticket in tickets]
+            return
         waiting = [deque(tickets) for tickets in self._by_owner.values()]
         while waiting:
             for tickets in waiting:

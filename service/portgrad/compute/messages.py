@@ -48,7 +48,7 @@ class Told(msgspec.Struct):
 
 
 class _Ready(msgspec.Struct):
-    body: np.ndarray[Any, Any]
+    body: Any
     timings: dict[str, _Seconds]
 
 
@@ -145,7 +145,7 @@ def unread_of(plain: Mapping[str, Any]) -> Unread:
         plain["kind"],
         plain["net_id"],
         files_of(plain),
-        plain["body"].data,
+        _bytes_of(plain["body"]),
         plain["media_type"],
         plain["query"],
         Bounds(*plain["bounds"]),
@@ -208,9 +208,20 @@ def answer_of(done: Any) -> Answer | Ready:
 
 def _ready_of(done: Any) -> Ready:
     written = msgspec.convert(done, _Ready)
-    if written.body.dtype != np.uint8 or written.body.ndim != 1:
+    return Ready(_bytes_of(written.body), written.timings)
+
+
+def _bytes_of(body: Any) -> Buffer:
+    """What came of `frames.Pieces`.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if isinstance(body, bytes):
+        return body
+    if not isinstance(body, np.ndarray) or body.dtype != np.uint8 or body.ndim != 1:
         raise ValueError("a body that is no bytes")
-    return Ready(written.body.data, written.timings)
+    return body.data
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,10 @@ class WorkerCompute:
         answer: Answer | Ready
         read = messages.answer_of
         answer, ticket = await self._ask(job.kind, asked, job, seconds, read=read, batch=batch)
-        queued = ticket.given - ticket.asked
-        return replace(answer, timings={"queue": queued, **answer.timings})
+        timings = {"queue": ticket.given - ticket.asked, **answer.timings}
+        if isinstance(answer, Ready):
+            return Ready(answer.body, timings)
+        return replace(answer, timings=timings)
 
     async def export(self, job: Export, path: Path) -> list[Path]:
         """See `Compute`."""
@@ -211,7 +213,7 @@ class WorkerCompute:
 
     def dispatch(self) -> None:
         """Give waiting jobs to workers that are free."""
-        for ticket in self._line if self._crew.idle else ():
+        for ticket in self._line if self._crew.idle and self._line else ():
             # One that has a link went along with another.
             link = self._crew.choose(ticket) if ticket.link is None else None
             if link is not None:
@@ -224,8 +226,9 @@ class WorkerCompute:
     def _give(self, ticket: Ticket, link: Link) -> None:
         loop = asyncio.get_running_loop()
         ticket.number = next(self._numbers)
-        for one in {ticket, *ticket.parts}:
-            one.link, one.given = link, loop.time()
+        ticket.link, ticket.given = link, loop.time()
+        for one in ticket.parts:
+            one.link, one.given = link, ticket.given
         self._crew.give(ticket, link)
         if ticket.net_id is not None:
             self._counts["net_misses" if ticket.cold else "net_hits"] += len(ticket.parts)
