@@ -15,7 +15,7 @@ from portgrad.graph import inference, vocabulary, walk
 from portgrad.graph.check import tidy
 from portgrad.graph.known import Known
 from portgrad.graph.memory import ran_out
-from portgrad.graph.opsets import WORKING_OPSET, adapters, old, repairs, scans
+from portgrad.graph.opsets import WORKING_OPSET, adapters, old, repairs, scans, unchanged
 
 _REFUSED_ATTRIBUTE = re.compile(r"Attribute (\w+) must")
 
@@ -30,6 +30,8 @@ def convert(model: onnx.ModelProto) -> onnx.ModelProto:
     version = vocabulary.opset(model.opset_import)
     if version is None or version >= WORKING_OPSET:
         return model
+    if unchanged.all_unchanged(model, version):
+        return _restamped(model)
     _refuse_hopeless(model, version)
     model = scans.unbatched(model) if version == scans.BATCHED else model
     try:
@@ -46,6 +48,14 @@ def convert(model: onnx.ModelProto) -> onnx.ModelProto:
     adapters.adapt(converted, version, known)
     repairs.repair(converted, version, known)
     return converted
+
+
+def _restamped(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model itself, as one of the working opset."""
+    for entry in model.opset_import:
+        if entry.domain == vocabulary.DEFAULT:
+            entry.version = WORKING_OPSET
+    return model
 
 
 def _refuse_hopeless(model: onnx.ModelProto, version: int) -> None:
