@@ -22,6 +22,8 @@ from portgrad.codecs.model import Answer, Buffer, Call, Codec, Encoding, Kind, K
 from portgrad.errors import InvalidRequest
 from portgrad.graph.nearest import offer
 
+_PREFIXES = tuple(PREFIXES.values())
+
 
 def codec(
     media_type: str,
@@ -72,6 +74,8 @@ def codec(
 def _sorted(arrays: Mapping[str, Array], kind: Kind, known: Known) -> dict[str, dict[str, Any]]:
     """The arrays by the field that each one belongs to, which its name tells."""
     inputs, parameters = known.inputs, known.parameters
+    if all(name in inputs and not name.startswith(_PREFIXES) for name in arrays):
+        return {field: dict(arrays) if field == DATA else {} for field in FORMS[kind].holding}
     at = {SEEDS: (known.outputs,), TANGENTS: (inputs, parameters)}
     fields = {prefix: f for f, prefix in PREFIXES.items() if f in FORMS[kind].arrays}
     found: dict[str, dict[str, Any]] = {field: {} for field in FORMS[kind].holding}
@@ -97,9 +101,11 @@ def _sorted(arrays: Mapping[str, Array], kind: Kind, known: Known) -> dict[str, 
 def _about(answer: Answer, kind: Kind) -> bytes:
     """The rest of the answer, with the names that place each array."""
     form = FORMS[kind]
+    if not form.nested:
+        return orjson.dumps({**answer.about})
     named = {form.prefix + "/".join(place): place for place in answer.derivatives}
     blocks = {name: list(place) for name, place in named.items()}
-    return orjson.dumps({**answer.about, **({"blocks": blocks} if form.nested else {})})
+    return orjson.dumps({**answer.about, "blocks": blocks})
 
 
 def _flat(answer: Answer, prefix: str) -> dict[str, Any]:

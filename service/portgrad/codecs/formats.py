@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from portgrad.codecs import json, npz, safetensors
 from portgrad.codecs.bounds import Bounds
 from portgrad.codecs.model import Answer, Buffer, Call, Codec, Format, Kind, Known
@@ -49,10 +51,18 @@ def guess(body: Buffer) -> str | None:
     return json.MEDIA_TYPE if start.lstrip().startswith(b"{") else None
 
 
-def write(answer: Answer, kind: Kind, form: Format) -> list[Buffer]:
-    """The body of an answer, in pieces that follow one another."""
+def write(answer: Answer, kind: Kind, form: Format, size: int | None = None) -> list[Buffer]:
+    """The body of an answer, in pieces that follow one another.
+
+    Args:
+        answer: what it says.
+        kind: of what call.
+        form: how it is to be written.
+        size: about how many bytes its arrays have, where that is known.
+    """
     codec = CODECS[form.media_type]
-    if codec.pieces is not None and size_of(answer) > _WHOLE_BYTES:
+    size = size_of(answer) if size is None else size
+    if codec.pieces is not None and size > _WHOLE_BYTES:
         return list(codec.pieces(answer, kind, form.encoding))
     return [codec.encode(answer, kind, form.encoding)]
 
@@ -64,6 +74,8 @@ def size_of(answer: Answer) -> int:
 
 def _bytes(value: Any) -> int:
     """Those of an array, or of all that are in a sequence."""
+    if type(value) is np.ndarray:
+        return value.nbytes
     if isinstance(value, list):
         return _OTHER_BYTES + sum(map(_bytes, value))
     return int(getattr(value, "nbytes", _OTHER_BYTES + 1))

@@ -51,8 +51,10 @@ def from_query(
     query: str | None, kind: Kind, bounds: Bounds
 ) -> tuple[dict[str, Any], dict[str, Any], Encoding]:
     """The options in the query parameter of a binary request, and the class seeds among them."""
+    if query is None:
+        return {}, {}, _untold(kind)
     name = "query parameter `options`"
-    fields = {} if query is None else text.loads(query.encode(), name, bounds)
+    fields = text.loads(query.encode(), name, bounds)
     given_seeds = fields.pop(SEEDS, None) if SEEDS in FORMS[kind].arrays else None
     for name in FORMS[kind].holding:
         if name in fields:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -53,6 +54,10 @@ _CODES = {
 # Name, dtype, shape and place of an array, generously.
 _HEADER_BYTES = 1024
 _NAMES = {name: code for code, name in _CODES.items()}
+# What is written as it lies in the memory of a machine that is little-endian itself.
+_AS_THEY_ARE = {DTYPES[name] for name in _NAMES if DTYPES[name] == DTYPES[name].newbyteorder("<")}
+# So many headers are kept that were read, and that were written, of at most so many bytes.
+_KEPT, _MOST_KEPT = 64, 4096
 # The format has these besides, of which several stand in one byte: no array of NumPy's does.
 _PACKED = {"F4", "F6_E2M3", "F6_E3M2"}
 _Size = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -62,12 +67,38 @@ def read(body: Buffer, bounds: Bounds) -> dict[str, Array]:
     """The arrays of a file, as views of it."""
     size = int.from_bytes(body[:8], "little")
     header = bytes(body[8 : 8 + size])
-    _refuse_large(header, bounds)
     raw = memoryview(body)[8 + size :]
-    entries = _entries(header, size, len(raw))
+    layout = _layout if size <= _MOST_KEPT else _layout.__wrapped__
+    places = layout(header, size, len(raw), bounds.arrays, bounds.depth)
+    return {name: _array(name, place, raw) for name, place in places}
+
+
+class _Place(NamedTuple):
+    """Where an array lies: its dtype where its bytes are its elements, whatever they are."""
+
+    entry: _Entry
+    dtype: np.dtype[Any] | None
+    elements: int
+
+
+@lru_cache(_KEPT)
+def _layout(
+    header: bytes, size: int, buffer: int, arrays: int, depth: int
+) -> tuple[tuple[str, _Place], ...]:
+    """Where arrays lie, as a header tells it that is right. The same one comes again and again."""
+    bounds = Bounds(0, depth, arrays, 0)
+    _refuse_large(header, bounds)
+    entries = _entries(header, size, buffer)
     text.loads(header, "safetensors header", bounds)
     bounds.check_arrays(len(entries))
-    return {name: _array(name, entry, raw) for name, entry in entries.items()}
+    return tuple((name, _place(entry)) for name, entry in entries.items())
+
+
+def _place(entry: _Entry) -> _Place:
+    count = math.prod(entry.shape) if len(entry.shape) <= MOST_DIMENSIONS else 0
+    plain = count > 0 and entry.dtype in _CODES and entry.dtype != "BOOL"
+    dtype = little_endian(_CODES[entry.dtype], "") if plain else None
+    return _Place(entry, dtype, count)
 
 
 class _Entry(msgspec.Struct):
@@ -134,7 +165,11 @@ def _refuse_large(header: bytes, bounds: Bounds) -> None:
         )
 
 
-def _array(name: str, entry: _Entry, raw: memoryview) -> Array:
+def _array(name: str, place: _Place, raw: memoryview) -> Array:
+    entry = place.entry
+    if place.dtype is not None:
+        start, _ = entry.data_offsets
+        return np.frombuffer(raw, place.dtype, place.elements, start).reshape(entry.shape)
     if entry.dtype not in _CODES:
         raise not_carried(name, entry.dtype, "This service's safetensors", _JSON)
     dtype = little_endian(_CODES[entry.dtype], name)
@@ -144,27 +179,45 @@ def _array(name: str, entry: _Entry, raw: memoryview) -> Array:
 
 def write(arrays: Mapping[str, Any], answer: bytes) -> bytes:
     """A file of the arrays, with the rest of the answer in its metadata."""
-    return b"".join(write_pieces(arrays, answer))
+    kept = _all_writable(arrays)
+    header, names = _headed(kept, answer)
+    return b"".join([header, *[kept[name].tobytes() for name in names]])
 
 
 def write_pieces(arrays: Mapping[str, Any], answer: bytes) -> Iterator[Buffer]:
     """The same file, a piece for the header and one for each array, which is not copied."""
     kept = _all_writable(arrays)
-    names = sorted(kept, key=lambda name: (-kept[name].itemsize, name))  # so each is aligned
-    header: dict[str, Any] = {_RESERVED: {"answer": answer.decode()}}
-    end = 0
-    for name in names:
-        start, end = end, end + kept[name].nbytes
-        dtype, shape = _NAMES[name_of(kept[name].dtype)], list(kept[name].shape)
-        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
-    return _pieces(orjson.dumps(header), [kept[name] for name in names])
+    header, names = _headed(kept, answer)
+    return _pieces(header, [kept[name] for name in names])
 
 
 def _pieces(header: bytes, arrays: list[Array]) -> Iterator[Buffer]:
-    header += b" " * (-len(header) % 8)
-    yield len(header).to_bytes(8, "little") + header
+    yield header
     for array in arrays:
         yield array.reshape(-1).view(np.uint8).data
+
+
+def _headed(arrays: Mapping[str, Array], answer: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """The header of a file, its length in front, and the names of arrays as they follow it."""
+    told = tuple([(name, array.dtype, array.shape) for name, array in arrays.items()])
+    size = len(answer) + sum(map(len, arrays))
+    return (_header if size <= _MOST_KEPT else _header.__wrapped__)(told, answer)
+
+
+@lru_cache(_KEPT)
+def _header(
+    arrays: tuple[tuple[str, np.dtype[Any], tuple[int, ...]], ...], answer: bytes
+) -> tuple[bytes, tuple[str, ...]]:
+    header: dict[str, Any] = {_RESERVED: {"answer": answer.decode()}}
+    end = 0
+    ordered = sorted(arrays, key=lambda array: (-array[1].itemsize, array[0]))  # each is aligned
+    for name, dtype, shape in ordered:
+        start, end = end, end + math.prod(shape) * dtype.itemsize
+        code = _NAMES[name_of(dtype)]
+        header[name] = {"dtype": code, "shape": shape, "data_offsets": [start, end]}
+    text = orjson.dumps(header)
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text, tuple(name for name, _, _ in ordered)
 
 
 def _all_writable(arrays: Mapping[str, Any]) -> dict[str, Array]:
@@ -179,6 +232,8 @@ def _all_writable(arrays: Mapping[str, Any]) -> dict[str, Array]:
 
 
 def _writable(name: str, array: Any) -> Array:
+    if type(array) is np.ndarray and array.dtype in _AS_THEY_ARE and array.flags.c_contiguous:
+        return array
     checked = carried(array, name, "safetensors", _JSON)
     dtype = name_of(checked.dtype)
     if dtype not in _NAMES:

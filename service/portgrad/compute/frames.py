@@ -234,22 +234,27 @@ class Reader:
         self._bytes = bytearray()
         self._descriptors: list[int] = []
 
-    def feed(self, source: socket.socket) -> list[Received] | None:
+    def feed(self, source: socket.socket, flags: int = 0) -> list[Received] | None:
         """The frames that are whole now; None where the end has come.
+
+        Args:
+            source: the socket.
+            flags: of the call that receives.
 
         Raises:
             Broken: what came is no frame.
             OSError: the socket failed, or this process may open no more descriptors.
         """
-        received, beside, flags, _ = source.recvmsg(_AT_ONCE, _BESIDE, _CLOSED_IN_CHILDREN)
-        if beside or flags & _CUT_OFF:
-            self._take_descriptors(beside, bool(flags & _CUT_OFF))
+        flags |= _CLOSED_IN_CHILDREN
+        received, beside, told, _ = source.recvmsg(_AT_ONCE, _BESIDE, flags)
+        if beside or told & _CUT_OFF:
+            self._take_descriptors(beside, bool(told & _CUT_OFF))
         if not received:
             self.close()
             return None
         self._bytes += received
         found = []
-        while (frame := self._frame()) is not None:
+        while len(self._bytes) >= _HEAD.size and (frame := self._frame()) is not None:
             found.append(frame)
         if len(self._descriptors) > _MOST_DESCRIPTORS:
             raise Broken("descriptors that no message is about")
@@ -285,7 +290,7 @@ class Reader:
         block = self._block(size) if size else memoryview(b"")
         if count > len(self._descriptors):
             raise Broken("files without descriptors")
-        files = tuple(self._descriptors.pop(0) for _ in range(count))
+        files = tuple(self._descriptors.pop(0) for _ in range(count)) if count else ()
         if block is None:
             return Received(number, None, files, unread=True)
         text = block[size - length :] if in_block else inline

@@ -76,4 +76,4 @@ def write(job: Job, answer: Answer) -> list[Buffer] | None:
         return None
     if form.media_type == json.MEDIA_TYPE and size > MOST_TEXT:
         return None
-    return formats.write(answer, job.kind, form)
+    return formats.write(answer, job.kind, form, size)

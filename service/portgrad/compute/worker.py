@@ -7,14 +7,14 @@ is at work.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import select
 import socket
+import struct
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from portgrad.compute import faults, frames
@@ -33,6 +33,7 @@ _FAILED = PortgradError("The service failed on this request.")
 # A worker that has had nothing to do for so long gives back the memory that no net holds; one that
 # always has something to do soon, whenever the last time was so long ago.
 _IDLE_SECONDS, _BUSY_SECONDS = 1.0, 10.0
+_TIME = struct.Struct("@ll")  # a timeval
 
 
 def serve(
@@ -122,14 +123,37 @@ class _Rest:
     def __init__(self, jobs: socket.socket, workshop: Workshop) -> None:
         self._jobs, self._workshop = jobs, workshop
         self._last = time.monotonic()
+        # The kernel keeps the time: to ask first whether anything came is one more call of it.
+        seconds, part = divmod(_IDLE_SECONDS, 1)
+        patience = _TIME.pack(int(seconds), int(part * 1e6))
+        jobs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
 
     def until(self, reader: frames.Reader) -> list[frames.Received] | None:
         """What comes next."""
         due = time.monotonic() > self._last + _BUSY_SECONDS
-        if not select.select([self._jobs], [], [], 0 if due else _IDLE_SECONDS)[0]:
+        try:
+            return reader.feed(self._jobs, socket.MSG_DONTWAIT if due else 0)
+        except BlockingIOError:
             self._workshop.rest()
             self._last = time.monotonic()
+        select.select([self._jobs], [], [])
         return reader.feed(self._jobs)
+
+
+class _Working:
+    """A job that is being done, as a context; a generator would take three times as long."""
+
+    def __init__(self, watch: _Watch, number: int) -> None:
+        self._watch, self._number = watch, number
+        self._running = Stop().running()
+
+    def __enter__(self) -> None:
+        self._watch.begin(self._number, self._running.stop)
+        self._running.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self._running.__exit__()
+        self._watch.end()
 
 
 class _Watch:
@@ -142,20 +166,21 @@ class _Watch:
         self._stop: Stop | None = None
         threading.Thread(target=self._listen, daemon=True).start()
 
-    @contextlib.contextmanager
-    def working(self, number: int) -> Iterator[None]:
+    def working(self, number: int) -> _Working:
         """What is said about this job reaches what is done meanwhile, on this thread."""
-        stop = Stop()
+        return _Working(self, number)
+
+    def begin(self, number: int, stop: Stop) -> None:
+        """A job is done from now on, which this may end."""
         with self._lock:
             self._number, self._stop = number, stop
             if self._stopped == number:  # the word was quicker than the job
                 stop.now()
-        try:
-            with stop.running():
-                yield
-        finally:
-            with self._lock:
-                self._stop = None
+
+    def end(self) -> None:
+        """No job is done."""
+        with self._lock:
+            self._stop = None
 
     def tell_deadline(self, seconds: float) -> None:
         """The job that is being done may take no longer than that."""

@@ -32,14 +32,9 @@ class Stop:
         self.stage = "open"
         self._stopped = False
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> Running:
         """What runs meanwhile, on this thread, ends when somebody says `now`."""
-        token = _current.set(self)
-        try:
-            yield
-        finally:
-            _current.reset(token)
+        return Running(self)
 
     def now(self) -> None:
         """End the run that is under way, or the session that is opened, and begin no other."""
@@ -52,6 +47,19 @@ class Stop:
         """Raise DeadlineExceeded where the call is to end."""
         if self._stopped:
             raise DeadlineExceeded("The call was stopped before it was done.")
+
+
+class Running:
+    """A context in which this thread works on a call."""
+
+    def __init__(self, stop: Stop) -> None:
+        self.stop = stop
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self.stop)
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)
 
 
 def options() -> ort.RunOptions | None:
