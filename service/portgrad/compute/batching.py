@@ -5,6 +5,9 @@ takes a call on one, the calls of the same owner that wait and ask the same of a
 along, in one message, and the worker runs them as one (`together`). No call waits for others. A
 call that a shared run left out, or all of them where it failed, runs alone. So does one whose
 worker died.
+
+Other calls that are known to be quick (`quick`) go to a worker together as well, where an owner has
+several on a net that wait: it does one after the other, and wakes up once for all of them.
 """
 
 from __future__ import annotations
@@ -17,9 +20,11 @@ from typing import Any, TypeAlias
 import msgspec
 import numpy as np
 
-from portgrad.compute import frames, messages
-from portgrad.compute.jobs import Job
+from portgrad.codecs.model import Answer
+from portgrad.compute import frames, messages, quick
+from portgrad.compute.jobs import Job, Ready, Unread
 from portgrad.compute.line import Line, Ticket
+from portgrad.compute.quick import Quick
 from portgrad.compute.reading import MOST_BATCHED
 
 # What calls that go together have in common.
@@ -42,12 +47,18 @@ class Batch:
         examples: how many it has.
         size: about how many bytes.
         message: what is asked, as plain data.
+        joined: whether they run as one; otherwise one after the other.
+        most: how many may go together, or examples where they run as one.
+        room: how many bytes.
     """
 
     key: Key
     examples: int
     size: int
     message: Mapping[str, Any]
+    joined: bool
+    most: int
+    room: int
 
 
 @dataclass(eq=False, slots=True)
@@ -65,6 +76,12 @@ class Group(Ticket):
         """The tickets of the calls."""
         return self.members
 
+    @property
+    def in_turn(self) -> bool:
+        """Whether the worker does one after the other."""
+        batch = self.members[0].batch
+        return batch is not None and not batch.joined
+
 
 class Batches:
     """Makes groups of the calls that wait.
@@ -79,6 +96,7 @@ class Batches:
     def __init__(self, most: int) -> None:
         self._most = most
         self._never: OrderedDict[Key, None] = OrderedDict()
+        self._quick = Quick()
         self.sizes: Counter[int] = Counter()
 
     def of(self, job: Job, message: Mapping[str, Any], size: int) -> Batch | None:
@@ -98,7 +116,20 @@ class Batches:
         options = msgspec.msgpack.encode(job.options)
         key = (job.net_id, job.kind, options, shapes, _seeds(job.output_gradients))
         fits = 0 < examples < self._most and key not in self._never
-        return Batch(key, examples, size, message) if fits else None
+        if not fits:
+            return None
+        return Batch(key, examples, size, message, True, self._most, _MOST_BYTES)
+
+    def in_turn(self, job: Unread, message: Mapping[str, Any]) -> Batch | None:
+        """What a call that its worker is to read is to others; None for one that goes alone."""
+        most, key = self._quick.most(job), quick.key_of(job)
+        if most < 2 or key in self._never:
+            return None
+        return Batch(key, 1, len(job.body), message, False, most, quick.MOST_BYTES)
+
+    def note(self, job: Unread, answer: Answer | Ready) -> None:
+        """Remember what a call took."""
+        self._quick.note(job, answer)
 
     def gather(self, ticket: Ticket, line: Line) -> Ticket:
         """A ticket whose turn has come, with those that go along; they wait no longer."""
@@ -108,7 +139,8 @@ class Batches:
         group = _group(members) if len(members) > 1 else ticket
         for member in group.parts[1:]:
             line.drop(member)
-        self.sizes[len(group.parts)] += 1
+        if ticket.batch.joined:
+            self.sizes[len(group.parts)] += 1
         return group
 
     def settle(self, ticket: Ticket, found: Any, error: Exception | None) -> list[Ticket]:
@@ -137,7 +169,8 @@ class Batches:
 
     def _companions(self, ticket: Ticket, line: Line) -> Iterator[Ticket]:
         assert ticket.batch is not None
-        left, room = self._most - ticket.batch.examples, _MOST_BYTES - ticket.batch.size
+        left = ticket.batch.most - ticket.batch.examples
+        room = ticket.batch.room - ticket.batch.size
         for other in line.of(ticket.owner):
             batch = other.batch
             if other is ticket or batch is None or other.deaths:
@@ -151,13 +184,14 @@ class Batches:
 def _group(members: list[Ticket]) -> Ticket:
     """One ticket for all, or for the first alone where there is no memory for their message."""
     first = members[0]
+    ask = messages.group if first.batch is None or first.batch.joined else messages.series
     asked = [
         msgspec.Raw(member.frame.text) if member.frame.block is None else member.batch.message
         for member in members
         if member.batch is not None
     ]
     try:
-        frame = frames.pack(messages.group(asked))
+        frame = frames.pack(ask(asked))
     except OSError:
         return first
     group = Group(

@@ -1,6 +1,6 @@
 """What is asked of a worker and what it answers, as plain data and back.
 
-Asked:     {"do": "call" | "group" | "read" | "inspect" | "export" | "operators" | "forget", …}
+Asked:     {"do": "call" | "group" | "read" | "series" | "inspect" | "export" | …, …}
 Answered:  {"done": …} or {"fault": …}, and {"kept": …}: what the worker keeps.
 
 What is answered comes from a process that runs strangers' nets: it is held to its form here.
@@ -112,6 +112,11 @@ def unread(job: Unread) -> Plain:
 def group(calls: Sequence[Any]) -> Plain:
     """Calls that may be run as one, each as plain data or as the text that this became."""
     return {"do": "group", "calls": calls}
+
+
+def series(calls: Sequence[Any]) -> Plain:
+    """Calls that are done one after the other, likewise."""
+    return {"do": "series", "calls": calls}
 
 
 def inspection(job: Inspection) -> Plain:

@@ -13,7 +13,7 @@ from typing import Any
 
 from portgrad.codecs.model import Answer, Description
 from portgrad.compute import ends, faults, messages, packing
-from portgrad.compute.batching import Batch, Batches
+from portgrad.compute.batching import Batch, Batches, Group
 from portgrad.compute.config import PoolConfig, WorkerConfig
 from portgrad.compute.crew import Crew
 from portgrad.compute.jobs import Export, Inspection, Job, Ready, Unread
@@ -31,6 +31,8 @@ _GRACE = 0.2
 _PATIENCE = 2.0
 # What is done once more, so that a second worker is warm, took less than a quarter of it before.
 _REHEARSAL = 1.0
+# Calls that are done one after the other, as all are quick, are parted after this.
+_NOT_QUICK = 0.1
 
 
 class WorkerCompute:
@@ -74,12 +76,15 @@ class WorkerCompute:
         """See `Compute`."""
         seconds = min(job.seconds or self._config.deadline, self._config.deadline)
         asked = messages.unread(job) if isinstance(job, Unread) else messages.call(job)
-        batch = None
-        if isinstance(job, Job) and job.ports:
-            batch = self._batches.of(job, asked, packing.size(job))
+        if isinstance(job, Unread):
+            batch = self._batches.in_turn(job, asked)
+        else:
+            batch = self._batches.of(job, asked, packing.size(job)) if job.ports else None
         answer: Answer | Ready
         read = messages.answer_of
         answer, ticket = await self._ask(job.kind, asked, job, seconds, read=read, batch=batch)
+        if isinstance(job, Unread):
+            self._batches.note(job, answer)
         timings = {"queue": ticket.given - ticket.asked, **answer.timings}
         if isinstance(answer, Ready):
             return Ready(answer.body, timings)
@@ -186,7 +191,8 @@ class WorkerCompute:
         try:
             self._crew.start()
             self._line.add(ticket)
-            if ticket.batch is None or len(self._line) > self._config.max_queued:
+            alone = ticket.batch is None or not ticket.batch.joined
+            if alone or len(self._line) > self._config.max_queued:
                 self.dispatch()
             elif not self._about_to:
                 # Those that come in the same turn of the loop go along.
@@ -232,9 +238,17 @@ class WorkerCompute:
         self._crew.give(ticket, link)
         if ticket.net_id is not None:
             self._counts["net_misses" if ticket.cold else "net_hits"] += len(ticket.parts)
+        if isinstance(ticket, Group) and ticket.in_turn:
+            ticket.timers.append(loop.call_later(_NOT_QUICK, self._part, ticket))
         limit = self._config.compile_seconds
         if limit < ticket.seconds:
             ticket.timers.append(loop.call_later(limit, self._look_at_stage, ticket))
+
+    def _part(self, group: Group) -> None:
+        """One of these calls is not quick at all: each is done alone, and those like it are."""
+        if group.link is not None and not group.overdue:
+            self._batches.never(group)
+            group.link.stop(group.number)
 
     def rehearse(self, ticket: Ticket, link: Link) -> None:
         """See `Boss`."""

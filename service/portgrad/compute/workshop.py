@@ -38,6 +38,7 @@ class Workshop:
         self._ways: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "call": self._call,
             "group": self._group,
+            "series": self._series,
             "inspect": self._inspect,
             "operators": _operators,
             "forget": self._forget,
@@ -155,6 +156,18 @@ class Workshop:
         ]
         return {"answers": answers, "joined": found is not None}
 
+    def _series(self, plain: Mapping[str, Any]) -> Any:
+        """Calls one after the other. What one is refused for, it is told where it comes alone."""
+        return {"answers": [self._in_turn(one) for one in plain["calls"]], "joined": True}
+
+    def _in_turn(self, plain: Mapping[str, Any]) -> Any:
+        try:
+            return self._read(plain, _alone)
+        except PortgradError as error:
+            if error.code == OUT_OF_MEMORY:
+                raise
+            return None
+
     def _inspect(self, plain: Mapping[str, Any]) -> Any:
         net = self._load(plain)
         net.check()
@@ -217,6 +230,11 @@ def _told(job: Job, answer: Answer, spent: Mapping[str, float]) -> Any:
         return messages.ready(body, {**timings, "encode": encoding.seconds})
     wanted = job.answer_in.encoding if job.answer_in else "lists"
     return messages.answered(replace(answer, timings=timings, encoding=wanted))
+
+
+def _alone(_: float) -> None:
+    """A deadline is kept where a call comes alone."""
+    raise PortgradError("It has a deadline of its own.")
 
 
 def _operators(_: Mapping[str, Any]) -> list[Any]:
