@@ -191,8 +191,7 @@ class WorkerCompute:
         try:
             self._crew.start()
             self._line.add(ticket)
-            alone = ticket.batch is None or not ticket.batch.joined
-            if alone or len(self._line) > self._config.max_queued:
+            if ticket.batch is None or len(self._line) > self._config.max_queued:
                 self.dispatch()
             elif not self._about_to:
                 # Those that come in the same turn of the loop go along.
