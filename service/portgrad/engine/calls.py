@@ -69,12 +69,13 @@ def gradient(
 ) -> Gradients:
     """Gradients of a sum of outputs; see `Net.gradient`."""
     words = (wrt, of, outputs, quantized, stacked, reduction)
-    if diagnostics is False and nothing(output_gradients):
-        again = repeats.gradient(setting, words, data)
-        if again is not None:
-            return again
+    plainly = diagnostics is False and nothing(output_gradients)
+    again = repeats.gradient(setting, words, data) if plainly else None
+    if again is not None:
+        return again
     executor = setting.view.executor
-    (targets, plan, reduced), given = meanings.gradient(setting, words, output_gradients)
+    meant, given = meanings.gradient(setting, words, output_gradients)
+    targets, plan, reduced = meant
     wanted = plan.outputs
     if diagnostics:
         plan = replace(plan, outputs=tuple(dict.fromkeys([*wanted, *plan.of])))
@@ -89,6 +90,8 @@ def gradient(
     if diagnostics:
         told["outputs"] = {name: told["outputs"][name] for name in wanted}
         told["diagnostics"] = diagnose(executor, done, found)
+    if plainly:
+        repeats.prepare(setting, words, meant)
     return Gradients(found, **told)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
@@ -13,8 +13,8 @@ import onnx_ir as ir
 from portgrad.autodiff import TANGENT
 from portgrad.autodiff.per_example import NotApart
 from portgrad.autodiff.randomness import seed_of_example
-from portgrad.engine import batches, inseparable, seeds, stopping, ways
-from portgrad.engine.arrays import Array, Shapes, Value, dtype_named, shapes_of
+from portgrad.engine import batches, inseparable, seeds, ways
+from portgrad.engine.arrays import Shapes, Value, dtype_named, shapes_of
 from portgrad.engine.batches import AS_IS, EACH, EXAMPLE, Dims, Reading
 from portgrad.engine.cache import Cache
 from portgrad.engine.examples import Layout
@@ -33,20 +33,6 @@ from portgrad.graph.types import shape_of, type_name
 Sessions: TypeAlias = Cache[tuple[Any, ...], Any]
 Ports: TypeAlias = frozenset[str]
 _NO_PORTS: Ports = frozenset()
-
-
-class Repeated(NamedTuple):
-    """What came of a run like one before.
-
-    Attributes:
-        found: outputs, and after these derivatives, as the plan has them.
-        warnings: what the user should know.
-        seconds: how long it took.
-    """
-
-    found: Sequence[Array]
-    warnings: tuple[str, ...]
-    seconds: float
 
 
 class Executor:
@@ -144,17 +130,9 @@ class Executor:
             call.results = replace(call.results, derivatives=empty)
         return call
 
-    def again(self, plan: Plan, data: Values) -> Repeated | None:
-        """A run like one before, of the same plan on data of these shapes; None for any other."""
-        known = self._known(plan, data)
-        if known is None:
-            return None
-        compiled, shapes, _ = known
-        stopping.entering("run")
-        start = time.perf_counter()
-        found = compiled.run_in_order(data, shapes)
-        seconds = time.perf_counter() - start
-        return Repeated(found, self.warnings + compiled.warnings, seconds)
+    def finder(self, plan: Plan) -> Callable[[], Compiled | None]:
+        """What finds the session of a plan, as long as it is kept."""
+        return partial(self._sessions.peek, (*self._key, "session", _NO_PORTS, plan.key))
 
     def _known(self, plan: Plan, feeds: Values) -> tuple[Compiled, Shapes, Reading] | None:
         """What runs a plan on feeds of shapes that it ran on before, as they are; and these."""

@@ -44,12 +44,6 @@ def evaluation(setting: Setting, outputs: Any) -> Plan:
     return plan
 
 
-def known(setting: Setting, words: Sequence[Any]) -> Meant | None:
-    """What these words mean of a gradient that imposes nothing, where they were read before."""
-    found: Meant | None = setting.view.asked.get(key_of("gradient", *words))
-    return found
-
-
 def gradient(
     setting: Setting, words: Sequence[Any], output_gradients: Any
 ) -> tuple[Meant, dict[str, Any]]:
@@ -81,9 +75,13 @@ def _names(imposed: Any) -> Sequence[Any]:
 
 
 def _keep(setting: Setting, key: Hashable | None, meant: Any) -> None:
-    """Know from now on what words mean that are no longer than they may be."""
-    if key is not None and len(str(key)) < _LONGEST:
+    if is_short(key):
         setting.view.asked.keep(key, meant)
+
+
+def is_short(key: Hashable | None) -> bool:
+    """Whether words are kept: those that have a key, if they are no longer than they may be."""
+    return key is not None and len(str(key)) < _LONGEST
 
 
 def plan(

@@ -207,20 +207,23 @@ class Compiled:
             imposed: an array for each `seed/NAME`, of the output's rank, and `tangent/NAME`.
             shapes: those of all of these, where they are known.
         """
-        found = self.run_in_order({**data, **imposed} if imposed else data, shapes)
-        count = len(self.plan.outputs)
+        feeds = {**data, **imposed} if imposed else data
+        found, count = self.session.run(feeds, self.check_shapes, shapes), len(self.plan.outputs)
         return Results(
             dict(zip(self.plan.results, found[count:], strict=True)),
             dict(zip(self.plan.outputs, found[:count], strict=True)),
         )
 
-    def run_in_order(
-        self, feeds: Mapping[str, Value], shapes: Shapes | None = None
-    ) -> Sequence[Array]:
-        """Run once, on data and what is imposed: outputs, and after these the derivatives."""
-        return self.session.run(feeds, self._check_shapes, shapes)
+    def check_shapes(self, feeds: Mapping[str, Value], found: Sequence[Array]) -> None:
+        """Refuse derivatives that have another shape than what they are with respect to.
 
-    def _check_shapes(self, feeds: Mapping[str, Value], found: Sequence[Array]) -> None:
+        Args:
+            feeds: what was fed, by name.
+            found: outputs, and after these the derivatives, as the graph gives them.
+
+        Raises:
+            RunFailed: `wrong_gradient_shape`.
+        """
         derivatives = dict(zip(self.plan.results, found[len(self.plan.outputs) :], strict=True))
         for name in self.plan.wrt:
             target, shape = feeds.get(name), derivatives[name].shape

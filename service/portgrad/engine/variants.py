@@ -102,7 +102,8 @@ class View:
         executor: what runs plans on it.
         seed: the input that all that it draws depends on; None where it draws nothing.
         double: whether everything floating is float64.
-        asked: what the words of calls meant, by these: see `asking`.
+        asked: what the words of calls mean, by these.
+        repeats: gradients that were asked for, by their words.
     """
 
     names: Names
@@ -110,6 +111,7 @@ class View:
     seed: str | None = None
     double: bool = False
     asked: Memo[Any, Any] = field(default_factory=lambda: Memo(_ASKED))
+    repeats: Memo[Any, Any] = field(default_factory=lambda: Memo(_ASKED))
 
     @cached_property
     def ports(self) -> dict[str, Port]:
