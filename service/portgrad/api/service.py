@@ -44,6 +44,7 @@ class Service:
         self._quota = Quota(settings.max_nets_per_owner, settings.max_bytes_per_owner)
         self._hashing = asyncio.Semaphore(_HASHED_AT_ONCE)
         self._verifying: dict[tuple[Shelf, str], asyncio.Task[None]] = {}
+        self._seen: dict[tuple[Shelf, str], tuple[StoredNet, bool]] = {}
 
     def _watched(self) -> list[Watched]:
         """What all requests together take, and may take."""
@@ -69,7 +70,7 @@ class Service:
         damage is an error, never a wrong gradient.
         """
         shelf = self.shelf(request)
-        found = _glance(shelf, ref)
+        found = self._at_once(shelf, ref)
         if found is None:
             found = await asyncio.to_thread(shelf.find, ref)
         net, verified = found
@@ -77,6 +78,18 @@ class Service:
         if not verified:
             await self._verify(shelf, net.net_id)
         return net
+
+    def _at_once(self, shelf: Shelf, ref: str) -> tuple[StoredNet, bool] | None:
+        """What is found without a disk. Calls of the same turn of the event loop share a look."""
+        key = (shelf, ref)
+        found = self._seen.get(key)
+        if found is None:
+            found = _glance(shelf, ref)
+            if found is not None:
+                if not self._seen:
+                    asyncio.get_running_loop().call_soon(self._seen.clear)
+                self._seen[key] = found
+        return found
 
     async def _verify(self, shelf: Shelf, net_id: str) -> None:
         """Calls that come while a net is read wait for the same reading."""

@@ -7,6 +7,7 @@ is small and may say how a call is to wait.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from portgrad.codecs import formats, json
@@ -40,8 +41,8 @@ def tells_more(job: Unread) -> bool:
     return job.query is not None or not formats.CODECS[job.media_type].flat
 
 
-def read(job: Unread, known: Known) -> Job:
-    """The call that a body holds.
+def read(job: Unread, known: Known, ports: Sequence[Mapping[str, Any]] = ()) -> Job:
+    """The call that a body holds, on a net with these names; `ports` are as `Job` has them.
 
     Raises:
         InvalidRequest, LimitExceeded: what is wrong with it.
@@ -66,6 +67,7 @@ def read(job: Unread, known: Known) -> Job:
         options=options,
         owner=job.owner,
         answer_in=Format(job.accept, call.encoding),
+        ports=ports,
     )
 
 

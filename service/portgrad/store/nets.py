@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
+from portgrad.codecs.model import Known
 from portgrad.errors import InvalidRequest
 from portgrad.graph.files import NetFiles
 from portgrad.store.quota import UNLIMITED, Quota
@@ -40,6 +42,16 @@ class StoredNet:
     files: NetFiles
     description: dict[str, Any]
     batchable: bool = False
+
+    @cached_property
+    def declared(self) -> StoredNet:
+        """The same net, declared batchable."""
+        return replace(self, batchable=True)
+
+    @cached_property
+    def known(self) -> Known:
+        """Its names."""
+        return Known.of(self.description)
 
 
 @dataclass(frozen=True)

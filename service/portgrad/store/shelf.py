@@ -6,7 +6,6 @@ import errno
 import heapq
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -220,7 +219,7 @@ class LocalShelf:
         if found is None:
             raise self._not_found(ref)
         net, verified = found
-        return replace(net, batchable=True) if self._batchable(net_id, own) else net, verified
+        return net.declared if self._batchable(net_id, own) else net, verified
 
     def _named(self, ref: str) -> str | None:
         return ref if is_id(ref) else self._names.get(ref)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 
 from fastapi import APIRouter
 from starlette.concurrency import iterate_in_threadpool
@@ -23,7 +22,7 @@ from portgrad.api.problems import UnsupportedMedia
 from portgrad.api.service import service_of
 from portgrad.codecs import formats
 from portgrad.codecs.formats import CODECS
-from portgrad.codecs.model import Answer, Buffer, Codec, Kind, Known
+from portgrad.codecs.model import Answer, Buffer, Codec, Kind
 from portgrad.compute import reading
 from portgrad.compute.blocks import Block
 from portgrad.compute.jobs import Job, Ready, Unread
@@ -79,9 +78,8 @@ async def _answer(
         small = reading.is_small(unread, batchable=found.batchable)
         if small and (found.batchable or reading.tells_more(unread)):
             with Timed(request, "decode"):
-                job = reading.read(unread, Known.of(found.description))
-                if found.batchable:
-                    job = replace(job, ports=found.description["inputs"])
+                ports = found.description["inputs"] if found.batchable else ()
+                job = reading.read(unread, found.known, ports)
         elif reader.weigh is not None:
             await _hold(request, reader.weigh(unread.data(), unread.bounds))
         with disk_errors("read the net"), Timed(request, "compute"), Attended(request):
