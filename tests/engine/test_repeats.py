@@ -43,6 +43,11 @@ ASKED: list[dict[str, Any]] = [
     {"parameters": {"w": WEIGHTS["w"] * 2}},
     {"parameters": {}, "output_gradients": {}},
     {"output_gradients": {"y": random(4, 2, seed=9)}},
+    {"output_gradients": {"z": random(4, 2, seed=8), "y": random(4, 2, seed=9)}},
+    {"output_gradients": {"y": random(4, 2, seed=9)}, "of": ["y", "z"], "outputs": ["z"]},
+    {"output_gradients": {"y": random(2, seed=9)}},
+    {"output_gradients": {"y": np.float32(2)}},
+    {"output_gradients": {"y": [[1.0, 2.0]]}},
     {"output_gradients": {"y": {"index": 1}}},
     {"output_gradients": {"z": random(5, 4, 2, seed=9)}, "stacked": True},
     {"diagnostics": True},
@@ -89,6 +94,13 @@ MISFITS: dict[str, Callable[[portgrad.Net], Any]] = {
     "batch": lambda net: net.gradient(data(), batch=["as_is"]),
     "mode": lambda net: net.gradient(data(), mode="dream"),
     "seed": lambda net: net.gradient(data(), output_gradients={"y": random(3, 2)}),
+    "tall": lambda net: net.gradient(data(), output_gradients={"y": random(1, 4, 2)}),
+    "wide": lambda net: net.gradient(data(), output_gradients={"y": np.ones((4, 2))}),
+    "stranger": lambda net: net.gradient(data(), output_gradients={"x": random(4, 3)}),
+    "outside": lambda net: net.gradient(data(), of="z", output_gradients={"y": random(4, 2)}),
+    "rank of seed": lambda net: net.gradient(
+        data(), output_gradients={"z": random(4, 2)}, stacked=True
+    ),
     "seeds": lambda net: net.gradient(data(), output_gradients=random(4, 2)),
     "parameter": lambda net: net.gradient(data(), parameters=[]),
     "evaluated": lambda net: net.evaluate({**data(), "u": random(5, 3)}),
@@ -140,6 +152,22 @@ def test_shapes_that_data_decide_are_looked_at_each_time() -> None:
         np.testing.assert_allclose(found["x"], np.where(given > 0, np.exp(given), 0), rtol=1e-6)
     with pytest.raises(LimitExceeded):
         net.gradient({"x": x}, outputs=True)
+
+
+def test_a_seed_of_another_shape_than_data_decide_is_refused_as_the_first_time() -> None:
+    text = """(float[N] x) => (float[K] y) {
+        p = Cast<to = 9>(x) a = Compress<axis = 0>(x, p) y = Exp(a) }"""
+
+    def asked(net: portgrad.Net, ones: int) -> Any:
+        x = np.where(np.arange(8) < ones, counted(8), 0)
+        return net.gradient({"x": x}, output_gradients={"y": counted(4)})
+
+    used, first = engine_net(text), engine_net(text)
+    for _ in range(3):
+        found = asked(used, 4)["x"]
+        np.testing.assert_allclose(found[:4], counted(4) * np.exp(counted(4)), rtol=1e-6)
+        mine = refusal(lambda: asked(used, 3))
+        assert vars(mine) == vars(refusal(lambda: asked(first, 3)))
 
 
 def test_what_is_drawn_is_drawn_anew() -> None:

@@ -15,7 +15,7 @@ from portgrad.engine.requests import Data
 from portgrad.engine.results import Gradients, Hessian, Jacobian, Outputs, Products, Tangents
 from portgrad.engine.seeds import height
 from portgrad.engine.variants import Setting
-from portgrad.engine.words import nothing, word
+from portgrad.engine.words import word
 from portgrad.errors import PortgradError
 from portgrad.graph.targets import Targets, resolve_of, resolve_outputs, resolve_targets
 
@@ -69,10 +69,10 @@ def gradient(
 ) -> Gradients:
     """Gradients of a sum of outputs; see `Net.gradient`."""
     words = (wrt, of, outputs, quantized, stacked, reduction)
-    plainly = diagnostics is False and nothing(output_gradients)
-    again = repeats.gradient(setting, words, data) if plainly else None
-    if again is not None:
-        return again
+    if diagnostics is False:
+        again = repeats.gradient(setting, words, output_gradients, data)
+        if again is not None:
+            return again
     executor = setting.view.executor
     meant, given = meanings.gradient(setting, words, output_gradients)
     targets, plan, reduced = meant
@@ -90,8 +90,7 @@ def gradient(
     if diagnostics:
         told["outputs"] = {name: told["outputs"][name] for name in wanted}
         told["diagnostics"] = diagnose(executor, done, found)
-    if plainly:
-        repeats.prepare(setting, words, meant)
+    repeats.prepare(setting, words, output_gradients, meant)
     return Gradients(found, **told)
 
 

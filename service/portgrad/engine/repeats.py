@@ -8,37 +8,50 @@ which knows too what to say about it.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
+from portgrad.autodiff import SEED
 from portgrad.engine import meanings, stopping
-from portgrad.engine.arrays import Shapes, fits_as_it_is
+from portgrad.engine.arrays import Array, fits_as_it_is
 from portgrad.engine.meanings import Meant
+from portgrad.engine.plan import Compiled
 from portgrad.engine.reductions import SUM
 from portgrad.engine.results import Gradients
 from portgrad.engine.variants import Setting, View
-from portgrad.engine.words import key_of
+from portgrad.engine.words import key_of, nothing
+from portgrad.errors import RunFailed
 
 
-def gradient(setting: Setting, words: Sequence[Any], data: Any) -> Gradients | None:
-    """The gradient, where nothing is imposed and nothing is new; else None.
+def gradient(
+    setting: Setting, words: Sequence[Any], output_gradients: Any, data: Any
+) -> Gradients | None:
+    """The gradient, where nothing is new; else None.
 
     Args:
         setting: what is asked.
         words: as for `meanings.gradient`.
+        output_gradients: what is imposed, if anything.
         data: an array for each input port.
     """
-    repeat: Repeat | None = setting.view.repeats.get(key_of(*words))
-    if repeat is None or setting.batch is not None or setting.feeds:
+    if setting.batch is not None or setting.feeds:
         return None
-    return repeat.run(data)
+    repeat: Repeat | None = setting.view.repeats.get(_key(words, output_gradients))
+    return None if repeat is None else repeat.run(data, output_gradients)
 
 
-def prepare(setting: Setting, words: Sequence[Any], meant: Meant) -> None:
-    """Be ready for calls in these words, which impose nothing."""
-    key, repeats = key_of(*words), setting.view.repeats
-    if meant.reduced == SUM and meanings.is_short(key) and repeats.get(key) is None:
+def prepare(setting: Setting, words: Sequence[Any], output_gradients: Any, meant: Meant) -> None:
+    """Be ready for calls in these words that impose something at the same names."""
+    key, repeats = _key(words, output_gradients), setting.view.repeats
+    plain = meant.reduced == SUM and not meant.plan.stacked
+    if plain and meanings.is_short(key) and repeats.get(key) is None:
         repeats.keep(key, Repeat(setting.view, meant))
+
+
+def _key(words: Sequence[Any], output_gradients: Any) -> Hashable | None:
+    if nothing(output_gradients):
+        return key_of(*words)
+    return key_of(*words, *output_gradients) if type(output_gradients) is dict else None
 
 
 class Repeat:
@@ -47,20 +60,46 @@ class Repeat:
     def __init__(self, view: View, meant: Meant) -> None:
         self._targets, self._plan = meant.targets, meant.plan
         self._ports = [(name, port.dtype) for name, port in view.ports.items()]
-        self._names = tuple(view.ports)
+        self._seeds = [(name, view.executor.dtype(name)) for name in meant.plan.seeds]
+        self._names = (*view.ports, *(SEED + name for name in meant.plan.seeds))
         self._warnings = view.executor.warnings
         self._compiled = view.executor.finder(meant.plan)
 
-    def run(self, data: Any) -> Gradients | None:
-        """The gradient, where such data were read as they are before; else None."""
-        shapes = self._shapes(data)
+    def run(self, data: Any, imposed: Any) -> Gradients | None:
+        """The gradient, where such arrays were read as they are before; else None."""
+        arrays = self._arrays(data, imposed)
         compiled = self._compiled()
-        if shapes is None or compiled is None or compiled.as_is.get(shapes) is None:
+        if arrays is None or compiled is None:
             return None
+        shapes = (*self._names, *[array.shape for array in arrays])
+        if compiled.as_is.get(shapes) is None:
+            return None
+        feeds = dict(zip(self._names, arrays, strict=True))
         stopping.entering("run")
         start = time.perf_counter()
-        found = compiled.session.run(data, compiled.check_shapes, shapes)
-        seconds = time.perf_counter() - start
+        try:
+            found = compiled.session.run(feeds, compiled.check_shapes, shapes)
+        except RunFailed:
+            if self._seeds:  # their shape may be why, as the long way finds out
+                return None
+            raise
+        return self._told(compiled, found, time.perf_counter() - start)
+
+    def _arrays(self, data: Any, imposed: Any) -> list[Array] | None:
+        """All arrays in the order of their names, where none needs anything done."""
+        if type(data) is not dict or len(data) != len(self._ports):
+            return None
+        given = [(data.get(name), dtype) for name, dtype in self._ports]
+        if self._seeds:
+            given += [(imposed[name], dtype) for name, dtype in self._seeds]
+        arrays = []
+        for array, dtype in given:
+            if dtype is None or not fits_as_it_is(array, dtype):
+                return None
+            arrays.append(array)
+        return arrays
+
+    def _told(self, compiled: Compiled, found: Sequence[Array], seconds: float) -> Gradients:
         plan, count = self._plan, len(self._plan.outputs)
         return Gradients.made(
             gradients=dict(zip(plan.wrt, found[count:] if count else found, strict=True)),
@@ -70,15 +109,3 @@ class Repeat:
             warnings=self._warnings + compiled.warnings,
             timings={"compile": 0.0, "run": seconds},
         )
-
-    def _shapes(self, data: Any) -> Shapes | None:
-        """The shapes of data that need nothing done: an array for each port, in its dtype."""
-        if type(data) is not dict or len(data) != len(self._ports):
-            return None
-        shapes = []
-        for name, dtype in self._ports:
-            array = data.get(name)
-            if dtype is None or not fits_as_it_is(array, dtype):
-                return None
-            shapes.append(array.shape)
-        return (*self._names, *shapes)

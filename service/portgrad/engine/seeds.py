@@ -59,7 +59,8 @@ def checked(
     trailing = dims[max(0, len(dims) - array.ndim) :]
     if array.ndim > len(dims) or not _fits(array.shape, trailing, (1,)):
         raise wrong_shape(feed, dims, array.shape)
-    return array.reshape((1,) * (len(dims) - array.ndim) + array.shape)
+    missing = len(dims) - array.ndim
+    return array.reshape((1,) * missing + array.shape) if missing else array
 
 
 def _fits(shape: tuple[int, ...], dims: Dims, also: tuple[int, ...]) -> bool:
