@@ -1,7 +1,7 @@
 """The time of a gradient, over onnxruntime's own forward pass and over PyTorch eager.
 
-"All" is the inputs and what torch calls parameters. Numbers that it does not differentiate, as the
-bounds of a clamp, are constants of the file here, though its exporter makes them initializers.
+"All" is the inputs and what torch calls parameters. What it does not differentiate, such as bounds
+of a clamp and running statistics, is constant in the files, though its exporter makes initializers.
 """
 
 from __future__ import annotations

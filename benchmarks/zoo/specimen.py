@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -80,7 +80,7 @@ class Specimen:
             assert program is not None
             if self.plain:
                 _folded(program.model)
-            _settle(program.model, {name for name, _ in self.module.named_parameters()})
+            _settle(program.model, self.module)
         return program.model_proto.SerializeToString()
 
 
@@ -94,27 +94,24 @@ def _folded(model: ir.Model) -> None:
     common.DeduplicateInitializersPass()(model)
 
 
-def _settle(model: ir.Model, parameters: Collection[str]) -> None:
-    """Constants in the place of numbers that torch does not differentiate, as a clamp's bounds.
+def _settle(model: ir.Model, module: nn.Module) -> None:
+    """Constants in the place of what torch does not differentiate: bounds of clamps, statistics.
 
     The exporter makes them initializers, so that they would be among all parameters.
     """
+    parameters, buffers = (dict(some()) for some in (module.named_parameters, module.named_buffers))
     for name, value in list(model.graph.initializers.items()):
         tensor = value.const_value
-        if (
-            name in parameters
-            or tensor is None
-            or tensor.size > 1
-            or not tensor.dtype.is_floating_point()
-        ):
+        if tensor is None or name in parameters or not tensor.dtype.is_floating_point():
             continue
-        node = ir.Node("", "Constant", [], [ir.AttrTensor("value", tensor)], num_outputs=1)
-        made = node.outputs[0]
-        made.type, made.shape = value.type, value.shape
-        del model.graph.initializers[name]
-        ir.convenience.replace_all_uses_with(value, made)
-        made.name = name
-        model.graph.insert_before(model.graph[0], node)
+        if name in buffers or tensor.size == 1:
+            node = ir.Node("", "Constant", [], [ir.AttrTensor("value", tensor)], num_outputs=1)
+            made = node.outputs[0]
+            made.type, made.shape = value.type, value.shape
+            del model.graph.initializers[name]
+            ir.convenience.replace_all_uses_with(value, made)
+            made.name = name
+            model.graph.insert_before(model.graph[0], node)
 
 
 def _several(x: Tensor, axis: int) -> Tensor:
