@@ -75,11 +75,12 @@ class Net(Derivatives):
         limits: Limits = LIMITS,
     ) -> None:
         with PAUSED:
-            self.id = files.net_id()
+            find_id = files.finding_id()
             self._model = load_model(files, nodes=limits.nodes, depth=limits.subgraph_depth)
             expand_gradients(self._model)
             self.names = Names(self._model)
             lift_parameters(self._model, self.names)
+            self.id = find_id()
         cache = sessions if sessions is not None else Cache(SESSIONS)
         self._variants = Variants(
             self.id, self._model, self.names, cache, threads=threads, limits=limits

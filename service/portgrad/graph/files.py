@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 Source = bytes | Path
+_LONG = 2**20  # bytes from which on another thread is worth it
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,15 @@ class NetFiles:
             return self.known
         hashes = {location: sha256(source) for location, source in self.external.items()}
         return net_id(sha256(self.model), hashes)
+
+    def finding_id(self) -> Callable[[], str]:
+        """What waits for the id, which a thread finds meanwhile: hashing leaves Python free."""
+        if self.known is not None or (isinstance(self.model, bytes) and len(self.model) < _LONG):
+            return self.net_id
+        pool = ThreadPoolExecutor(1)
+        found = pool.submit(self.net_id)
+        pool.shutdown(wait=False)
+        return found.result
 
 
 def net_id(model_hash: str, external_hashes: Mapping[str, str]) -> str:

@@ -102,21 +102,19 @@ class ConvolutionWords(WindowWords):
         batch, outer, *counts = self.dims(signal)
         inner = _share(self.dims(image)[1], group)
         spots = self.product(*counts)
-        left = self.reshape(signal, [batch, group, _share(outer, group), spots])
-        rights = [
-            self.reshape(view, [batch, group, inner, spots])
-            for view in self.views(image, signal, windows)
-        ]
+        views = self.views(image, signal, windows)
         many = not isinstance(spots, int) or spots > MANY_WINDOWS
         wide = not isinstance(inner, int) or inner >= MANY_CHANNELS
+        each_tap = inner == 1 or (many and wide)
+        if not (each_tap or self.apart):
+            weight = self._product_for_all_taps(signal, views, group, inner)
+            return self.reshape(weight, [outer, inner, *windows.kernel])
+        left = self.reshape(signal, [batch, group, _share(outer, group), spots])
+        rights = [self.reshape(view, [batch, group, inner, spots]) for view in views]
         if self.apart:
-            each_tap = inner == 1 or (many and wide)
             weight = self._product_for_each_example(left, rights, each_tap=each_tap)
             return self.reshape(weight, [batch, outer, inner, *windows.kernel])
-        if inner == 1 or (many and wide):
-            weight = self._product_for_each_tap(left, rights, by_sums=inner == 1 and not many)
-        else:
-            weight = self._product_for_all_taps(left, rights)
+        weight = self._product_for_each_tap(left, rights, by_sums=inner == 1 and not many)
         weight = self.reshape(weight, [outer, inner, *windows.kernel])
         made = weight.value.producer()
         if made is not None and inner == 1 and group == outer:
@@ -176,20 +174,33 @@ class ConvolutionWords(WindowWords):
         ]
         return self.Transpose(self.Concat(*products, axis=0), perm=[1, 2, 3, 0])
 
-    def _product_for_all_taps(self, left: Tensor, rights: list[Tensor]) -> Tensor:
-        """The same, taps stacked and the batch folded into the contraction."""
-        batch, group, outer, spots = self.dims(left)
-        inner = self.dims(rights[0])[2]
-        taps = len(rights)
-        stacked = self.Concat(*rights, axis=2)
-        together = self.product(batch, spots)
-        folded = [
-            self.reshape(self.Transpose(x, perm=[1, 2, 0, 3]), [group, size, together])
-            for x, size in ((left, outer), (stacked, self.product(taps, inner)))
-        ]
-        product = self.MatMul(folded[0], self.swap_last_two(folded[1]))
-        apart = self.reshape(product, [group, outer, taps, inner])
+    def _product_for_all_taps(
+        self, signal: Tensor, views: list[Tensor], group: int, inner: Size
+    ) -> Tensor:
+        """(group, outer, inner, taps), taps stacked and the batch folded into the contraction."""
+        taps = len(views)
+        stacked = views[0] if taps == 1 else self._stacked(views, group, inner)
+        left, right = (self._rows(x, group) for x in (signal, stacked))
+        product = self.MatMul(left, self.swap_last_two(right))
+        if taps == 1:
+            return product
+        apart = self.reshape(product, [group, self.dims(left)[1], taps, inner])
         return self.Transpose(apart, perm=[0, 1, 3, 2])
+
+    def _stacked(self, views: list[Tensor], group: int, inner: Size) -> Tensor:
+        """(N, group * taps * inner, spots…)."""
+        if group == 1:
+            return self.Concat(*views, axis=1)
+        batch, _, *counts = self.dims(views[0])
+        apart = [self.reshape(view, [batch, group, inner, *counts]) for view in views]
+        channels = self.product(group, len(views), inner)
+        return self.reshape(self.Concat(*apart, axis=2), [batch, channels, *counts])
+
+    def _rows(self, x: Tensor, group: int) -> Tensor:
+        """(N, channels, spots…) as (group, channels of a group, all spots of all examples)."""
+        batch, channels, *counts = self.dims(x)
+        first = self.Transpose(x, perm=[1, 0, *range(2, self.rank(x))])
+        return self.fold(first, [group, _share(channels, group)], [batch, *counts])
 
     def _product_for_each_example(
         self, left: Tensor, rights: list[Tensor], *, each_tap: bool

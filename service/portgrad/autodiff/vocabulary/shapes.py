@@ -107,6 +107,18 @@ class ShapeWords(Emitter):
         reshaped.value.shape = ir.Shape(known)
         return reshaped
 
+    def fold(self, x: Tensor, sizes: Sequence[Size], rest: Sequence[Size]) -> Tensor:
+        """X's elements in a shape of the given sizes, none of them 0, and one axis for the rest.
+
+        How long that is the run finds out, so that nothing is computed for it.
+        """
+        known = [size for size in rest if isinstance(size, int)]
+        if len(known) == len(rest):
+            return self.reshape(x, [*sizes, math.prod(known)])
+        folded = self.Reshape(x, self.vector([*sizes, -1]), allowzero=1)
+        folded.value.shape = ir.Shape([s if isinstance(s, int) else None for s in (*sizes, None)])
+        return folded
+
     def known_size(self, x: Tensor, axis: int) -> int | None:
         """The size of an axis where it is known when compiling."""
         size = None if x.shape is None else x.shape[axis]
