@@ -21,6 +21,7 @@ from portgrad.autodiff.facts import facts
 from portgrad.autodiff.folding import fold
 from portgrad.autodiff.symbols import Symbols
 from portgrad.autodiff.tensor import Operand, Tensor
+from portgrad.graph.attributes import attribute
 from portgrad.graph.inside import with_inner
 from portgrad.graph.taken import value_names
 
@@ -173,7 +174,7 @@ class Emitter:
         given: dict[str, Any],
         outputs: int,
     ) -> tuple[Tensor, ...]:
-        attributes = {name: _attribute(name, value) for name, value in given.items()}
+        attributes = {name: attribute(name, value) for name, value in given.items()}
         node = ir.Node(schema.domain, schema.name, inputs, attributes, num_outputs=outputs)
         name = self.fresh(schema.name)
         node.name = name
@@ -212,27 +213,6 @@ def _array(operand: Any, dtype: np.dtype[Any] | None) -> np.ndarray[Any, Any]:
     if isinstance(operand, list | tuple):
         return np.asarray(operand, np.int64)
     return np.asarray(operand, dtype if dtype is not None else _LOOSE[type(operand)])
-
-
-def _attribute(name: str, value: Any) -> ir.Attr:
-    # onnx_ir looks at many protocols before it knows a list of numbers for what it is.
-    made = _PLAIN.get(type(value))
-    if made is not None:
-        return made(name, value)
-    if isinstance(value, list | tuple) and value and all(type(item) is int for item in value):
-        return ir.AttrInt64s(name, value)
-    if isinstance(value, np.ndarray):
-        return ir.AttrTensor(name, ir.Tensor(value))
-    if isinstance(value, ir.DataType):
-        return ir.AttrInt64(name, int(value))
-    return ir.convenience.convert_attribute(name, value)
-
-
-_PLAIN: Mapping[type, Callable[[str, Any], ir.Attr]] = {
-    int: ir.AttrInt64,
-    float: ir.AttrFloat32,
-    str: ir.AttrString,
-}
 
 
 def _hashable(item: tuple[str, Any]) -> tuple[Any, ...]:

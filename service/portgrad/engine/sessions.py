@@ -136,7 +136,7 @@ class Session:
         say_batch_statistics(model)
         doubles.say(model)
         kernels.widen(model)
-        too_much = folding.folds_too_much(model, model.graph.all_nodes(), limits.folded_bytes)
+        too_much = folding.folds_too_much(model, with_inner(model.graph), limits.folded_bytes)
         in_blocks = channels.say(model)
         self._narrow = _widen(model.graph)
         self._outputs = [str(value.name) for value in model.graph.outputs]

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from portgrad.engine.channels import depthwise, leaving
 from portgrad.engine.channels.convolutions import (
@@ -27,6 +26,8 @@ from portgrad.engine.channels.convolutions import (
     whole,
 )
 from portgrad.engine.channels.writing import DOMAIN, Writer, block_size, has_blocks
+from portgrad.graph.inside import with_inner
+from portgrad.graph.pruning import prune
 
 _FLOAT = ir.DataType.FLOAT
 _COMPARISONS = frozenset("Equal Greater GreaterOrEqual Less LessOrEqual".split())
@@ -60,13 +61,13 @@ def say(model: ir.Model) -> bool:
     if any(map(_parts, nodes)) and _is_light(nodes):
         for node in nodes:
             regions.visit(node)
-    kernels = [found for node in model.graph.all_nodes() if (found := depthwise.find(node))]
+    kernels = [found for node in with_inner(model.graph) if (found := depthwise.find(node))]
     for found in kernels:
         depthwise.replace(found, regions.inside)
     if not regions.give_back() and not kernels:
         return False
     model.graph.opset_imports[DOMAIN] = 1
-    RemoveUnusedNodesPass()(model)
+    prune(model)
     model.graph.sort()
     return True
 

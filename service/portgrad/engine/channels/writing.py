@@ -15,6 +15,7 @@ import onnx_ir as ir
 import onnxruntime as ort
 
 from portgrad.engine.arrays import Array
+from portgrad.graph.attributes import attribute
 
 DOMAIN = "com.microsoft.nchwc"
 # Where the runtime has kernels for its blocks whatever the instruction set.
@@ -78,7 +79,7 @@ class Writer:
         **attributes: object,
     ) -> ir.Value:
         """One more node; its output."""
-        made = [ir.convenience.convert_attribute(k, v) for k, v in attributes.items()]  # type: ignore[arg-type]
+        made = [attribute(name, value) for name, value in attributes.items()]
         return self.put(ir.Node(domain, op_type, operands, made, num_outputs=1), dtype, shape)
 
     def put(
