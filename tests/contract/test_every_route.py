@@ -143,7 +143,7 @@ FAILING = [
     ("find", "GET", "/nets/echo/model", {}),
     ("verify", "GET", "/nets/echo/model", {}),
     ("scratch", "GET", "/nets/echo/gradient.onnx", {}),
-    *(("get", "POST", path, {"json": body}) for path, body in CALLS),
+    *(("find", "POST", path, {"json": body}) for path, body in CALLS),
     ("ready", "GET", "/readyz", {}),
     ("figures", "GET", "/metrics", {}),
 ]

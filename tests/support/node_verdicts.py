@@ -246,7 +246,7 @@ def _gradient(
         onnx.checker.check_model(proto, full_check=True)
     if not as_served:
         return runner(proto)(feeds)[0]
-    [found] = _session(graph).run(feeds).values()
+    [found] = _session(graph).run(feeds)
     return np.asarray(found)
 
 
