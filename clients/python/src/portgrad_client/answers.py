@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from portgrad_client.replies import Reply
 from portgrad_client.results import Outputs
 from portgrad_client.wire import JSON
 
+_DURATION = re.compile(r"([^,;\s]+)\s*;(?:[^,]*;)?\s*dur\s*=\s*([^,;\s]+)")
 _ARRAY_KEYS = {"dtype", "shape", "data"}
 # Outputs, what was computed, and the other fields.
 _Parts = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
@@ -150,11 +152,4 @@ def _value(item: Any) -> Any:
 
 def timings(header: str) -> dict[str, float]:
     """Seconds by stage from a Server-Timing header, whose durations are milliseconds."""
-    stages: dict[str, float] = {}
-    for metric in header.split(","):
-        name, *parameters = metric.split(";")
-        for parameter in parameters:
-            key, _, value = parameter.partition("=")
-            if key.strip() == "dur":
-                stages[name.strip()] = float(value) / 1000
-    return stages
+    return {stage: float(duration) / 1000 for stage, duration in _DURATION.findall(header)}

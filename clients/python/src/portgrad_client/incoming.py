@@ -89,7 +89,7 @@ class Incoming:
         self.status = self._parser.get_status_code()
         self._in_head = False
         self.kept = self._parser.should_keep_alive()
-        coded, size = (self.headers.get(n) for n in ("transfer-encoding", "content-length"))
+        coded, size = self.headers.get("transfer-encoding"), self.headers.get("content-length")
         if coded is None and size is not None:
             self.body = bytearray(int(size))
             self.place = memoryview(self.body)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from importlib.metadata import version
 from time import sleep
 from typing import Any
@@ -78,6 +79,10 @@ class Transport:
         if self.timeout is None or self.max_retries < 0:
             raise InvalidRequestError("A timeout is a number of seconds, and retries at least 0.")
 
+    @cached_property
+    def _waits(self) -> httpx.Timeout:
+        return httpx.Timeout(self.timeout)
+
     def call(self, method: str, path: str, **request: Any) -> Reply:
         """Send a request whose body can be sent again."""
         return self.send(lambda: self.build(method, path, **request))
@@ -133,10 +138,9 @@ class Transport:
         if direct is None or self.http.cookies:
             content = b"".join(body)
             return self.call("POST", target, content=content, headers=headers)
-        timeout = httpx.Timeout(self.timeout)
 
         def once(own: Mapping[str, str]) -> Reply | httpx.Response:
-            received = direct.post(target, {**headers, **own}, body, timeout)
+            received = direct.post(target, {**headers, **own}, body, self._waits)
             if received.status != 200 or received.headers.keys() & _ITS_OWN:
                 return self._as_by_httpx(received, target)
             return Reply(received.status, received.headers, received.content, direct.host)
