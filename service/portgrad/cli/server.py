@@ -8,6 +8,7 @@ Asked a second time it ends at once, with the status of a signal: workers die wi
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import os
@@ -22,6 +23,7 @@ log = logging.getLogger("portgrad.server")
 
 # Beyond a call's deadline: its answer has to be written, too.
 GRACE = 5.0
+_OBJECTS = 20_000
 
 
 class Server(uvicorn.Server):
@@ -54,6 +56,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         """Listen."""
+        _collect_seldom()
         await super().startup(sockets)
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
@@ -76,3 +79,14 @@ class Server(uvicorn.Server):
             if time.monotonic() - self._asked >= self._drain_seconds:
                 self.should_exit = True
         return await super().on_tick(counter)
+
+
+def _collect_seldom() -> None:
+    """Have Python look for cycles after so many objects more, and not among those that stay.
+
+    By itself it looks after 700. Some dozens of requests at once have thousands, none of which is
+    in a cycle, and to look at them took a sixth of all that was done for them.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS)
