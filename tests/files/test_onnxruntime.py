@@ -1,4 +1,6 @@
-"""Files with onnxruntime alone, where there is no Portgrad: bit for bit the engine's answer."""
+"""Files with onnxruntime alone, where there is no Portgrad: bit for bit the engine's answer, but
+where the engine adds up in another order.
+"""
 
 from __future__ import annotations
 
@@ -63,5 +65,9 @@ def test_the_file_gives_what_the_engine_gives(name: str, alone: Mapping[str, Arr
     assert list(found) == list(want)
     for key, array in want.items():
         assert found[key].dtype == array.dtype, key
-        np.testing.assert_array_equal(found[key], array, err_msg=key)
+        if NETS[name].rounding:
+            most = NETS[name].rounding * np.abs(array).max()
+            np.testing.assert_allclose(found[key], array, rtol=0, atol=most, err_msg=key)
+        else:
+            np.testing.assert_array_equal(found[key], array, err_msg=key)
     assert any(np.any(array) for key, array in found.items() if key.startswith("grad/"))
