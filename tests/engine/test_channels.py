@@ -23,6 +23,7 @@ _SHAPES: dict[str, tuple[int, ...]] = {
     "wide": (24, 16, 1, 1), "back": (16, 24, 1, 1), "odd": (5, 16, 1, 1), "pair": (16, 8, 1, 1),
     "few": (4, 16, 1, 1), "many": (32, 4, 1, 1), "last": (16, 32, 1, 1),
     "b16": (16,), "b24": (24,), "s16": (16,), "m16": (16,), "v16": (16,),
+    "lowest": (), "highest": (),
 }  # fmt: skip
 _NORM = "BatchNormalization<epsilon = 0.01>"
 _CLIP = "low = Constant<value = float {0.0}>() high = Constant<value = float {0.4}>()"
@@ -33,6 +34,16 @@ NETS: dict[str, tuple[int, str, tuple[int, int]]] = {
     "clip": (
         16,
         f"{_CLIP} c = Conv(x, point) r = Clip(c, low, high) y = Conv<{_PAD}>(r, full)",
+        (2, 2),
+    ),
+    "bounds that are parameters": (
+        16,
+        "c = Conv(x, point) r = Clip(c, lowest, highest) y = Conv(r, point)",
+        (2, 2),
+    ),
+    "parameters in part of a block": (
+        16,
+        "c = Conv(x, wide) r = Clip(c, lowest, highest) y = Conv(r, back)",
         (2, 2),
     ),
     "one bound": (16, f"{_CLIP} c = Conv(x, point) r = Clip(c, low) y = Conv(r, point)", (2, 2)),
@@ -114,6 +125,8 @@ NETS: dict[str, tuple[int, str, tuple[int, int]]] = {
 
 def _weight(name: str, seed: int) -> Array:
     shape = _SHAPES[name]
+    if not shape:
+        return np.array({"lowest": -0.2, "highest": 0.4}[name], np.float32)
     array = np.random.default_rng(seed).standard_normal(shape) / np.sqrt(np.prod(shape[1:]))
     return (np.abs(array) + 0.5 if name == "v16" else array).astype(np.float32)
 
@@ -167,6 +180,18 @@ def test_nodes_between_convolutions_stay_in_blocks(name: str) -> None:
     said, count = _said(name)
     assert said == any(NETS[name][-1])
     assert (count["ReorderInput"], count["ReorderOutput"]) == NETS[name][-1]
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="blocks of its own")
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize(
+    ("name", "out"), [("bounds that are parameters", 2), ("parameters in part of a block", 4)]
+)
+def test_bounds_read_blocks(name: str, out: int) -> None:
+    net = load(NetFiles(_model(name)))
+    model = gradient_graph(net, wrt=["x", "lowest", "highest"], of=["y"], outputs=["y"]).model
+    channels.say(model)
+    assert Counter(node.op_type for node in model.graph)["ReorderOutput"] == out
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="blocks of its own")

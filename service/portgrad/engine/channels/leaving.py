@@ -1,6 +1,6 @@
-"""What leaves blocks as something small: sums for each channel, gradients of kernels of one tap.
+"""What leaves blocks as something small: sums, and gradients of kernels of one tap.
 
-Both were computed from whole images that were put in order for nothing else.
+They were computed from whole images that were put in order for nothing else.
 """
 
 from __future__ import annotations
@@ -41,6 +41,34 @@ def write_sums(write: Writer, node: ir.Node, twin: ir.Value) -> ir.Value:
     return write.node("Slice", total, write.ints(0), write.ints(channels), shape=[channels])
 
 
+def dot(node: ir.Node) -> tuple[ir.Value, ir.Value] | None:
+    """Two images of the same sizes, if a node gives the sum of their product over everything.
+
+    They fill blocks: what fills them up would count.
+    """
+    flat = [chain(node.inputs[0], "Reshape"), chain(node.inputs[1], "Transpose", "Reshape")]
+    found = [one.inputs[0] for one in flat if one is not None and _flattens(one)]
+    first, second = [*found, None, None][:2]
+    if first is None or second is None or images(first) != images(second):
+        return None
+    return (first, second) if len(images(first)) == 3 and _fills(images(first)[0]) else None
+
+
+def write_dot(write: Writer, first: ir.Value, second: ir.Value) -> ir.Value:
+    """The sum of the products of two twins: the order of elements does not matter."""
+    rows = [write.reshape(twin, 1, -1) for twin in (first, second)]
+    return write.node("MatMul", rows[0], write.node("Transpose", rows[1], perm=[1, 0]))
+
+
+def _flattens(node: ir.Node) -> bool:
+    sizes = None if node.inputs[1] is None else ir.convenience.get_const_tensor(node.inputs[1])
+    return sizes is not None and sizes.numpy().tolist() == [1, -1]
+
+
+def _fills(channels: int) -> bool:
+    return channels % block_size() == 0
+
+
 @dataclass(frozen=True)
 class Product:
     """The gradient of a kernel of one tap: a product of two images, one of few channels."""
@@ -78,5 +106,5 @@ def find(node: ir.Node) -> Product | None:
         return None
     turned = images(signal)[0] >= images(image)[0]
     wide, narrow = (signal, image) if turned else (image, signal)
-    fits = images(wide)[0] % block_size() == 0 and images(narrow)[0] <= _NARROW
+    fits = _fills(images(wide)[0]) and images(narrow)[0] <= _NARROW
     return Product(node, wide, narrow, turned) if fits and wide.dtype == ir.DataType.FLOAT else None

@@ -10,6 +10,7 @@ places until everything is said; then what is still read as it was is put in ord
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -97,10 +98,13 @@ class _Regions:
 
     def __init__(self, graph: ir.Graph) -> None:
         self._graph = graph
-        self._constants = _constant(graph)
         self._twins: dict[ir.Value, ir.Value] = {}
         self._pending: dict[ir.Value, Convolution] = {}
         self._said: dict[ir.Node, None] = {}
+
+    @functools.cached_property
+    def _constants(self) -> set[ir.Value]:
+        return _constant(self._graph)
 
     def visit(self, node: ir.Node) -> None:
         """Say a node in blocks, if that can be."""
@@ -170,6 +174,13 @@ class _Regions:
         if twin is None or not leaving.sums(node):
             return False
         return self._leave(node, leaving.write_sums(self._writer(node.outputs[0]), node, twin))
+
+    def _dot(self, node: ir.Node) -> bool:
+        found = leaving.dot(node)
+        twins = [] if found is None else [twin for v in found if (twin := self.inside(v))]
+        if len(twins) < 2:
+            return False
+        return self._leave(node, leaving.write_dot(self._writer(node.outputs[0]), *twins))
 
     def _product(self, node: ir.Node) -> bool:
         found = leaving.find(node)
@@ -260,6 +271,7 @@ _SAYING: dict[str, Callable[[_Regions, ir.Node], bool]] = {
     "Clip": _Regions._activation,
     "Conv": _Regions._convolution,
     "ConvTranspose": _Regions._transposed,
+    "MatMul": _Regions._dot,
     "ReduceSum": _Regions._channel_sums,
     "Relu": _Regions._activation,
     "Reshape": _Regions._product,
