@@ -120,6 +120,9 @@ class Memo(Generic[Key, Made]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
     def keep(self, key: Key, made: Made) -> None:
         """Keep an entry, in the place of the oldest where there are too many."""
         with self._lock:

@@ -13,7 +13,7 @@ from typing import Any
 
 from portgrad.autodiff import SEED
 from portgrad.engine import meanings, stopping
-from portgrad.engine.arrays import Array, fits_as_it_is
+from portgrad.engine.arrays import Array, fits_as_it_is, shapes_of
 from portgrad.engine.meanings import Meant
 from portgrad.engine.plan import Compiled
 from portgrad.engine.reductions import SUM
@@ -60,21 +60,18 @@ class Repeat:
     def __init__(self, view: View, meant: Meant) -> None:
         self._targets, self._plan = meant.targets, meant.plan
         self._ports = [(name, port.dtype) for name, port in view.ports.items()]
-        self._seeds = [(name, view.executor.dtype(name)) for name in meant.plan.seeds]
-        self._names = (*view.ports, *(SEED + name for name in meant.plan.seeds))
+        self._seeds = [(n, SEED + n, view.executor.dtype(n)) for n in meant.plan.seeds]
         self._warnings = view.executor.warnings
         self._compiled = view.executor.finder(meant.plan)
 
     def run(self, data: Any, imposed: Any) -> Gradients | None:
         """The gradient, where such arrays were read as they are before; else None."""
-        arrays = self._arrays(data, imposed)
-        compiled = self._compiled()
-        if arrays is None or compiled is None:
+        feeds, compiled = self._feeds(data, imposed), self._compiled()
+        if feeds is None or compiled is None:
             return None
-        shapes = (*self._names, *[array.shape for array in arrays])
-        if compiled.as_is.get(shapes) is None:
+        shapes = shapes_of(feeds)
+        if shapes not in compiled.as_is:
             return None
-        feeds = dict(zip(self._names, arrays, strict=True))
         stopping.entering("run")
         start = time.perf_counter()
         try:
@@ -85,19 +82,22 @@ class Repeat:
             raise
         return self._told(compiled, found, time.perf_counter() - start)
 
-    def _arrays(self, data: Any, imposed: Any) -> list[Array] | None:
-        """All arrays in the order of their names, where none needs anything done."""
+    def _feeds(self, data: Any, imposed: Any) -> dict[str, Array] | None:
+        """All arrays, where none needs anything done."""
         if type(data) is not dict or len(data) != len(self._ports):
             return None
-        given = [(data.get(name), dtype) for name, dtype in self._ports]
-        if self._seeds:
-            given += [(imposed[name], dtype) for name, dtype in self._seeds]
-        arrays = []
-        for array, dtype in given:
+        feeds = {}
+        for name, dtype in self._ports:
+            array = data.get(name)
             if dtype is None or not fits_as_it_is(array, dtype):
                 return None
-            arrays.append(array)
-        return arrays
+            feeds[name] = array
+        for name, feed, dtype in self._seeds:
+            array = imposed[name]
+            if not fits_as_it_is(array, dtype):
+                return None
+            feeds[feed] = array
+        return feeds
 
     def _told(self, compiled: Compiled, found: Sequence[Array], seconds: float) -> Gradients:
         plan, count = self._plan, len(self._plan.outputs)
