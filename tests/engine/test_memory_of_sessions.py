@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import mmap
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -10,7 +12,7 @@ import onnx_ir as ir
 import pytest
 
 from portgrad.autodiff import gradient_graph
-from portgrad.engine import packing_memory
+from portgrad.engine import arena, packing_memory
 from portgrad.engine.ordering import results_early
 from portgrad.engine.sessions import Session, Weights
 from portgrad.graph.files import NetFiles
@@ -93,6 +95,34 @@ def test_a_bias_stays_beside_its_product() -> None:
     model = _model(text, w=random(4, 4), v=random(4))
     results_early(model.graph)
     assert [node.op_type for node in model.graph] == ["MatMul", "Add", "Add"]
+
+
+@pytest.mark.parametrize(("size", "wrt", "some"), [(3000, "w", 36), (3000, "x", 0), (30, "w", 0)])
+def test_gradients_of_large_weights_have_room_made(size: int, wrt: str, some: int) -> None:
+    w = np.zeros((size, size), np.float32)
+    model = _model(f"(float[N,{size}] x) => (float[N,{size}] y) {{ y = MatMul(x, w) }}", w=w)
+    made = gradient_graph(model, wrt=[wrt], of=["y"]).model
+    assert packing_memory.room(made.graph) == some * 10**6
+
+
+def test_what_a_port_declares_makes_no_room() -> None:
+    text = "(float[N] x) => (float[100000000] y) { y = Mul(x, w) }"
+    assert packing_memory.room(_model(text, w=random(1)).graph) == 0
+
+
+def test_room_is_made_once_and_given_back() -> None:
+    arena.give_back()
+    before = _resident()
+    for _ in range(2):
+        arena.make_room(2**27)
+        assert 2**26 < _resident() - before < 2**27 + 2**26
+    arena.give_back()
+    assert _resident() - before < 2**26
+
+
+def _resident() -> int:
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * mmap.PAGESIZE
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,18 @@
 By default the runtime gives each session an arena of its own, which keeps what its largest run took
 and grows by powers of two. Under a limit of memory a few nets then starve the others, and after a
 request that could not be met an arena takes all that is left. Regions of powers of two, of at most
-64 MB, took 170 MB less for all gradients of BERT-base; but each run that failed for memory left
-32 MB that could not be given back, until a worker was full. Memory that a run is done with serves
-the next run of any session, which is what makes it fast; `give_back` returns it.
+64 MB, are no way around that: each run that failed for memory left 32 MB that could not be given
+back, until a worker was full. Memory that a run is done with serves the next run of any session,
+which is what makes it fast; `give_back` returns it.
+
+In regions of what was asked, a gradient has no place among what activations left, which are of
+other sizes. So a large run asks for one region first, of the size of its answer: `make_room`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
@@ -21,23 +25,26 @@ import onnxruntime as ort
 from portgrad.engine.failures import for_memory
 
 Done = TypeVar("Done")
-_AS_ASKED = 1  # an arena_extend_strategy
+_GROWTH = {
+    "arena_extend_strategy": 1,  # as asked
+    "max_dead_bytes_per_chunk": 2**16,  # what is larger than that of a chunk serves others
+}
 
 
 def _register() -> None:
     memory = ort.OrtMemoryInfo(
         "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
     )
-    growth = ort.OrtArenaCfg({"arena_extend_strategy": _AS_ASKED})
-    ort.create_and_register_allocator(memory, growth)
+    ort.create_and_register_allocator(memory, ort.OrtArenaCfg(_GROWTH))
 
 
 _register()
 
 
 def share(options: ort.SessionOptions) -> None:
-    """Have a session compute in this arena."""
+    """Have a session compute in this arena. What it keeps is not there: it would hold regions."""
     options.add_session_config_entry("session.use_env_allocators", "1")
+    options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
 
 
 def with_memory(work: Callable[[], Done]) -> Done:
@@ -53,19 +60,46 @@ def with_memory(work: Callable[[], Done]) -> Done:
     return work()
 
 
+def make_room(size: int) -> None:
+    """See that there is a region of so many bytes, free unless another run is in it."""
+    if size > _room.size:
+        give_back()
+        _fill(size)
+        _room.size = size
+
+
 def give_back() -> None:
     """Return what no session uses at the moment to the system."""
     options = ort.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    _smallest().run(None, {"x": np.zeros(1, np.float32)}, options)
+    _room.size = 0
+    _fill(1, options)
+
+
+@dataclass
+class _Room:
+    size: int = 0
+
+
+_room = _Room()
+
+
+def _fill(size: int, options: ort.RunOptions | None = None) -> None:
+    """Take so many bytes of the arena for a moment."""
+    _filling().run(None, {"size": np.array([size])}, options)
 
 
 @cache
-def _smallest() -> ort.InferenceSession:
-    """A session whose runs take next to nothing: the arena shrinks at the end of a run."""
-    x = ir.Value(name="x", type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape([1]))
-    node = ir.Node("", "Identity", [x], num_outputs=1)
-    graph = ir.Graph([x], node.outputs, nodes=[node], opset_imports={"": 17}, name="smallest")
+def _filling() -> ort.InferenceSession:
+    """A session whose runs fill so many bytes, and count them. An arena shrinks as a run ends."""
+    size = ir.Value(name="size", type=ir.TensorType(ir.DataType.INT64), shape=ir.Shape([1]))
+    zero = ir.AttrTensor("value", ir.tensor(np.zeros(1, np.uint8)))
+    filled = ir.Node("", "ConstantOfShape", [size], [zero], num_outputs=1)
+    counted = ir.Node("", "Size", filled.outputs, num_outputs=1)
+    graph = ir.Graph(
+        [size], counted.outputs, nodes=[filled, counted], opset_imports={"": 17}, name="filling"
+    )
+    counted.outputs[0].type = ir.TensorType(ir.DataType.INT64)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     share(options)

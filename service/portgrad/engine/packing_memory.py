@@ -1,4 +1,7 @@
-"""Whether the runtime should pack weights: it then holds a second copy of each, in blocks.
+"""What large weights take beside themselves: whether the runtime should pack them, and the room
+that their gradients need.
+
+Packed, it holds a second copy of each weight, in blocks.
 
 Packing pays where few rows meet a weight: with 512 rows products take 1 to 9 % longer without it.
 For all gradients of BERT-base that is 5 % of the time, for 650 MB, which is more than the answer.
@@ -28,8 +31,22 @@ def pays(graph: ir.Graph, nodes: Sequence[ir.Node]) -> bool:
             sizes[weight] = weight.const_value.nbytes
             rows[weight] = max(rows.get(weight, 0), _rows(node))
     many = sum(size for weight, size in sizes.items() if rows[weight] >= _MANY)
-    answer = sum(4 * math.prod(_known(value)) for value in graph.outputs)
+    answer = _answer(graph)
     return many < _LARGE or 2 * many < sum(sizes.values()) or 2 * answer < many
+
+
+def room(graph: ir.Graph) -> int:
+    """The bytes of an answer as large as weights; 0 where it is small.
+
+    Not those that the ports of a net declare, of which the weights say nothing.
+    """
+    held = (value.const_value for value in graph.initializers.values())
+    size = min(_answer(graph), sum(tensor.nbytes for tensor in held if tensor is not None))
+    return size if size >= _LARGE else 0
+
+
+def _answer(graph: ir.Graph) -> int:
+    return sum(4 * math.prod(_known(value)) for value in graph.outputs)
 
 
 def _rows(node: ir.Node) -> int:

@@ -152,6 +152,7 @@ class Session:
         # steps, and then takes the memory once more.
         options.enable_mem_pattern = False
         packed = packing_memory.pays(model.graph, nodes)
+        self._room = packing_memory.room(model.graph)
         names = weights.detach(model)
         if not packed or packing.is_in_vain(nodes, set(names)):
             options.add_session_config_entry("session.disable_prepacking", "1")
@@ -206,6 +207,8 @@ class Session:
         if self._converts:
             given = {name: _feed(value, self._inputs[name]) for name, value in given.items()}
         try:
+            if self._room:
+                arena.make_room(self._room)
             results: list[Array] = self._run(self._outputs, given, stopping.options())
         except Exception as error:
             results = self._once_more(given, error)
