@@ -27,6 +27,7 @@ from portgrad.engine import (
     packing_memory,
     serialising,
     stopping,
+    sums,
 )
 from portgrad.engine.arrays import Array, Shapes, Value, shapes_of
 from portgrad.engine.cache import Memo
@@ -140,6 +141,7 @@ class Session:
         in_blocks = channels.say(model)
         self._narrow = _widen(model.graph)
         self._outputs = [str(value.name) for value in model.graph.outputs]
+        sums.by_products(model.graph)
         results_early(model.graph)
         nodes = list(with_inner(model.graph))
         name_nodes(nodes)
