@@ -23,13 +23,9 @@ from portgrad_client import Client, ConnectionFailedError, ServerError, TimedOut
 from portgrad_client.connections import Connections
 from portgrad_client.connections import connections as connections_to
 from portgrad_client.transport import Transport
-from support.formats import SAFETENSORS, to_safetensors
+from support.formats import SAFETENSORS
+from support.http_answers import ANSWER, WHOLE, X, good
 from support.sdk import description
-
-X = np.ones((1, 2), np.float32)
-ANSWER = to_safetensors(
-    {"grad/Input": X}, {"answer": json.dumps({"warnings": [], "targets": ["Input"]})}
-)
 
 
 class Server:
@@ -101,18 +97,6 @@ def server(*answers: Any, **options: Any) -> Iterator[Server]:
         one.close()
 
 
-def good(body: bytes = ANSWER, head: bytes = b"", status: bytes = b"200 OK") -> bytes:
-    told = [b"HTTP/1.1 " + status, b"Content-Type: " + SAFETENSORS.encode(), head]
-    told += [b"content-length: %d" % len(body)]
-    return b"\r\n".join([line for line in told if line] + [b"", b""]) + body
-
-
-def chunked(*pieces: bytes) -> bytes:
-    parts = [b"%x;what=ever\r\n%s\r\n" % (len(piece), piece) for piece in (*pieces, b"")]
-    head = good().partition(b"content-length")[0] + b"Transfer-Encoding: Chunked\r\n\r\n"
-    return head + b"".join(parts[:-1]) + b"0\r\nAfter: all\r\n\r\n"
-
-
 def gradient(url: str, **options: Any) -> np.ndarray:
     """That of a net that needs no request to be known."""
     client = Client(url, max_retries=0, **options)
@@ -150,14 +134,6 @@ def certificate(folder: Path) -> Path:
     return file
 
 
-WHOLE = [
-    good(),
-    b"HTTP/1.1 100 Continue\r\nLink: x\r\n\r\n" + good(),
-    chunked(ANSWER),
-    chunked(ANSWER[:1], ANSWER[1:50], ANSWER[50:]),
-    good(head=b"X-Twice: 1\r\nx-twice: 2"),
-    good(status=b"200"),
-]
 LAST = [
     good(head=b"Connection: close"),
     good().replace(b"HTTP/1.1", b"HTTP/1.0"),
@@ -172,6 +148,9 @@ NO_ANSWER = [
     b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nz\r\n",
     b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 20000,
     good()[:-1],
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n" + good(),
+    good(head=b"content-length: 3"),
+    good(head=b"Transfer-Encoding: chunked"),
 ]
 
 
