@@ -241,7 +241,7 @@ def test_a_deadline_in_the_body_is_kept(rig: Rig, groups: list[int]) -> None:
     async def run() -> None:
         good, endless = (call(rig, data, deadline=0.5) for data in (turns(3), FOREVER))
         await warm(rig, good)
-        late, on_time = await together(rig, [endless, good])
+        on_time, late = await together(rig, [good, endless])
         assert groups == [2]
         assert isinstance(late, DeadlineExceeded)
         assert isinstance(on_time, Ready)

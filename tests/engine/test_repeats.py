@@ -187,7 +187,7 @@ def test_what_is_kept_is_let_go_with_the_session() -> None:
     net.gradient(data(), wrt="all")
     assert sessions.hits == hits + 1
     compiled = weakref.ref(
-        sessions.peek(next(key for key in sessions._entries if "session" in key))
+        sessions.peek(next(key for key in sessions._entries if "session" in key), bool)
     )
     sessions.drop(lambda _: True)
     gc.collect()
@@ -226,7 +226,7 @@ def test_little_is_kept() -> None:
         net.gradient(data(count), wrt=["x"] * count)
     assert len(view.asked) == len(view.repeats) == 16
     sessions = net._variants._sessions
-    compiled = [sessions.peek(key) for key in sessions._entries if "session" in key]
+    compiled = [sessions.peek(key, bool) for key in sessions._entries if "session" in key]
     assert [len(one.as_is) for one in compiled] == [16]
     net.gradient(data(1), wrt=["x"] * 40_000)
     net.gradient(data(1), wrt=["x"] * 40_000)

@@ -300,7 +300,7 @@ class Crew:
         compiled = self._take_counts(member, told.kept)
         if ticket.cold and ticket.net_id is not None and found is not None:
             self._note(ticket.net_id, found)
-        if compiled and isinstance(found, Answer) and not ticket.rehearsal:
+        if compiled and isinstance(found, Answer | Ready) and not ticket.rehearsal:
             self._rehearse(ticket)
         return False
 

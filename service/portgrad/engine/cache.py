@@ -63,11 +63,11 @@ class Cache(Generic[Key, Made]):
             self._fill(key, entry, make)
         return entry.result()
 
-    def peek(self, key: Key) -> Made | None:
-        """The entry of a key where it is there and made; it then counts as asked for."""
+    def peek(self, key: Key, serves: Callable[[Made], bool]) -> Made | None:
+        """The entry of a key where it is there, made, and serves; it then counts as asked for."""
         with self._lock:
             entry = self._entries.get(key)
-            if entry is None or not entry.whole:
+            if entry is None or not entry.whole or not serves(entry.made):
                 return None
             self.hits += 1
             self._entries.move_to_end(key)

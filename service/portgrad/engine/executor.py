@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -130,20 +129,19 @@ class Executor:
             call.results = replace(call.results, derivatives=empty)
         return call
 
-    def finder(self, plan: Plan) -> Callable[[], Compiled | None]:
-        """What finds the session of a plan, as long as it is kept."""
-        return partial(self._sessions.peek, (*self._key, "session", _NO_PORTS, plan.key))
+    def finder(self, plan: Plan) -> Callable[[Shapes], Compiled | None]:
+        """What finds the session of a plan, as long as it is kept, if it ran on such shapes."""
+        key, peek = (*self._key, "session", _NO_PORTS, plan.key), self._sessions.peek
+        return lambda shapes: peek(key, lambda compiled: shapes in compiled.as_is)
 
     def _known(self, plan: Plan, feeds: Values) -> tuple[Compiled, Shapes, Reading] | None:
         """What runs a plan on feeds of shapes that it ran on before, as they are; and these."""
-        compiled: Compiled | None = self._sessions.peek(
-            (*self._key, "session", _NO_PORTS, plan.key)
-        )
         shapes = shapes_of(feeds)
-        if compiled is None or shapes is None:
+        compiled = None if shapes is None else self.finder(plan)(shapes)
+        reading = None if compiled is None else compiled.as_is.get(shapes)
+        if compiled is None or shapes is None or reading is None:
             return None
-        reading = compiled.as_is.get(shapes)
-        return None if reading is None else (compiled, shapes, reading)
+        return compiled, shapes, reading
 
     def _read(self, call: Execution) -> None:
         if call.reading.kind == AS_IS:
