@@ -48,11 +48,13 @@ def _plot(title: str, rows: list[Row], path: Path) -> None:
 
     lines = list(dict.fromkeys(row.what for row in rows))[::-1]
     with mpl.rc_context({"svg.hashsalt": "portgrad", "font.size": 9, "svg.fonttype": "none"}):
-        figure = Figure(figsize=(7.2, 0.9 + 0.32 * len(lines)), facecolor="white")
+        size = (7.2, 1.1 + 0.32 * len(lines))
+        figure = Figure(figsize=size, facecolor="white", layout="constrained")
         axes = figure.subplots()
         _dots(axes, rows, lines)
-        _dress(axes, title, lines)
-        figure.tight_layout()
+        _dress(axes, lines)
+        # Of the whole picture: beside the names of nets there is no room for a long one.
+        figure.suptitle(f"{title} (goals as ticks)", x=0.01, ha="left", fontsize=10)
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, metadata={"Date": None})
 
@@ -71,15 +73,14 @@ def _dots(axes: Any, rows: list[Row], lines: list[str]) -> None:
             if row.goal is not None:
                 axes.plot(row.goal, height, "|", color=colour, markersize=8, alpha=0.7)
     if len(columns) > 1:
-        axes.legend(frameon=False, fontsize=8, loc="best")
+        axes.figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
 
 
-def _dress(axes: Any, title: str, lines: list[str]) -> None:
+def _dress(axes: Any, lines: list[str]) -> None:
     axes.set_yticks(range(len(lines)), lines)
     axes.set_ylim(-0.6, len(lines) - 0.4)
     axes.set_xlim(left=0)
     axes.set_xlabel("ratio")
-    axes.set_title(f"{title} (goals as ticks)", loc="left", fontsize=10)
     axes.grid(axis="x", color=QUIET, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)
