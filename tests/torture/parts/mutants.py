@@ -23,7 +23,8 @@ from torture.watch import Watch
 MIB = 1024 * 1024
 WORKERS = 2
 FEWEST = 2 + WORKERS  # processes: HTTP, nursery, workers; spare ones go after half a minute
-COUNT, WARM, AT_ONCE = 10_000, 600, 4
+# Warm with so many that workers keep as many nets as they may: others come in their places.
+COUNT, WARM, AT_ONCE = 10_000, 1500, 4
 SETTINGS = {
     "threads": 1,
     "workers": WORKERS,
