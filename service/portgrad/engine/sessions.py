@@ -153,8 +153,8 @@ class Session:
         # A plan of the memory of a run is made by the first one, takes time by the square of its
         # steps, and then takes the memory once more.
         options.enable_mem_pattern = False
-        # A plan of what takes whose place keeps what is done with until its like comes: to the arena
-        # it would be free for anything.
+        # A plan of what takes whose place keeps what is done with until its like comes. In the
+        # arena it is free for anything.
         options.enable_mem_reuse = False
         packed = packing_memory.pays(model.graph, nodes)
         self._room = packing_memory.room(model.graph)
