@@ -28,6 +28,7 @@ from portgrad.engine import (
     serialising,
     stopping,
     sums,
+    turning,
 )
 from portgrad.engine.arrays import Array, Shapes, Value, shapes_of
 from portgrad.engine.cache import Memo
@@ -142,6 +143,7 @@ class Session:
         self._narrow = _widen(model.graph)
         self._outputs = [str(value.name) for value in model.graph.outputs]
         sums.by_products(model.graph)
+        turning.beforehand(model.graph)
         results_early(model.graph)
         nodes = list(with_inner(model.graph))
         name_nodes(nodes)
