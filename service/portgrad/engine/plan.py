@@ -185,6 +185,7 @@ class Compiled:
         shapes: the shapes of those targets that are parameters.
         leads: how many axes the derivative at each target has before the target's own.
         as_is: how calls were read that were run as they are, by the shapes of what was fed.
+        one: whether it is for one example alone.
     """
 
     plan: Plan
@@ -193,6 +194,7 @@ class Compiled:
     shapes: Mapping[str, tuple[int, ...]]
     leads: Mapping[str, int] = field(default_factory=dict)
     as_is: Memo[Shapes, Reading] = field(default_factory=lambda: Memo(KNOWN_SHAPES))
+    one: bool = False
 
     def run(
         self,
