@@ -141,8 +141,11 @@ class Executor:
         peek = self._sessions.peek
 
         def found(shapes: Shapes) -> Compiled | None:
-            some = (peek(key, lambda compiled: shapes in compiled.as_is) for key in keys)
-            return next(filter(None, some), None)
+            for key in keys:
+                kept: Compiled | None = peek(key, lambda kept: kept.as_is.get(shapes))
+                if kept is not None:
+                    return kept
+            return None
 
         return found
 
@@ -285,8 +288,8 @@ class Executor:
         def make() -> Compiled | str:
             try:
                 with PAUSED:
-                    made = plan.compile(model, self._weights, self._threads, axes, self._limits)
-                    return replace(made, one=alone is not None)
+                    held = self._weights, self._threads, axes, self._limits
+                    return plan.compile(model, *held, one=alone is not None)
             except NotApart as reason:  # to be known, not to be found again
                 return str(reason)
 

@@ -33,12 +33,8 @@ def for_one(model: ir.Model) -> ir.Model | None:
     graph = model.graph
     if len(graph) > _NODES or len(list(with_inner(graph))) > len(graph) or not credible(graph):
         return None
-    symbols = {
-        size.value
-        for port in graph.inputs
-        for size in port.shape or ()
-        if isinstance(size, ir.SymbolicDim) and size.value is not None
-    }
+    sizes = {size for port in graph.inputs for size in shape_of(port) or ()}
+    symbols = [size for size in sizes if isinstance(size, str)]
     if not symbols or not all(map(_is_small, graph.initializers.values())):
         return None
     try:

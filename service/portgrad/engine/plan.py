@@ -85,6 +85,8 @@ class Plan:
         threads: int,
         apart: Axes | None = None,
         limits: Limits = LIMITS,
+        *,
+        one: bool = False,
     ) -> Compiled:
         """The plan's graph over a net, ready to run.
 
@@ -94,6 +96,7 @@ class Plan:
             threads: threads for each run.
             apart: where each value has its examples, to keep them apart.
             limits: how much may be computed before and during a run.
+            one: whether it is for one example alone, with all sizes in the net known.
 
         Raises:
             NotApart: the gradients of parameters cannot be kept apart.
@@ -106,10 +109,10 @@ class Plan:
             if (tensor := held.get(name)) is not None
         }
         graph = self._graph(model, apart)
-        session = Session(graph.model, weights, threads, limits)
+        session = Session(graph.model, weights, threads, limits, sized=one)
         shared = set() if apart is None else set(self.wrt).difference(apart)
         leads = {name: self.stacked + (name in shared) for name in self.wrt}
-        return Compiled(self, session, graph.warnings, shapes, leads)
+        return Compiled(self, session, graph.warnings, shapes, leads, one=one)
 
     def _graph(self, model: ir.Model, apart: Axes | None) -> GradientGraph:
         if self.kind == "jvp":
