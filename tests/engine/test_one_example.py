@@ -100,7 +100,7 @@ def test_shapes_are_looked_at_where_data_may_decide_them(rows: str) -> None:
     net = engine_net(f"(float[{rows},6] x) => (float[{rows},3] y) {LAYERS}", WEIGHTS)
     net.gradient(random(1, 6), wrt="all")
     [compiled] = _sessions(net)
-    assert compiled.one == compiled.session._sized == (rows == "N")
+    assert compiled.one == compiled.session.sized == (rows == "N")
 
 
 REFUSED = {

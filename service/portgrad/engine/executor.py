@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -96,6 +97,10 @@ class Executor:
     def model(self) -> ir.Model:
         """The normalised net; it is not to be changed."""
         return self._model
+
+    @cached_property
+    def _for_one(self) -> ir.Model | None:
+        return for_one(self._model)
 
     def execute(
         self,
@@ -281,7 +286,7 @@ class Executor:
             NotApart: a rule cannot keep the gradients of the examples apart.
         """
         variant = self.variant(plan, over) if over else None
-        alone = self._kept(("one",), lambda: for_one(self._model)) if one else None
+        alone = self._for_one if one else None
         model = alone or (self._model if variant is None else variant.model)
         axes = variant.axis if variant is not None and plan.keeps_apart else None
 

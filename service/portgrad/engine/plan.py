@@ -109,7 +109,8 @@ class Plan:
             if (tensor := held.get(name)) is not None
         }
         graph = self._graph(model, apart)
-        session = Session(graph.model, weights, threads, limits, sized=one)
+        session = Session(graph.model, weights, threads, limits)
+        session.sized = one
         shared = set() if apart is None else set(self.wrt).difference(apart)
         leads = {name: self.stacked + (name in shared) for name in self.wrt}
         return Compiled(self, session, graph.warnings, shapes, leads, one=one)

@@ -123,17 +123,15 @@ class Session:
         weights: the net's weights.
         threads: how many threads one run may use; 0 for all cores.
         limits: how much may be computed before and during a run.
+
+    Attributes:
         sized: whether the shapes of what is fed decide all others, whatever the data.
     """
 
+    sized = False
+
     def __init__(
-        self,
-        model: ir.Model,
-        weights: Weights,
-        threads: int,
-        limits: Limits = LIMITS,
-        *,
-        sized: bool = False,
+        self, model: ir.Model, weights: Weights, threads: int, limits: Limits = LIMITS
     ) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
@@ -188,7 +186,6 @@ class Session:
         self._run = getattr(self._session, "_sess", self._session).run
         self._inputs = {str(value.name): value.dtype for value in model.graph.inputs}
         self._converts = not _WIDENED.isdisjoint(self._inputs.values())
-        self._sized = sized
         self._known: Memo[Shapes, list[tuple[int, ...]]] = Memo(KNOWN_SHAPES)
 
     def run(
@@ -227,7 +224,7 @@ class Session:
             results: list[Array] = self._run(self._outputs, given, stopping.options())
         except Exception as error:
             results = self._once_more(given, error)
-        if expected is None or not (self._sized or _shapes(results) == expected):
+        if expected is None or not (self.sized or _shapes(results) == expected):
             check_found(results, self._limits)
             check(feeds, results)
             came = _shapes(results)
