@@ -39,7 +39,7 @@ class Direction:
         w: (4 hidden, inputs).
         r: (4 hidden, hidden).
         initial: the hidden state and the cell state before the first step, (N, hidden).
-        gates: i, o and f of each step, (T, N, 3 hidden), and g, (T, N, hidden).
+        gates: i, o, f and g of each step, (T, N, hidden).
         states: hidden and cell states after each step.
         final: those after the last one.
     """
@@ -137,7 +137,7 @@ def _direction(
         i, o, f = op.split(gates, op.vector([hidden] * 3), 1, 3)
         c = f * c + i * g
         h = o * op.Tanh(c)
-        return [h, c], [gates, g, h, c]
+        return [h, c], [i, o, f, g, h, c]
 
     final, (*gates, all_h, all_c) = op.scan(step, [h, c], [of_x], backwards=turned)
     return Direction(turned, w, r, [h, c], gates, [all_h, all_c], final)
@@ -149,19 +149,16 @@ def _back(
     """The cotangents of X, W, R, both biases and the initial states."""
     time, batch, inputs = op.dims(x)
     size, hidden = op.dims(d.r)
-    read = [*d.gates, d.before(op, 1), d.states[1], *([] if ct_y is None else [ct_y])]
+    slopes, inwards, kept = _slopes(op, d)
+    read = [slopes, inwards, kept, *([] if ct_y is None else [ct_y])]
 
     def step(op: Any, states: Tensors, slices: Tensors) -> tuple[Tensors, Tensors]:
-        (ct_h, ct_c), (gates, g, before, after, *arrived) = states, slices
-        i, o, f = op.split(gates, op.vector([hidden] * 3), 1, 3)
+        (ct_h, ct_c), (slopes, inwards, kept, *arrived) = states, slices
         for more in arrived:
             ct_h = ct_h + more
-        squashed = op.Tanh(after)
-        ct_c = ct_c + ct_h * o * (1.0 - squashed * squashed)
-        to_gates = op.Concat(ct_c * g, ct_h * squashed, ct_c * before, axis=-1)
-        to_new = ct_c * i * (1.0 - g * g)
-        ct = op.Concat(to_gates * (gates * (1.0 - gates)), to_new, axis=-1)
-        return [op.MatMul(ct, d.r), ct_c * f], [ct]
+        ct_c = ct_c + ct_h * inwards
+        ct = op.Concat(ct_c, ct_h, ct_c, ct_c, axis=-1) * slopes
+        return [op.MatMul(ct, d.r), ct_c * kept], [ct]
 
     last = [op.zeros_like(d.initial[0]) if ct is None else ct for ct in (ct_h, ct_c)]
     initial, [gates] = op.scan(step, last, read, backwards=not d.turned)
@@ -177,6 +174,23 @@ def _back(
         op.Concat(ct_b, ct_b, axis=0),
         *initial,
     ]
+
+
+def _slopes(op: Op, d: Direction) -> list[Tensor]:
+    """How a cotangent passes each step: from the cell state, or the hidden one, to what is added up
+    in the gates; from the hidden state to the cell state; from the cell state to the one before.
+
+    For all steps at once, which all threads share; arrays of one step are too small for that.
+    """
+    i, o, f, g = d.gates
+    before, squashed = d.before(op, 1), op.Tanh(d.states[1])
+    slopes = [
+        g * i * (1.0 - i),
+        squashed * o * (1.0 - o),
+        before * f * (1.0 - f),
+        i * (1.0 - g * g),
+    ]
+    return [op.Concat(*slopes, axis=-1), o * (1.0 - squashed * squashed), f]
 
 
 def _parts(op: Op, x: Tensor, axis: int, count: int) -> list[Tensor]:
