@@ -21,6 +21,7 @@ from portgrad.compute import faults, frames
 from portgrad.compute.config import WorkerConfig
 from portgrad.compute.words import DEADLINE, OPENING, RUNNING, STAGE, STOP, WORD
 from portgrad.compute.workshop import Workshop
+from portgrad.engine import waiting
 from portgrad.engine.stopping import Stop
 from portgrad.errors import LimitExceeded, PortgradError, out_of_memory
 
@@ -40,6 +41,7 @@ def serve(
     jobs: socket.socket, words: socket.socket, config: WorkerConfig, lacking: Sequence[str]
 ) -> NoReturn:
     """Do jobs until the other side hangs up. What the confinement lacks is told first."""
+    waiting.asleep()  # other workers want the cores
     watch = _Watch(words)
     workshop = Workshop(config)
     _send(jobs, 0, {"done": None, "kept": workshop.kept(), "lacking": lacking})
