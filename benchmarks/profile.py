@@ -71,7 +71,8 @@ def _patch(folder: Path) -> None:
 
 def _events() -> Iterator[dict[str, Any]]:
     """What kernels did in the session that ran longest, but for its first run."""
-    profiles = [json.loads(Path(one.end_profiling()).read_text()) for one in _sessions]
+    paths = [one.end_profiling() for one in _sessions]  # "" for a session that took no options
+    profiles = [json.loads(Path(path).read_text()) for path in paths if path]
     runs = [[e for e in events if e["name"] == "model_run"] for events in profiles]
     totals = [sum(e["dur"] for e in some) for some in runs]
     which = totals.index(max(totals))

@@ -23,7 +23,7 @@ def test_many_threads_compile_once_and_get_their_own_answers(
 ) -> None:
     compiled = []
     compile_ = Plan.compile
-    monkeypatch.setattr(Plan, "compile", lambda *a: compiled.append(a[0]) or compile_(*a))
+    monkeypatch.setattr(Plan, "compile", lambda *a, **b: compiled.append(a[0]) or compile_(*a, **b))
     net = engine_net(BODY, WEIGHTS)
     kinds = [{"wrt": "inputs"}, {"wrt": "all"}, {"wrt": ["h"], "outputs": True}, {"of": "h"}]
     data = [random(1 + k % 3, 8, seed=k) for k in range(48)]

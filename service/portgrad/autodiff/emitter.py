@@ -58,6 +58,8 @@ class Emitter:
             cotangents whatever is wanted; it may only tell which way to one is shorter.
         scaled: for some of the values that are made, a tensor and a factor for each channel
             (axis 1) whose product they are.
+        rows: for some of the values that are made, places on their first axis and what was added to
+            zeros there: each place may come more than once.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Emitter:
         self.places = False
         self.wanted: set[ir.Value] = set()
         self.scaled: dict[ir.Value, tuple[Tensor, Tensor]] = {}
+        self.rows: dict[ir.Value, tuple[Tensor, Tensor]] = {}
         self._constants: dict[tuple[Any, ...], Tensor] = {}
         self._nodes: dict[tuple[Any, ...], tuple[Tensor, ...]] = {}
 

@@ -1,7 +1,8 @@
-"""Cotangents of the slices of one value: side by side they are its cotangent.
+"""What arrives at one value, added up: slices and rows of it without the zeros around them.
 
-Each comes with zeros around it, to be added up. Where they cover an axis they are concatenated,
-which is one pass over memory in place of one for each slice to pad it and one to add it.
+Cotangents of slices are, side by side, that of the value. Each comes with zeros around it, to be
+added up. Where they cover an axis they are concatenated, which is one pass over memory in place of
+one for each slice to pad it and one to add it. Rows of a table are added where they belong.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from portgrad.autodiff.infer import dims_of
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary
+from portgrad.autodiff.vocabulary.indexing import HALF
 from portgrad.graph.constants import constant_value
 
 
@@ -45,6 +47,19 @@ def joined(op: Vocabulary, arrived: Sequence[Tensor]) -> list[Tensor]:
         whole = _whole(op, pieces)
         rest.extend([piece.padded for piece in pieces] if whole is None else [whole])
     return rest
+
+
+def plus(op: Vocabulary, total: Tensor, ct: Tensor) -> Tensor:
+    """The sum of two contributions.
+
+    Where one is a few rows of a table, they are added to the other: a table of zeros around them
+    would be as large again, as would be the sum of both.
+    """
+    for rest, other in ((total, ct), (ct, total)):
+        if other.value in op.rows and other.dtype not in HALF:  # which is added in a wider table
+            places, rows = op.rows[other.value]
+            return op.shaped_as(op.add_at(rest, places, rows, 0), other)
+    return op.add(total, ct)
 
 
 def _whole(op: Vocabulary, pieces: Sequence[Piece]) -> Tensor | None:

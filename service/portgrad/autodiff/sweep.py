@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from portgrad.autodiff.binding import Call, Schema, schema_of_node
-from portgrad.autodiff.joining import joined
+from portgrad.autodiff.joining import joined, plus
 from portgrad.autodiff.nesting import captures
 from portgrad.autodiff.registry import (
     Body,
@@ -85,7 +85,7 @@ class Sweep:
         if not arrived and not elements:
             return None
         first, *others = joined(self.op, arrived or [self.op.zeros_like(self.op.wrap(value))])
-        total = functools.reduce(self.op.add, others, first)
+        total = functools.reduce(functools.partial(plus, self.op), others, first)
         for element in elements:
             total = self.op.add_element(total, element.position, element.ct)
         shape = self.like(value).value.shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,6 +21,7 @@ from portgrad.engine.examples import Layout
 from portgrad.engine.execution import Arrays, Execution, Made, Values
 from portgrad.engine.foreseen import check_found
 from portgrad.engine.limits import Limits
+from portgrad.engine.one_example import for_one, is_one
 from portgrad.engine.plan import Compiled, Plan, Results
 from portgrad.engine.sessions import Weights
 from portgrad.errors import RunFailed
@@ -32,6 +34,11 @@ from portgrad.graph.types import shape_of, type_name
 Sessions: TypeAlias = Cache[tuple[Any, ...], Any]
 Ports: TypeAlias = frozenset[str]
 _NO_PORTS: Ports = frozenset()
+
+
+def _of_session(plan: Plan, over: Ports = _NO_PORTS, *, one: bool = False) -> tuple[Any, ...]:
+    """What tells a session from the others of a variant."""
+    return ("session", over, plan.key, one)
 
 
 class Executor:
@@ -91,6 +98,10 @@ class Executor:
         """The normalised net; it is not to be changed."""
         return self._model
 
+    @cached_property
+    def _for_one(self) -> ir.Model | None:
+        return for_one(self._model)
+
     def execute(
         self,
         plan: Plan,
@@ -131,8 +142,17 @@ class Executor:
 
     def finder(self, plan: Plan) -> Callable[[Shapes], Compiled | None]:
         """What finds the session of a plan, as long as it is kept, if it ran on such shapes."""
-        key, peek = (*self._key, "session", _NO_PORTS, plan.key), self._sessions.peek
-        return lambda shapes: peek(key, lambda compiled: shapes in compiled.as_is)
+        keys = [(*self._key, *_of_session(plan, one=one)) for one in (True, False)]
+        peek = self._sessions.peek
+
+        def found(shapes: Shapes) -> Compiled | None:
+            for key in keys:
+                kept: Compiled | None = peek(key, lambda kept: kept.as_is.get(shapes))
+                if kept is not None:
+                    return kept
+            return None
+
+        return found
 
     def _known(self, plan: Plan, feeds: Values) -> tuple[Compiled, Shapes, Reading] | None:
         """What runs a plan on feeds of shapes that it ran on before, as they are; and these."""
@@ -254,24 +274,31 @@ class Executor:
             one[self._seed] = np.asarray(seed, np.int64)
         return one
 
-    def compiled(self, plan: Plan, over: Ports = _NO_PORTS) -> Compiled:
-        """A plan's session; `over` names the ports that carry examples, proven to keep apart.
+    def compiled(self, plan: Plan, over: Ports = _NO_PORTS, *, one: bool = False) -> Compiled:
+        """A plan's session.
+
+        Args:
+            plan: what is computed.
+            over: the ports that carry examples, proven to keep apart.
+            one: whether it is for one example alone; then a small net's is another.
 
         Raises:
             NotApart: a rule cannot keep the gradients of the examples apart.
         """
         variant = self.variant(plan, over) if over else None
-        model = self._model if variant is None else variant.model
+        alone = self._for_one if one else None
+        model = alone or (self._model if variant is None else variant.model)
         axes = variant.axis if variant is not None and plan.keeps_apart else None
 
-        def made() -> Compiled | str:
+        def make() -> Compiled | str:
             try:
                 with PAUSED:
-                    return plan.compile(model, self._weights, self._threads, axes, self._limits)
+                    held = self._weights, self._threads, axes, self._limits
+                    return plan.compile(model, *held, one=alone is not None)
             except NotApart as reason:  # to be known, not to be found again
                 return str(reason)
 
-        found = self._kept(("session", over, plan.key), made)
+        found = self._kept(_of_session(plan, over, one=alone is not None), make)
         if isinstance(found, str):
             raise NotApart(found)
         return found
@@ -303,7 +330,8 @@ class Executor:
 
     def compile(self, call: Execution, over: Ports = _NO_PORTS) -> Compiled:
         """The session of a call's plan."""
-        compiled = call.timed("compile", lambda: self.compiled(call.plan, over))
+        one = not over and is_one(call.reading)
+        compiled = call.timed("compile", lambda: self.compiled(call.plan, over, one=one))
         call.warnings = (*self.warnings, *compiled.warnings)
         return compiled
 
@@ -332,6 +360,8 @@ class Executor:
         try:
             return call.timed("run", lambda: compiled.run(data, ready, shapes))
         except RunFailed:
+            if compiled.one:  # the graph for any sizes has more of the net's own nodes to name
+                return self.run(call, self.compiled(compiled.plan), data, ready, shapes)
             if ready:
                 self._refuse_wrong_seeds(call.plan, data, ready)
             raise

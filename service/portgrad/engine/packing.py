@@ -3,7 +3,9 @@
 It does so by default, which pays with many rows. For a product of one row every weight is read once
 and no more: a packed copy is as long to read, twice the memory, and much slower where the weight is
 narrow. Measured on onnxruntime 1.32: 7.1 ms packed and 2.6 ms as it is for 1 x 1,000,000 by 8;
-about the same for 784-2048-2048-10; the other way round from two rows on.
+about the same for 784-2048-2048-10; the other way round from two rows on. Small weights, which the
+first cache holds, are read faster packed, too: 0.35 microseconds and 0.50 for 1 x 50 by 50, the
+same from 1 x 256 by 256 on.
 """
 
 from __future__ import annotations
@@ -15,17 +17,22 @@ import onnx_ir as ir
 
 # Operators that read a weight as it is, whatever is said.
 _NEVER_PACK = {"Add", "Div", "Mul", "Sub"}
+_SMALL = 2**17  # bytes
 
 
 def is_in_vain(nodes: Iterable[ir.Node], weights: Collection[str]) -> bool:
-    """Whether all that the nodes do with these weights is multiply one row by them."""
+    """Whether the nodes do no more with these weights, if large, than multiply one row by them."""
     uses = [
         _in_vain(node, position)
         for node in nodes
         for position, value in enumerate(node.inputs)
-        if value is not None and value.name in weights
+        if value is not None and value.name in weights and _bytes(value) > _SMALL
     ]
     return bool(uses) and all(uses)
+
+
+def _bytes(weight: ir.Value) -> int:
+    return 0 if weight.const_value is None else weight.const_value.nbytes
 
 
 def _in_vain(node: ir.Node, position: int) -> bool:

@@ -46,22 +46,27 @@ def room(graph: ir.Graph) -> int:
 
 
 def _answer(graph: ir.Graph) -> int:
-    return sum(4 * math.prod(_known(value)) for value in graph.outputs)
+    return sum(4 * math.prod(known(value)) for value in graph.outputs)
 
 
 def _rows(node: ir.Node) -> int:
-    """How many rows a node multiplies with its weight at least: an open size counts as 1."""
-    left = node.inputs[0]
+    """How many rows a node multiplies with its weight at least."""
     turned = node.attributes.get("transA")
-    dims = _known(left)
-    if len(dims) < 2 or (turned is not None and turned.as_int()):
+    return 1 if turned is not None and turned.as_int() else least_rows(node.inputs[0])
+
+
+def least_rows(value: ir.Value | None) -> int:
+    """How many rows a stack of matrices has at least: an open size counts as 1."""
+    dims = known(value)
+    if len(dims) < 2:
         return 1
-    maker = None if left is None else left.producer()
+    maker = None if value is None else value.producer()
     if dims[0] == 1 and maker is not None and maker.op_type == "Reshape" and not maker.domain:
-        return math.prod(_known(maker.inputs[0])) // max(dims[-1], 1)
+        return math.prod(known(maker.inputs[0])) // max(dims[-1], 1)
     return math.prod(dims[:-1])
 
 
-def _known(value: ir.Value | None) -> list[int]:
+def known(value: ir.Value | None) -> list[int]:
+    """The sizes of a value, 1 for each that is open."""
     shape = () if value is None or value.shape is None else value.shape
     return [size if isinstance(size, int) else 1 for size in shape]

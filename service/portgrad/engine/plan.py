@@ -85,6 +85,8 @@ class Plan:
         threads: int,
         apart: Axes | None = None,
         limits: Limits = LIMITS,
+        *,
+        one: bool = False,
     ) -> Compiled:
         """The plan's graph over a net, ready to run.
 
@@ -94,6 +96,7 @@ class Plan:
             threads: threads for each run.
             apart: where each value has its examples, to keep them apart.
             limits: how much may be computed before and during a run.
+            one: whether it is for one example alone, with all sizes in the net known.
 
         Raises:
             NotApart: the gradients of parameters cannot be kept apart.
@@ -107,9 +110,10 @@ class Plan:
         }
         graph = self._graph(model, apart)
         session = Session(graph.model, weights, threads, limits)
+        session.sized = one
         shared = set() if apart is None else set(self.wrt).difference(apart)
         leads = {name: self.stacked + (name in shared) for name in self.wrt}
-        return Compiled(self, session, graph.warnings, shapes, leads)
+        return Compiled(self, session, graph.warnings, shapes, leads, one=one)
 
     def _graph(self, model: ir.Model, apart: Axes | None) -> GradientGraph:
         if self.kind == "jvp":
@@ -185,6 +189,7 @@ class Compiled:
         shapes: the shapes of those targets that are parameters.
         leads: how many axes the derivative at each target has before the target's own.
         as_is: how calls were read that were run as they are, by the shapes of what was fed.
+        one: whether it is for one example alone.
     """
 
     plan: Plan
@@ -193,6 +198,7 @@ class Compiled:
     shapes: Mapping[str, tuple[int, ...]]
     leads: Mapping[str, int] = field(default_factory=dict)
     as_is: Memo[Shapes, Reading] = field(default_factory=lambda: Memo(KNOWN_SHAPES))
+    one: bool = False
 
     def run(
         self,

@@ -19,6 +19,7 @@ from portgrad.engine.arrays import Array, shapes_of
 from portgrad.engine.batches import AS_IS, EACH, EXAMPLE
 from portgrad.engine.examples import Layout
 from portgrad.engine.execution import Arrays, Execution, Values
+from portgrad.engine.one_example import is_one
 from portgrad.engine.plan import Compiled, Plan, Results, entrywise
 from portgrad.graph.batching import Axes, examples, together
 
@@ -225,7 +226,8 @@ def alone(executor: Executor, call: Execution) -> Iterator[Feeds]:
 def _single(executor: Executor, call: Execution) -> Compiled:
     """The session for one example, whose derivatives are apart by themselves."""
     plan = replace(call.plan, apart=False)
-    compiled = call.timed("compile", lambda: executor.compiled(plan))
+    one = is_one(call.reading)
+    compiled = call.timed("compile", lambda: executor.compiled(plan, one=one))
     call.warnings = (*executor.warnings, *compiled.warnings)
     return compiled
 

@@ -31,6 +31,7 @@ ROWS = [
     Row("Shrink", [_X], {"lambd": 1.0, "bias": 0.5}, id="lambd-bias", engine="reference"),
     Row("Gelu", [_X], {"approximate": "tanh"}, id="tanh"),
     Row("Swish", [_X], {"alpha": 1.5}, id="alpha", opset=24),
+    *(Row("Relu", [np.linspace(-2.6, 2.7, many)], id=f"of-{many}") for many in (256, 257)),
     # Kinks and far tails, with ones imposed.
     Row("Abs", [np.array([0.0])], id="at-0", expected={0: [0.0]}),
     Row("Relu", [np.array([0.0, -0.0])], id="at-0", expected={0: [0.0, 0.0]}),

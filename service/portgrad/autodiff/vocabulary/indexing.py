@@ -22,7 +22,7 @@ from portgrad.autodiff.vocabulary.shapes import ShapeWords
 
 _LARGE = 2**12  # elements of a table
 _FIRST, _LAST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
-_HALF = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
+HALF = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 
 
 class IndexingWords(ShapeWords):
@@ -84,7 +84,7 @@ class IndexingWords(ShapeWords):
     ) -> Tensor:
         """ScatterElements, in float32 where 16-bit numbers are reduced."""
         # onnxruntime registers the kernel for them and refuses to reduce when it runs.
-        if reduction == "none" or x.dtype not in _HALF:
+        if reduction == "none" or x.dtype not in HALF:
             return self.ScatterElements(x, indices, updates, axis=axis, reduction=reduction)
         wide, more = (self.Cast(t, to=ir.DataType.FLOAT) for t in (x, updates))
         reduced = self.ScatterElements(wide, indices, more, axis=axis, reduction=reduction)
@@ -139,7 +139,9 @@ class IndexingWords(ShapeWords):
         place = self.ScatterElements(nowhere, rows, own, axis=0, reduction="max")
         one = self.count(like, 1)
         few = self._flat_sums((count + 1) * one, self.Gather(place, rows), updates, one)
-        return self.shaped_as(self.Gather(self.reshape(few, [count + 1, *width]), place), like)
+        table = self.Gather(self.reshape(few, [count + 1, *width]), place)
+        self.rows[table.value] = rows, self.reshape(updates, [count, *width])
+        return self.shaped_as(table, like)
 
     def add_along(self, like: Tensor, indices: Tensor, updates: Tensor, axis: int) -> Tensor:
         """The adjoint of GatherElements."""

@@ -35,10 +35,15 @@ class ReductionWords(ShapeWords):
             self.apart = False
 
     def reduce_sum(self, x: Tensor, axes: Sequence[int], *, keepdims: bool = True) -> Tensor:
-        """The sum over the named axes; over none, x itself."""
-        if not axes:
+        """The sum over the named axes; over none, and over axes of size 1, x's own elements."""
+        if not axes or (keepdims and self._ones(x, axes)):
             return x
+        if self._ones(x, axes):
+            return self.squeeze(x, *axes)
         return self.ReduceSum(x, list(axes), keepdims=int(keepdims))
+
+    def _ones(self, x: Tensor, axes: Sequence[int]) -> bool:
+        return x.shape is not None and all(x.shape[axis] == 1 for axis in axes)
 
     def reduce_mean(self, x: Tensor, axes: Sequence[int], *, keepdims: bool = True) -> Tensor:
         """The mean over the named axes; over none, x itself."""
