@@ -14,11 +14,11 @@ from portgrad.autodiff import TANGENT
 from portgrad.autodiff.per_example import NotApart
 from portgrad.autodiff.randomness import seed_of_example
 from portgrad.engine import batches, inseparable, seeds, ways
-from portgrad.engine.arrays import Shapes, Value, dtype_named, shapes_of
+from portgrad.engine.arrays import Shapes, Value, dtype_named
 from portgrad.engine.batches import AS_IS, EACH, EXAMPLE, Dims, Reading
-from portgrad.engine.cache import Cache
 from portgrad.engine.examples import Layout
 from portgrad.engine.execution import Arrays, Execution, Made, Values
+from portgrad.engine.finding import Finder, Sessions
 from portgrad.engine.foreseen import check_found
 from portgrad.engine.limits import Limits
 from portgrad.engine.one_example import for_one, is_one
@@ -31,7 +31,6 @@ from portgrad.graph.names import Names
 from portgrad.graph.searching import PAUSED
 from portgrad.graph.types import shape_of, type_name
 
-Sessions: TypeAlias = Cache[tuple[Any, ...], Any]
 Ports: TypeAlias = frozenset[str]
 _NO_PORTS: Ports = frozenset()
 
@@ -121,7 +120,7 @@ class Executor:
         """
         known = None
         if reading is None and batch is None:
-            known = self._known(plan, {**data, **imposed})
+            known = self.finder(plan).find({**data, **imposed})
         if known is not None:
             compiled, shapes, reading = known
             call = Execution(plan, data, imposed, reading)
@@ -140,28 +139,10 @@ class Executor:
             call.results = replace(call.results, derivatives=empty)
         return call
 
-    def finder(self, plan: Plan) -> Callable[[Shapes], Compiled | None]:
-        """What finds the session of a plan, as long as it is kept, if it ran on such shapes."""
-        keys = [(*self._key, *_of_session(plan, one=one)) for one in (True, False)]
-        peek = self._sessions.peek
-
-        def found(shapes: Shapes) -> Compiled | None:
-            for key in keys:
-                kept: Compiled | None = peek(key, lambda kept: kept.as_is.get(shapes))
-                if kept is not None:
-                    return kept
-            return None
-
-        return found
-
-    def _known(self, plan: Plan, feeds: Values) -> tuple[Compiled, Shapes, Reading] | None:
-        """What runs a plan on feeds of shapes that it ran on before, as they are; and these."""
-        shapes = shapes_of(feeds)
-        compiled = None if shapes is None else self.finder(plan)(shapes)
-        reading = None if compiled is None else compiled.as_is.get(shapes)
-        if compiled is None or shapes is None or reading is None:
-            return None
-        return compiled, shapes, reading
+    def finder(self, plan: Plan) -> Finder:
+        """What finds the sessions of a plan that runs as it is."""
+        keys = ((*self._key, *_of_session(plan, one=one)) for one in (True, False))
+        return Finder(self._sessions, *keys)
 
     def _read(self, call: Execution) -> None:
         if call.reading.kind == AS_IS:

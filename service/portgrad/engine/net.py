@@ -11,8 +11,8 @@ from portgrad.autodiff.survey import Survey, survey
 from portgrad.engine import calls, meanings, together
 from portgrad.engine.cache import Cache
 from portgrad.engine.derivatives import Derivatives, Imposed, Targets, Wanted
-from portgrad.engine.executor import Sessions
 from portgrad.engine.export import gradient_file
+from portgrad.engine.finding import Sessions
 from portgrad.engine.limits import LIMITS, Limits
 from portgrad.engine.plan import Plan
 from portgrad.engine.requests import Data

@@ -13,7 +13,7 @@ from typing import Any
 
 from portgrad.autodiff import SEED
 from portgrad.engine import meanings, stopping
-from portgrad.engine.arrays import Array, fits_as_it_is, shapes_of
+from portgrad.engine.arrays import Array, fits_as_it_is
 from portgrad.engine.meanings import Meant
 from portgrad.engine.plan import Compiled
 from portgrad.engine.reductions import SUM
@@ -62,15 +62,15 @@ class Repeat:
         self._ports = [(name, port.dtype) for name, port in view.ports.items()]
         self._seeds = [(n, SEED + n, view.executor.dtype(n)) for n in meant.plan.seeds]
         self._warnings = view.executor.warnings
-        self._compiled = view.executor.finder(meant.plan)
+        self._find = view.executor.finder(meant.plan).find
 
     def run(self, data: Any, imposed: Any) -> Gradients | None:
         """The gradient, where such arrays were read as they are before; else None."""
         feeds = self._feeds(data, imposed)
-        shapes = None if feeds is None else shapes_of(feeds)
-        compiled = None if shapes is None else self._compiled(shapes)
-        if feeds is None or compiled is None:
+        known = None if feeds is None else self._find(feeds)
+        if feeds is None or known is None:
             return None
+        compiled, shapes, _ = known
         stopping.entering("run")
         start = time.perf_counter()
         try:

@@ -26,7 +26,8 @@ from portgrad.autodiff.randomness import (
 from portgrad.engine.arrays import Array, ArrayLike, as_port_array, dtype_named
 from portgrad.engine.batches import shown
 from portgrad.engine.cache import Memo
-from portgrad.engine.executor import Executor, Sessions
+from portgrad.engine.executor import Executor
+from portgrad.engine.finding import Sessions
 from portgrad.engine.limits import Limits
 from portgrad.engine.sessions import Weights
 from portgrad.engine.words import nothing, word
