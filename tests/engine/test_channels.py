@@ -11,7 +11,8 @@ import pytest
 
 import portgrad
 from portgrad.autodiff import gradient_graph
-from portgrad.engine import channels
+from portgrad.engine import ahead, channels
+from portgrad.engine.sessions import Weights
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load
 from support.engine import Array, net_bytes
@@ -148,15 +149,13 @@ def _weights(name: str) -> list[str]:
     return [weight for weight in _SHAPES if weight in NETS[name][1]]
 
 
-@pytest.fixture
-def always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where convolutions outweigh what lies between them."""
-    monkeypatch.setattr(channels.regions, "LIGHT", 10**6)
-
-
-@pytest.mark.usefixtures("always")
 @pytest.mark.parametrize("name", NETS)
-def test_gradients_are_those_in_double_precision(name: str) -> None:
+@pytest.mark.parametrize("worth", [0, ahead.WORTH])
+def test_gradients_are_those_in_double_precision(
+    name: str, worth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kernels are laid out in a run before, or while the session is opened."""
+    monkeypatch.setattr(ahead, "WORTH", worth)
     net, data = portgrad.load(_model(name), threads=1), _image(name, 2)
     wrt = ["x", *_weights(name)]
     (values, got), (exact, want) = (
@@ -174,7 +173,6 @@ def _said(name: str) -> tuple[bool, Counter[str]]:
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="blocks of its own")
-@pytest.mark.usefixtures("always")
 @pytest.mark.parametrize("name", NETS)
 def test_nodes_between_convolutions_stay_in_blocks(name: str) -> None:
     said, count = _said(name)
@@ -183,7 +181,23 @@ def test_nodes_between_convolutions_stay_in_blocks(name: str) -> None:
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="blocks of its own")
-@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("name", ["norm", "depthwise", "part of a block"])
+def test_kernels_are_laid_out_before_a_session_is_opened(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "WORTH", 0)
+    net = load(NetFiles(_model(name)))
+    model = gradient_graph(net, wrt=["x"], of=["y"], outputs=["y"]).model
+    channels.say(model)
+    laid = ahead.lay_out(model, Weights(model), 1)
+    kernels = {
+        node.inputs[1].name for node in model.graph if node.domain and node.op_type == "Conv"
+    }
+    assert kernels
+    assert kernels == set(laid) <= set(model.graph.initializers)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="blocks of its own")
 @pytest.mark.parametrize(
     ("name", "out"), [("bounds that are parameters", 2), ("parameters in part of a block", 4)]
 )
@@ -194,16 +208,6 @@ def test_bounds_read_blocks(name: str, out: int) -> None:
     assert Counter(node.op_type for node in model.graph)["ReorderOutput"] == out
 
 
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="blocks of its own")
-@pytest.mark.parametrize(("name", "said"), [("relu", True), ("clip", False)])
-def test_heavy_convolutions_are_left_to_the_runtime(
-    name: str, said: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(channels.regions, "LIGHT", 20)
-    assert _said(name)[0] == said
-
-
-@pytest.mark.usefixtures("always")
 def test_values_in_between_can_be_given_out() -> None:
     net, data = portgrad.load(_model("residual", "yrs")), _image("residual", 2)
     (values, got), (exact, want) = (
@@ -214,7 +218,6 @@ def test_values_in_between_can_be_given_out() -> None:
             np.testing.assert_allclose(found[key], array, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.usefixtures("always")
 @pytest.mark.parametrize("name", ["relu", "norm", "depthwise"])
 def test_no_examples_give_zeros(name: str) -> None:
     net = portgrad.load(_model(name), threads=1)
@@ -223,7 +226,6 @@ def test_no_examples_give_zeros(name: str) -> None:
     assert not any(array.any() for array in found.values())
 
 
-@pytest.mark.usefixtures("always")
 @pytest.mark.parametrize("name", ["clip", "silu", "depthwise"])
 def test_second_derivatives(name: str) -> None:
     net, data = portgrad.load(_model(name), threads=1), _image(name, 2)

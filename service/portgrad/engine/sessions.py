@@ -8,7 +8,9 @@ docs/decisions/0003-shared-weights.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ import onnxruntime as ort
 from portgrad.autodiff.nesting import with_inner
 from portgrad.autodiff.randomness import say_batch_statistics
 from portgrad.engine import (
+    ahead,
     arena,
     channels,
     doubles,
@@ -88,6 +91,27 @@ class Weights:
         """The runtime values of names."""
         return [self._values[name] for name in names]
 
+    def lend(self, model: ir.Model, options: ort.SessionOptions) -> dict[str, ort.OrtValue]:
+        """Detach a graph's larger initializers, and have its session read these buffers.
+
+        Returns:
+            What the session reads by name, to be kept as long as it lives.
+        """
+        names = self.detach(model)
+        held = self.values(names)
+        if names:
+            options.add_session_config_entry(_SHARED, "1")
+            options.add_external_initializers(names, held)
+        return dict(zip(names, held, strict=True))
+
+    def joined(self, arrays: Mapping[str, Array]) -> Weights:
+        """These and more, which a graph has as initializers."""
+        both = copy.copy(self)
+        both._values = self._values | {
+            name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in arrays.items()
+        }
+        return both
+
 
 def _numeric(tensor: ir.TensorProtocol) -> bool:
     return tensor.dtype != ir.DataType.STRING and tensor.dtype.bitwidth >= 8
@@ -145,6 +169,9 @@ class Session:
         kernels.widen(model)
         too_much = folding.folds_too_much(model, with_inner(model.graph), limits.folded_bytes)
         in_blocks = channels.say(model)
+        if in_blocks and not too_much:
+            with _telling():
+                weights = weights.joined(ahead.lay_out(model, weights, threads))
         self._narrow = _widen(model.graph)
         self._outputs = [str(value.name) for value in model.graph.outputs]
         sums.by_products(model.graph)
@@ -165,23 +192,16 @@ class Session:
         options.enable_mem_reuse = False
         packed = packing_memory.pays(model.graph, nodes)
         self._room = packing_memory.room(model.graph)
-        names = weights.detach(model)
-        if not packed or packing.is_in_vain(nodes, set(names)):
+        self._held = weights.lend(model, options)
+        if not packed or packing.is_in_vain(nodes, self._held):
             options.add_session_config_entry("session.disable_prepacking", "1")
-        self._held = weights.values(names)  # the runtime reads these buffers as long as it lives
-        if names:
-            options.add_session_config_entry(_SHARED, "1")
-            options.add_external_initializers(names, self._held)
         branches = any(node.op_type == "If" for node in nodes)
-        try:
+        with _telling():
             graph = serialising.as_bytes(model)
             with stopping.opening(options):
                 self._session = arena.with_memory(
                     lambda: _start(graph, options, left_out, branches)
                 )
-        except Exception as error:  # the runtime raises many kinds, about memory or the graph
-            stopping.options()  # raises where it was given up on purpose
-            raise (run_failed if for_memory(error) else not_runnable)(error) from error
         # What the runtime's Python looks at before it runs is right here, and takes a microsecond.
         self._run = getattr(self._session, "_sess", self._session).run
         self._inputs = {str(value.name): value.dtype for value in model.graph.inputs}
@@ -251,6 +271,16 @@ class Session:
             stopping.options()
             raise run_failed(again) from again
         return results
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """What the runtime says of a graph that it does not open, as our error."""
+    try:
+        yield
+    except Exception as error:  # the runtime raises many kinds, about memory or the graph
+        stopping.options()  # raises where it was given up on purpose
+        raise (run_failed if for_memory(error) else not_runnable)(error) from error
 
 
 def _start(

@@ -11,8 +11,7 @@ places until everything is said; then what is still read as it was is put in ord
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import onnx_ir as ir
@@ -41,10 +40,6 @@ _FINITE = _COMPARISONS | frozenset(
 # The same, where no zeros fill a block up: infinities made of those would meet the next kernel.
 _WHOLE = frozenset("Div Exp Log Pow Reciprocal Sqrt".split())
 _ELEMENTWISE = _TAKEN | _FINITE | _WHOLE
-# Multiplications to an element of what convolutions give, up to which reorderings weigh. At 45, as
-# in MobileNetV2, a gradient takes 0.88 of its time in blocks; at 400, as in ResNet-50, it takes as
-# long as it did, and its session 0.4 s longer to make.
-LIGHT = 128
 
 
 def say(model: ir.Model) -> bool:
@@ -59,7 +54,7 @@ def say(model: ir.Model) -> bool:
         return False
     nodes = tuple(model.graph)
     regions = _Regions(model.graph)
-    if any(map(_parts, nodes)) and _is_light(nodes):
+    if any(map(_parts, nodes)):
         for node in nodes:
             regions.visit(node)
     kernels = [found for node in with_inner(model.graph) if (found := depthwise.find(node))]
@@ -78,19 +73,6 @@ def _parts(node: ir.Node) -> bool:
     if node.domain or node.op_type not in _ELEMENTWISE - _TAKEN:
         return False
     return any(v is not None and v.dtype == _FLOAT and _image(v) is not None for v in node.inputs)
-
-
-def _is_light(nodes: Iterable[ir.Node]) -> bool:
-    """Whether convolutions take few multiplications to an element that they give."""
-    elements = multiplications = 0
-    for node in nodes:
-        kernel = node.inputs[1] if node.op_type == "Conv" and not node.domain else None
-        made = None if kernel is None else _image(node.outputs[0])
-        sizes = [] if kernel is None else [d for d in kernel.shape or () if isinstance(d, int)]
-        if made is not None and len(sizes) == 4:
-            elements += math.prod(made)
-            multiplications += math.prod(made) * math.prod(sizes[1:])
-    return 0 < multiplications <= LIGHT * elements
 
 
 class _Regions:
