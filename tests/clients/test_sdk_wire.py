@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from portgrad_client import InvalidAnswerError, InvalidRequestError, Net
-from portgrad_client.answers import timings
+from portgrad_client.answers import Timings
 from support.formats import JSON, SAFETENSORS
 from support.sdk import Scripted, answer, port
 
@@ -237,10 +237,11 @@ def test_everything_of_a_gradients_answer_is_kept() -> None:
         ("", {}),
         ("run;dur=2", {"run": 0.002}),
         ('cache;desc="hit", run;desc=x;dur=1', {"run": 0.001}),
+        ("run;dur=soon, encode;dur=.", {}),
     ],
 )
 def test_server_timing(header: str, stages: dict[str, float]) -> None:
-    assert timings(header) == stages
+    assert Timings(header) == stages
 
 
 @pytest.mark.parametrize(

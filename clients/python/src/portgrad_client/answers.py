@@ -5,8 +5,10 @@ from __future__ import annotations
 import binascii
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 from portgrad_client import safetensors
@@ -19,7 +21,8 @@ from portgrad_client.replies import Reply
 from portgrad_client.results import Outputs
 from portgrad_client.wire import JSON
 
-_DURATION = re.compile(r"([^,;\s]+)\s*;(?:[^,]*;)?\s*dur\s*=\s*([^,;\s]+)")
+_DURATION = re.compile(r"([^,;\s]+)\s*;(?:[^,]*;)?\s*dur\s*=\s*(\d+(?:\.\d*)?)")
+_KEPT = 64  # texts of answers
 _ARRAY_KEYS = {"dtype", "shape", "data"}
 # Outputs, what was computed, and the other fields.
 _Parts = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
@@ -65,7 +68,7 @@ def read(reply: Reply, kind: Kind, ports: Sequence[Port]) -> Answer:
         common: dict[str, Any] = {
             "warnings": tuple(rest["warnings"]),
             "random_seed": rest.get("random_seed"),
-            "timings": timings(reply.headers.get("server-timing", "")),
+            "timings": Timings(reply.headers.get("server-timing", "")),
             "request_id": reply.headers.get("x-request-id"),
         }
         outputs = Outputs(_as_arrays(_in_order(arrays, ports), ports), **common)
@@ -75,7 +78,7 @@ def read(reply: Reply, kind: Kind, ports: Sequence[Port]) -> Answer:
             outputs,
             _in_order(found, ports) if kind == "jvp" else found,
             {name: rest[name] for name in (group.tells if group else ())},
-            rest.get("diagnostics"),
+            deepcopy(rest.get("diagnostics")),
             beside,
             {"targets": tuple(rest.get("targets", ())), "none": none, **beside},
         )
@@ -114,7 +117,7 @@ def _reader(reply: Reply) -> Callable[[bytes | bytearray, Group | None], _Parts]
 
 def _from_safetensors(body: bytes | bytearray, group: Group | None) -> _Parts:
     arrays, metadata = safetensors.decode(body)
-    rest = json.loads(metadata["answer"])
+    rest = _told(metadata["answer"])
     found: dict[str, Any] = {}
     if group is None:
         return arrays, found, rest
@@ -127,6 +130,13 @@ def _from_safetensors(body: bytes | bytearray, group: Group | None) -> _Parts:
         prefixed = [name for name in arrays if name.startswith(group.prefix)]
         found = {name.removeprefix(group.prefix): arrays.pop(name) for name in prefixed}
     return arrays, found, rest
+
+
+@lru_cache(_KEPT)
+def _told(text: str) -> dict[str, Any]:
+    """The rest of an answer, which is shared: nothing of it that can change is handed out."""
+    rest: dict[str, Any] = json.loads(text)
+    return rest
 
 
 def _from_json(body: bytes | bytearray, group: Group | None) -> _Parts:
@@ -150,6 +160,30 @@ def _value(item: Any) -> Any:
     return from_bytes(raw, dtype_named(item["dtype"]), item["shape"])
 
 
-def timings(header: str) -> dict[str, float]:
-    """Seconds by stage from a Server-Timing header, whose durations are milliseconds."""
-    return {stage: float(duration) / 1000 for stage, duration in _DURATION.findall(header)}
+class Timings(Mapping[str, float]):
+    """Seconds by stage from a Server-Timing header, which is read when somebody asks.
+
+    Args:
+        header: it, whose durations are milliseconds.
+    """
+
+    def __init__(self, header: str) -> None:
+        self._header = header
+
+    @cached_property
+    def _seconds(self) -> dict[str, float]:
+        return {
+            stage: float(duration) / 1000 for stage, duration in _DURATION.findall(self._header)
+        }
+
+    def __getitem__(self, stage: str) -> float:
+        return self._seconds[stage]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._seconds)
+
+    def __len__(self) -> int:
+        return len(self._seconds)
+
+    def __repr__(self) -> str:
+        return repr(self._seconds)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from portgrad_client.answers import timings
+from portgrad_client.answers import Timings
 from portgrad_client.errors import InvalidAnswerError
 from portgrad_client.replies import Reply, fields
 
@@ -137,7 +137,7 @@ def report(reply: Reply) -> Report:
             told["random_seed"],
             {entry["name"]: entry["reason"] for entry in told["none"]},
             tuple(told["warnings"]),
-            timings(reply.headers.get("server-timing", "")),
+            Timings(reply.headers.get("server-timing", "")),
             reply.headers.get("x-request-id"),
             told,
         )

@@ -6,8 +6,7 @@ import re
 import select
 import socket
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -151,14 +150,26 @@ def _head(target: str, headers: Mapping[str, str]) -> bytes:
     return "\r\n".join([f"POST {target} HTTP/1.1", *lines, "", ""]).encode("latin-1")
 
 
-@contextmanager
-def failing_as(
-    late: type[httpx.TimeoutException], failed: type[httpx.TransportError]
-) -> Iterator[None]:
-    """Failures as httpx tells them."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise late(str(error)) from error
-    except (OSError, UnicodeError) as error:  # the latter where a host cannot be a name
-        raise failed(str(error)) from error
+class failing_as:  # noqa: N801 (read as a function)
+    """Failures of what is done in its block, as httpx tells them.
+
+    Args:
+        late: what a timeout is.
+        failed: what any other is.
+    """
+
+    __slots__ = ("_failed", "_late")
+
+    def __init__(
+        self, late: type[httpx.TimeoutException], failed: type[httpx.TransportError]
+    ) -> None:
+        self._late, self._failed = late, failed
+
+    def __enter__(self) -> None:
+        """Nothing is held."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, TimeoutError):
+            raise self._late(str(error)) from error
+        if isinstance(error, OSError | UnicodeError):  # the latter where a host cannot be a name
+            raise self._failed(str(error)) from error

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from portgrad_client.exchange import Buffer
 MEDIA_TYPE = "application/x-safetensors"
 METADATA = "__metadata__"
 _ALIGNMENT = 8
+_KEPT = 64  # headers, each way
 _written = json.JSONEncoder(separators=(",", ":")).encode
 
 _NAMES = {
@@ -54,17 +56,22 @@ def pieces(arrays: Mapping[str, Array]) -> list[Buffer]:
     """The same, in pieces: the arrays' own bytes are not copied."""
     # Widest elements first: with the padded header, every array is aligned where it lies.
     ordered = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
+    told = tuple([(name, array.dtype, array.shape) for name, array in ordered])
+    return [_header(told), *[little_endian(a).reshape(-1).view(np.uint8).data for _, a in ordered]]
+
+
+@lru_cache(_KEPT)
+def _header(arrays: tuple[tuple[str, np.dtype[Any], tuple[int, ...]], ...]) -> bytes:
+    """The header of a file with its length in front. Calls that follow one another share theirs."""
     header: dict[str, Any] = {}
-    parts: list[Buffer] = []
     end = 0
-    for name, array in ordered:
-        begin, end = end, end + array.nbytes
-        code = _CODES[name_of(array.dtype)]
-        header[name] = {"dtype": code, "shape": array.shape, "data_offsets": (begin, end)}
-        parts.append(little_endian(array).reshape(-1).view(np.uint8).data)
+    for name, dtype, shape in arrays:
+        begin, end = end, end + math.prod(shape) * dtype.itemsize
+        code = _CODES[name_of(dtype)]
+        header[name] = {"dtype": code, "shape": shape, "data_offsets": (begin, end)}
     text = _written(header).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
-    return [len(text).to_bytes(8, "little") + text, *parts]
+    return len(text).to_bytes(8, "little") + text
 
 
 def decode(body: bytes | bytearray) -> tuple[dict[str, Array], dict[str, str]]:
@@ -75,25 +82,46 @@ def decode(body: bytes | bytearray) -> tuple[dict[str, Array], dict[str, str]]:
         DtypeUnavailableError: an array has a dtype that needs ml_dtypes.
     """
     size = int.from_bytes(body[:8], "little")
+    raw = memoryview(body)[8 + size :]
     try:
-        header = json.loads(str(body[8 : 8 + size], "utf-8"))
-        metadata = dict(header.pop(METADATA, {}))
-        raw = memoryview(body)[8 + size :]
-        return {name: _array(entry, raw) for name, entry in header.items()}, metadata
+        places, metadata = _places(bytes(body[8 : 8 + size]), len(raw))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidAnswerError(
             "The answer is not a whole safetensors file.",
             found=f"{len(body)} bytes: {error}",
             remedy="Send the request again; if that does not help, look at the proxies between.",
         ) from error
+    return {name: _array(place, raw) for name, place in places}, dict(metadata)
 
 
-def _array(entry: Mapping[str, Any], raw: memoryview) -> Array:
+class _Place(NamedTuple):
+    """Where an array lies, and as what."""
+
+    dtype: np.dtype[Any]
+    shape: list[int]
+    begin: int
+    end: int
+
+
+@lru_cache(_KEPT)
+def _places(text: bytes, size: int) -> tuple[list[tuple[str, _Place]], dict[str, str]]:
+    """What a header tells of so many bytes that follow it. Answers to like calls share theirs."""
+    header = json.loads(text)
+    metadata = dict(header.pop(METADATA, {}))
+    return [(name, _place(entry, size)) for name, entry in header.items()], metadata
+
+
+def _place(entry: Mapping[str, Any], size: int) -> _Place:
     dtype = dtype_named(_NAMES[entry["dtype"]])
     shape = entry["shape"]
     begin, end = entry["data_offsets"]
-    if not 0 <= begin <= end <= len(raw) or end - begin != math.prod(shape) * dtype.itemsize:
+    if not 0 <= begin <= end <= size or end - begin != math.prod(shape) * dtype.itemsize:
         raise ValueError(f"offsets {begin} to {end} do not hold {dtype.name} of shape {shape}")
+    return _Place(dtype, shape, begin, end)
+
+
+def _array(place: _Place, raw: memoryview) -> Array:
+    dtype, shape, begin, end = place
     # What is most of the answer may as well keep it; what is little of it would keep too much.
     shares = not raw.readonly and 2 * (end - begin) > len(raw)
     return from_bytes(raw[begin:end], dtype, shape, copy=not shares)

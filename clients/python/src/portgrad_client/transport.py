@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from importlib.metadata import version
+from os import urandom
 from time import sleep
 from typing import Any
-from uuid import uuid4
 
 import httpx
 
@@ -160,10 +160,9 @@ class Transport:
 
     def _tried(self, once: Callable[[Mapping[str, str]], Reply | httpx.Response]) -> Reply:
         """The good answer to one of several tries; each gets the headers that all requests have."""
-        request_id = uuid4().hex
+        request_id = urandom(16).hex()
         for tries_left in range(self.max_retries, -1, -1):
-            pause = _backoff(self.max_retries - tries_left)
-            headers = self._headers(request_id)
+            asked, headers = None, self._headers(request_id)
             try:
                 response = once(headers)
             except httpx.RequestError as error:
@@ -174,11 +173,11 @@ class Transport:
                     return response
                 problem = error_of(response)
                 asked = _retry_after(response)
-                pause = pause if asked is None else asked
-                hopeless = response.status_code not in RETRIED or pause > LONGEST_RETRY_AFTER
+                long = asked is not None and asked > LONGEST_RETRY_AFTER
+                hopeless = response.status_code not in RETRIED or long
                 if tries_left == 0 or hopeless or isinstance(problem, DeadlineExceededError):
                     raise problem
-            sleep(pause)
+            sleep(_backoff(self.max_retries - tries_left) if asked is None else asked)
         raise AssertionError("the last try returns or raises")
 
     def _headers(self, request_id: str) -> dict[str, str]:
