@@ -60,6 +60,7 @@ _AS_THEY_ARE = {DTYPES[name] for name in _NAMES if DTYPES[name] == DTYPES[name].
 _KEPT, _MOST_KEPT = 64, 4096
 # The format has these besides, of which several stand in one byte: no array of NumPy's does.
 _PACKED = {"F4", "F6_E2M3", "F6_E3M2"}
+Shape = tuple[str, tuple[int, ...]]
 _Size = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
@@ -71,6 +72,24 @@ def read(body: Buffer, bounds: Bounds) -> dict[str, Array]:
     layout = _layout if size <= _MOST_KEPT else _layout.__wrapped__
     places = layout(header, size, len(raw), bounds.arrays, bounds.depth)
     return {name: _array(name, place, raw) for name, place in places}
+
+
+def shapes(body: Buffer, bounds: Bounds) -> Mapping[str, Shape] | None:
+    """Dtype and shape of each array, by the header alone; None where it is long, or not right."""
+    size = int.from_bytes(body[:8], "little")
+    if size > _MOST_KEPT:
+        return None
+    header = bytes(body[8 : 8 + size])
+    try:
+        return _shapes(header, size, len(body) - 8 - size, bounds.arrays, bounds.depth)
+    except (InvalidRequest, LimitExceeded):
+        return None
+
+
+@lru_cache(_KEPT)
+def _shapes(header: bytes, size: int, buffer: int, arrays: int, depth: int) -> dict[str, Shape]:
+    places = _layout(header, size, buffer, arrays, depth)
+    return {name: (place.entry.dtype, tuple(place.entry.shape)) for name, place in places}
 
 
 class _Place(NamedTuple):

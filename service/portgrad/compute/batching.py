@@ -21,7 +21,8 @@ import msgspec
 import numpy as np
 
 from portgrad.codecs.model import Answer
-from portgrad.compute import frames, messages, quick
+from portgrad.codecs.safetensors import Shape
+from portgrad.compute import frames, messages, quick, reading
 from portgrad.compute.jobs import Job, Ready, Unread
 from portgrad.compute.line import Line, Ticket
 from portgrad.compute.quick import Quick
@@ -29,6 +30,8 @@ from portgrad.compute.reading import MOST_BATCHED
 
 # What calls that go together have in common.
 Key: TypeAlias = tuple[Any, ...]
+# Of data: what is behind the examples, and how many of these there are.
+Form: TypeAlias = tuple[Key, int]
 
 # What goes together is copied once more, on the event loop.
 _MOST_BYTES = 4 * 1024 * 1024
@@ -109,16 +112,29 @@ class Batches:
         """
         if not job.ports or self._most < 2 or size > MOST_BATCHED or not _may_share(job):
             return None
-        form = _form(job)
+        form = _form(job.ports, _shapes(job))
+        options = msgspec.msgpack.encode(job.options)
+        key = (job.net_id, job.kind, options, _seeds(job.output_gradients))
+        return self._joined(key, form, size, message)
+
+    def by_header(self, job: Unread, message: Mapping[str, Any]) -> Batch | None:
+        """The same of a call that its worker is to read, by what its header tells."""
+        shapes = reading.shapes(job) if job.ports and self._most > 1 else None
+        if shapes is None or job.kind not in _KINDS:
+            return None
+        key = (job.net_id, job.kind, job.accept)
+        return self._joined(key, _form(job.ports, shapes), len(job.body), message)
+
+    def _joined(
+        self, key: Key, form: Form | None, size: int, message: Mapping[str, Any]
+    ) -> Batch | None:
         if form is None:
             return None
         shapes, examples = form
-        options = msgspec.msgpack.encode(job.options)
-        key = (job.net_id, job.kind, options, shapes, _seeds(job.output_gradients))
-        fits = 0 < examples < self._most and key not in self._never
-        if not fits:
+        whole = (*key, shapes)
+        if not 0 < examples < self._most or whole in self._never:
             return None
-        return Batch(key, examples, size, message, True, self._most, _MOST_BYTES)
+        return Batch(whole, examples, size, message, True, self._most, _MOST_BYTES)
 
     def in_turn(self, job: Unread, message: Mapping[str, Any]) -> Batch | None:
         """What a call that its worker is to read is to others; None for one that goes alone."""
@@ -230,14 +246,19 @@ def _may_share(job: Job) -> bool:
     return not totals or options.get("reduction") == "per_example"
 
 
-def _form(job: Job) -> tuple[Key, int] | None:
-    """The forms of the data behind the examples, and how many there are; None if that is odd."""
+def _shapes(job: Job) -> dict[str, Shape | None]:
+    """The dtype and shape of what is given for each port, where that can be told."""
     data = job.data
     if not isinstance(data, Mapping):
         data = {job.ports[0]["name"]: data} if len(job.ports) == 1 else {}
+    return {name: _shape(value) for name, value in data.items()}
+
+
+def _form(ports: Sequence[Mapping[str, Any]], shapes: Mapping[str, Shape | None]) -> Form | None:
+    """The forms of the data behind the examples, and how many there are; None if that is odd."""
     forms, examples = [], 1
-    for port in job.ports:
-        shape = _shape(data.get(port["name"]))
+    for port in ports:
+        shape = shapes.get(port["name"])
         declared = len(port["shape"] or ())
         if shape is None or not 0 <= declared - len(shape[1]) <= 1:
             return None
@@ -245,7 +266,7 @@ def _form(job: Job) -> tuple[Key, int] | None:
         whole = len(sizes) == declared
         examples = sizes[0] if whole else 1
         forms.append((dtype, whole, sizes[1:] if whole else sizes))
-    return (*forms, len(data)), examples
+    return (*forms, len(shapes)), examples
 
 
 def _seeds(given: Mapping[str, Any]) -> Key:
@@ -256,7 +277,7 @@ def _seeds(given: Mapping[str, Any]) -> Key:
     )
 
 
-def _shape(value: Any) -> tuple[str, tuple[int, ...]] | None:
+def _shape(value: Any) -> Shape | None:
     """The dtype and the shape of an array; of lists the shape that their first entries tell."""
     if isinstance(value, np.ndarray):
         return value.dtype.name, value.shape

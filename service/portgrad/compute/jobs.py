@@ -67,6 +67,7 @@ class Unread(NamedTuple):
         accept: the media type of the answer.
         owner: who asks.
         seconds: how long it may take; its own `deadline` counts once it is read.
+        ports: as `Job` has them.
     """
 
     kind: Kind
@@ -79,6 +80,7 @@ class Unread(NamedTuple):
     accept: str
     owner: str = ""
     seconds: float | None = None
+    ports: Sequence[Mapping[str, Any]] = ()
 
     def data(self) -> Buffer:
         """The bytes of the body."""

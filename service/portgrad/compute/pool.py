@@ -77,13 +77,13 @@ class WorkerCompute:
         seconds = min(job.seconds or self._config.deadline, self._config.deadline)
         asked = messages.unread(job) if isinstance(job, Unread) else messages.call(job)
         if isinstance(job, Unread):
-            batch = self._batches.in_turn(job, asked)
+            batch = self._batches.by_header(job, asked) or self._batches.in_turn(job, asked)
         else:
             batch = self._batches.of(job, asked, packing.size(job)) if job.ports else None
         answer: Answer | Ready
         read = messages.answer_of
         answer, ticket = await self._ask(job.kind, asked, job, seconds, read=read, batch=batch)
-        if isinstance(job, Unread):
+        if isinstance(job, Unread) and not (batch and batch.joined):
             self._batches.note(job, answer)
         timings = {"queue": ticket.given - ticket.asked, **answer.timings}
         if isinstance(answer, Ready):

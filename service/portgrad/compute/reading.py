@@ -7,10 +7,10 @@ is small and may say how a call is to wait.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from portgrad.codecs import formats, json
+from portgrad.codecs import formats, json, safetensors
 from portgrad.codecs.model import Answer, Buffer, Format, Known
 from portgrad.compute.jobs import Job, Unread
 
@@ -41,8 +41,25 @@ def tells_more(job: Unread) -> bool:
     return job.query is not None or not formats.CODECS[job.media_type].flat
 
 
-def read(job: Unread, known: Known, ports: Sequence[Mapping[str, Any]] = ()) -> Job:
-    """The call that a body holds, on a net with these names; `ports` are as `Job` has them.
+def shapes(job: Unread) -> Mapping[str, safetensors.Shape] | None:
+    """Dtypes and shapes of its data, if it has nothing else, and the beginning of its body tells.
+
+    Then nobody need read it before its worker does to know which calls it may go along with.
+    """
+    told = job.query is None and job.media_type == safetensors.MEDIA_TYPE
+    if not told or len(job.body) > SMALL:
+        return None
+    found = safetensors.shapes(job.data(), job.bounds)
+    return found if found and found.keys() <= {port["name"] for port in job.ports} else None
+
+
+def hides_shapes(job: Unread) -> bool:
+    """Whether a call on a batchable net has to be read to know which it may go along with."""
+    return bool(job.ports) and shapes(job) is None
+
+
+def read(job: Unread, known: Known) -> Job:
+    """The call that a body holds, on a net with these names.
 
     Raises:
         InvalidRequest, LimitExceeded: what is wrong with it.
@@ -67,7 +84,7 @@ def read(job: Unread, known: Known, ports: Sequence[Mapping[str, Any]] = ()) -> 
         options=options,
         owner=job.owner,
         answer_in=Format(job.accept, call.encoding),
-        ports=ports,
+        ports=job.ports,
     )
 
 

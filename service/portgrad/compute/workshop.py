@@ -21,7 +21,7 @@ from portgrad.compute.jobs import Job
 from portgrad.engine import Net, arena, load
 from portgrad.engine.cache import Cache
 from portgrad.engine.limits import Limits
-from portgrad.errors import OUT_OF_MEMORY, NotFound, PortgradError
+from portgrad.errors import OUT_OF_MEMORY, InvalidRequest, LimitExceeded, NotFound, PortgradError
 
 log = logging.getLogger("portgrad.worker")
 
@@ -134,7 +134,7 @@ class Workshop:
         if formats.CODECS[unread.media_type].flat:
             with opening:
                 net = self._net(plain)
-            known = Known(net.names.inputs, net.names.outputs, net.names.parameters)
+            known = _known(net)
         with _Clock() as decoding:
             job = reading.read(unread, known)
         if job.seconds is not None:
@@ -145,15 +145,20 @@ class Workshop:
         return _told(job, CALLS[job.kind](net, job), spent)
 
     def _group(self, plain: Mapping[str, Any]) -> Any:
-        jobs = [messages.job_of(one) for one in plain["calls"]]
         with _Clock() as opening:
             net = self._net(plain["calls"][0])
-        found = together(net, jobs)
-        spent = {"compile": opening.seconds}
-        answers = [
-            None if answer is None else _told(job, answer, spent)
-            for job, answer in zip(jobs, found or [None] * len(jobs), strict=True)
-        ]
+        compiled = {"compile": opening.seconds}
+        read = [_read_for(net, one) for one in plain["calls"]]
+        jobs = [job for job, _ in read if job is not None]
+        found = together(net, jobs) if jobs else []
+        left = iter(found or [None] * len(jobs))
+        answers: list[Any] = []
+        for job, spent in read:
+            answer = None if job is None else next(left)
+            if job is None or answer is None:
+                answers.append(None)
+            else:
+                answers.append(_told(job, answer, spent | compiled))
         return {"answers": answers, "joined": found is not None}
 
     def _series(self, plain: Mapping[str, Any]) -> Any:
@@ -230,6 +235,22 @@ def _told(job: Job, answer: Answer, spent: Mapping[str, float]) -> Any:
         return messages.ready(body, {**timings, "encode": encoding.seconds})
     wanted = job.answer_in.encoding if job.answer_in else "lists"
     return messages.answered(replace(answer, timings=timings, encoding=wanted))
+
+
+def _read_for(net: Net, plain: Mapping[str, Any]) -> tuple[Job | None, dict[str, float]]:
+    """A call of a group, with the seconds that it took to read here; None for one to be refused."""
+    if plain["do"] == "call":
+        return messages.job_of(plain), {}
+    with _Clock() as decoding:
+        try:
+            job = reading.read(messages.unread_of(plain), _known(net))
+        except (InvalidRequest, LimitExceeded):
+            return None, {}  # it is told why where it comes alone
+    return job, {"decode": decoding.seconds}
+
+
+def _known(net: Net) -> Known:
+    return Known(net.names.inputs, net.names.outputs, net.names.parameters)
 
 
 def _alone(_: float) -> None:

@@ -73,13 +73,13 @@ async def _answer(
             bounds.bounds(service.settings, request.state.held.grow),
             writer.media_type,
             caller_of(request).owner,
+            ports=found.description["inputs"] if found.batchable else (),
         )
         job: Job | Unread = unread
         small = reading.is_small(unread, batchable=found.batchable)
-        if small and (found.batchable or reading.tells_more(unread)):
+        if small and (reading.tells_more(unread) or reading.hides_shapes(unread)):
             with Timed(request, "decode"):
-                ports = found.description["inputs"] if found.batchable else ()
-                job = reading.read(unread, found.known, ports)
+                job = reading.read(unread, found.known)
         elif reader.weigh is not None:
             await _hold(request, reader.weigh(unread.data(), unread.bounds))
         with disk_errors("read the net"), Timed(request, "compute"), Attended(request):
