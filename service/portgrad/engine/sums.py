@@ -11,9 +11,11 @@ import onnx_ir as ir
 
 from portgrad.autodiff.infer import dims_of
 from portgrad.autodiff.symbols import credible
+from portgrad.engine.arrays import Array
 from portgrad.graph.constants import constant_value
 
 _FEW, _MANY = 16, 2**18  # rows of a known number: few gain nothing, and ones for many take memory
+_STACKED = 128  # rows of each of a stack of matrices: their sums are added up then
 
 
 def by_products(graph: ir.Graph) -> None:
@@ -21,40 +23,89 @@ def by_products(graph: ir.Graph) -> None:
     found = [node for node in graph if _over_rows(node)]
     if not found or not credible(graph):
         return
-    ports = {
-        size: (port, axis) for port in graph.inputs for axis, size in enumerate(dims_of(port) or [])
-    }
-    ones: dict[int | str, ir.Value] = {}
+    ones = _Ones(graph)
     for node in found:
-        operand = node.inputs[0]
-        rows = (dims_of(operand) or [None])[0] if operand is not None else None
-        if isinstance(rows, str) and rows in ports:
-            ones[rows] = ones.get(rows) or _of_a_port(graph, *ports[rows])
-        elif isinstance(rows, int) and _FEW <= rows <= _MANY:
-            ones[rows] = ones.get(rows) or _of_a_number(graph, rows)
-        else:
+        x = node.inputs[0]
+        operand = next((v for v in (x, _unfolded(x)) if v is not None and ones.fit(v)), None)
+        if operand is None:
             continue
-        product = ir.Node("", "MatMul", [ones[rows], operand], num_outputs=1, name=node.name)
+        row = ones.for_rows_of(operand)
+        made = [ir.Node("", "MatMul", [row, operand], num_outputs=1, name=node.name)]
+        stack = len(dims_of(operand) or []) - 2
+        if stack:
+            made.append(_total(graph, made[0], stack))
         ir.convenience.replace_nodes_and_values(
-            graph, node, [node], [product], node.outputs, product.outputs
+            graph, node, [node], made, node.outputs, made[-1].outputs
         )
 
 
+class _Ones:
+    """Rows of ones, each made once for a graph."""
+
+    def __init__(self, graph: ir.Graph) -> None:
+        self._graph = graph
+        self._made: dict[int | str, ir.Value] = {}
+        self._ports = {
+            size: (port, axis)
+            for port in graph.inputs
+            for axis, size in enumerate(dims_of(port) or [])
+            if isinstance(size, str)
+        }
+
+    def fit(self, x: ir.Value) -> bool:
+        """Whether it is known how many rows matrices have, and a product with ones pays."""
+        *stack, rows, _ = dims_of(x) or [None, None]
+        if isinstance(rows, int):
+            return (_STACKED if stack else _FEW) <= rows <= _MANY
+        return rows in self._ports and not stack
+
+    def for_rows_of(self, x: ir.Value) -> ir.Value:
+        """As many ones as matrices have rows."""
+        rows = (dims_of(x) or [])[-2]
+        assert rows is not None
+        if rows not in self._made:
+            self._made[rows] = (
+                _held(self._graph, f"{rows}-ones-for-rows", np.ones(rows, np.float32))
+                if isinstance(rows, int)
+                else _of_a_port(self._graph, *self._ports[rows])
+            )
+        return self._made[rows]
+
+
 def _over_rows(node: ir.Node) -> bool:
-    """Whether a node sums a matrix over its rows."""
+    """Whether a node sums over all axes but the last, of a matrix or of a stack of some."""
     if node.op_type != "ReduceSum" or node.domain or len(node.inputs) < 2:
         return False
     operand, axes = node.inputs[0], constant_value(node.inputs[1])
+    rank = 0 if operand is None else len(dims_of(operand) or [])
     kept = node.attributes.get("keepdims")
     return (
         operand is not None
         and operand.dtype == ir.DataType.FLOAT
-        and len(dims_of(operand) or []) == 2
+        and rank >= 2
         and axes is not None
-        and axes.tolist() in ([0], [-2])
+        and sorted(axis % rank for axis in axes.tolist()) == list(range(rank - 1))
         and kept is not None
         and kept.as_int() == 0
     )
+
+
+def _unfolded(x: ir.Value | None) -> ir.Value | None:
+    """The stack of matrices whose rows a matrix has, where it is a reshape of one."""
+    maker = None if x is None else x.producer()
+    inner = maker.inputs[0] if maker is not None and maker.op_type == "Reshape" else None
+    columns, parts = (dims_of(x) or [None])[-1], dims_of(inner) or [None]
+    stacked = len(parts) > 2 and isinstance(columns, int) and parts[-1] == columns
+    return inner if stacked else None
+
+
+def _total(graph: ir.Graph, sums: ir.Node, rank: int) -> ir.Node:
+    """What adds up the sums of a stack's matrices."""
+    axes = _held(graph, f"{rank}-axes-of-a-stack", np.arange(rank))
+    kept = ir.AttrInt64("keepdims", 0)
+    total = ir.Node("", "ReduceSum", [sums.outputs[0], axes], [kept], num_outputs=1)
+    sums.outputs[0].name, total.name = f"{sums.name}/of-each", f"{sums.name}/total"
+    return total
 
 
 def _of_a_port(graph: ir.Graph, port: ir.Value, axis: int) -> ir.Value:
@@ -69,9 +120,11 @@ def _of_a_port(graph: ir.Graph, port: ir.Value, axis: int) -> ir.Value:
     return filled.outputs[0]
 
 
-def _of_a_number(graph: ir.Graph, rows: int) -> ir.Value:
-    name = f"{rows}-ones-for-rows"
-    value = ir.Value(name=name, const_value=ir.tensor(np.ones(rows, np.float32), name=name))
-    value.type, value.shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape([rows])
-    graph.register_initializer(value)
-    return value
+def _held(graph: ir.Graph, name: str, array: Array) -> ir.Value:
+    """An initializer of that name, which a graph has once."""
+    if name not in graph.initializers:
+        tensor = ir.tensor(array, name=name)
+        value = ir.Value(name=name, const_value=tensor)
+        value.type, value.shape = ir.TensorType(tensor.dtype), ir.Shape(array.shape)
+        graph.register_initializer(value)
+    return graph.initializers[name]
