@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from portgrad.autodiff.registry import broadcasting, vjp
+from portgrad.autodiff.rules.softmax import weighs_without_nan
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary import Vocabulary as Op
 
@@ -138,10 +139,13 @@ def reverse_sequence(
 
 @broadcasting("Where")
 def where(
-    op: Op, ct: Tensor, condition: Tensor, x: Tensor, y: Tensor
+    op: Op, ct: Tensor, condition: Tensor, x: Tensor, y: Tensor, *, output: Tensor
 ) -> tuple[None, Tensor, Tensor]:
     nothing = op.scalar(0.0, ct)
-    return None, op.Where(condition, ct, nothing), op.Where(condition, nothing, ct)
+    ct_x = op.Where(condition, ct, nothing)
+    if weighs_without_nan(op, condition, x, y, output):
+        return None, ct_x, ct
+    return None, ct_x, op.Where(condition, nothing, ct)
 
 
 @vjp("Trilu")

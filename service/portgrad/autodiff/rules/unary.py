@@ -208,19 +208,17 @@ def gelu(op: Op, x: Tensor, *, approximate: str) -> Tensor:
 
 
 def _erf_gelu_slope(op: Op, x: Tensor) -> Tensor:
-    # y = x Φ(x), so dy/dx = Φ(x) + x φ(x)
-    cdf = (op.Erf(x * math.sqrt(0.5)) + 1.0) * 0.5
-    pdf = op.Exp(x * x * -0.5) * (1.0 / math.sqrt(2.0 * math.pi))
-    return cdf + x * pdf
+    # y = x Φ(x), so dy/dx = Φ(x) + x φ(x); with u = x/√2 that is Φ(x) + u exp(-u²)/√π
+    u = x * math.sqrt(0.5)
+    return (op.Erf(u) + 1.0) * 0.5 + u * op.Exp(-0.5 * math.log(math.pi) - u * u)
 
 
 def _tanh_gelu_slope(op: Op, x: Tensor) -> Tensor:
-    # y = x (1 + tanh u) / 2 with u = √(2/π) (x + 0.044715 x³)
-    scale = math.sqrt(2.0 / math.pi)
+    # y = x (1 + t) / 2 with t = tanh u and u = √(2/π) (x + 0.044715 x³); t' = (1 + t) (1 - t) u'
+    scale, cubic = math.sqrt(2.0 / math.pi), 0.044715 * math.sqrt(2.0 / math.pi)
     square = x * x
-    t = op.Tanh(x * (square * 0.044715 + 1.0) * scale)
-    du = (square * (3.0 * 0.044715) + 1.0) * scale
-    return (t + 1.0) * 0.5 + x * (1.0 - t * t) * du * 0.5
+    t = op.Tanh(x * (square * cubic + scale))
+    return (t + 1.0) * (x * (1.0 - t) * (square * (3.0 * cubic) + scale) + 1.0) * 0.5
 
 
 @elementwise("Shrink", kink="0 at the ends of the dead zone")
