@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 Made = TypeVar("Made")
+Found = TypeVar("Found")
 
 
 class _Entry(Generic[Made]):
@@ -63,15 +64,17 @@ class Cache(Generic[Key, Made]):
             self._fill(key, entry, make)
         return entry.result()
 
-    def peek(self, key: Key, serves: Callable[[Made], bool]) -> Made | None:
-        """The entry of a key where it is there, made, and serves; it then counts as asked for."""
+    def peek(self, key: Key, look: Callable[[Made], Found | None]) -> Found | None:
+        """What a look at the entry of a key finds, where it is there and made; it then counts as
+        asked for.
+        """
         with self._lock:
             entry = self._entries.get(key)
-            if entry is None or not entry.whole or not serves(entry.made):
-                return None
-            self.hits += 1
-            self._entries.move_to_end(key)
-            return entry.made
+            found = look(entry.made) if entry is not None and entry.whole else None
+            if found is not None:
+                self.hits += 1
+                self._entries.move_to_end(key)
+            return found
 
     def halve(self) -> None:
         """Forget half of the entries, those that were not asked for lately."""

@@ -16,6 +16,7 @@ from portgrad.autodiff.randomness import seed_of_example
 from portgrad.engine import batches, inseparable, seeds, ways
 from portgrad.engine.arrays import Shapes, Value, dtype_named
 from portgrad.engine.batches import AS_IS, EACH, EXAMPLE, Dims, Reading
+from portgrad.engine.cache import Memo
 from portgrad.engine.examples import Layout
 from portgrad.engine.execution import Arrays, Execution, Made, Values
 from portgrad.engine.finding import Finder, Sessions
@@ -33,6 +34,7 @@ from portgrad.graph.types import shape_of, type_name
 
 Ports: TypeAlias = frozenset[str]
 _NO_PORTS: Ports = frozenset()
+_FINDERS = 16  # plans of which it is known where their sessions are
 
 
 def _of_session(plan: Plan, over: Ports = _NO_PORTS, *, one: bool = False) -> tuple[Any, ...]:
@@ -80,6 +82,7 @@ class Executor:
         self._sessions = sessions
         self._threads = threads
         self._limits = limits
+        self._finders: Memo[str, Finder] = Memo(_FINDERS)
         self.ports = {name: shape_of(value) for name, value in names.inputs.items()}
 
     @property
@@ -141,8 +144,12 @@ class Executor:
 
     def finder(self, plan: Plan) -> Finder:
         """What finds the sessions of a plan that runs as it is."""
-        keys = ((*self._key, *_of_session(plan, one=one)) for one in (True, False))
-        return Finder(self._sessions, *keys)
+        found = self._finders.get(plan.key)
+        if found is None:
+            keys = ((*self._key, *_of_session(plan, one=one)) for one in (True, False))
+            found = Finder(self._sessions, *keys)
+            self._finders.keep(plan.key, found)
+        return found
 
     def _read(self, call: Execution) -> None:
         if call.reading.kind == AS_IS:

@@ -14,6 +14,8 @@ from portgrad.engine.cache import Cache
 from portgrad.engine.plan import Compiled
 
 Sessions: TypeAlias = Cache[tuple[Any, ...], Any]
+# A session, the shapes of what is fed, and how arrays of these shapes were read.
+Known: TypeAlias = tuple[Compiled, Shapes, Reading]
 
 
 class Finder:
@@ -21,20 +23,26 @@ class Finder:
 
     Args:
         sessions: where they are kept.
-        keys: theirs, in the order in which they are looked for.
+        keys: theirs.
     """
 
     def __init__(self, sessions: Sessions, *keys: tuple[Any, ...]) -> None:
-        self._peek, self._keys = sessions.peek, keys
+        self._peek, self._keys = sessions.peek, list(keys)
 
-    def find(self, feeds: Mapping[str, Value]) -> tuple[Compiled, Shapes, Reading] | None:
-        """What ran on feeds of these shapes as they are, with the shapes and how they were read."""
+    def find(self, feeds: Mapping[str, Value]) -> Known | None:
+        """What ran on feeds of these shapes, as they are."""
         shapes = shapes_of(feeds)
         if shapes is None:
             return None
+
+        def look(compiled: Compiled) -> Known | None:
+            reading = compiled.as_is.get(shapes)
+            return None if reading is None else (compiled, shapes, reading)
+
         for key in self._keys:
-            compiled: Compiled | None = self._peek(key, lambda kept: kept.as_is.get(shapes))
-            reading = None if compiled is None else compiled.as_is.get(shapes)
-            if compiled is not None and reading is not None:
-                return compiled, shapes, reading
+            known = self._peek(key, look)
+            if known is not None:
+                if key is not self._keys[0]:  # the next call is likely to be alike
+                    self._keys = [key, *(other for other in self._keys if other is not key)]
+                return known
         return None
