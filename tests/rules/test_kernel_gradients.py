@@ -1,4 +1,4 @@
-"""Which formulation the gradient of a kernel has: told by its number of products."""
+"""Which formulations gradients of convolutions have, told by their operators."""
 
 from __future__ import annotations
 
@@ -35,3 +35,14 @@ def test_products(name: str) -> None:
     )
     model = gradient_graph(load(NetFiles(net)), wrt=["w"], of=["y"]).model
     assert Counter(node.op_type for node in model.graph)["MatMul"] == products
+
+
+@pytest.mark.parametrize(("channels", "transposed"), [(24, 0), (23, 1)])
+def test_images_of_channels_that_fill_blocks_are_convolved(channels: int, transposed: int) -> None:
+    weight = np.ones((4, channels, 3, 3), np.float32)
+    net = net_bytes(
+        f"(float[N, {channels}, 7, 7] x) => (float[N, 4, a, b] y) {{ y = Conv(x, w) }}",
+        {"w": weight},
+    )
+    model = gradient_graph(load(NetFiles(net)), wrt=["x"], of=["y"]).model
+    assert Counter(node.op_type for node in model.graph)["ConvTranspose"] == transposed

@@ -22,14 +22,15 @@ MANY_CHANNELS = 16
 # channels of 256² 56 and 39, 128 to 64 of 128² 39 and 31, 64 to 64 of 128² 16.4 and 15.3; but 64 to
 # 64 of 56² 10.9 and 11.7, and 32 to 64 of 128² 7.7 and 8.5.
 MANY_COLUMNS = 64
-# How many channels the runtime convolves at once where it can, and how many more than there are.
+# How many channels the runtime convolves at once where it can, and what share of them there is to be:
+# 24 convolved as 32 take as long as transposed, but stay in the engine's blocks.
 BLOCK = 16
+FULL = 0.75
 # What a node that gives the gradient of a depthwise kernel is marked with: its `Windows`. The
 # engine knows a faster way to what the products below come to.
 CORRELATION = "portgrad/correlation"
 # The same for the gradient of a dense kernel of one tap, where it is a product for each example.
 POINTWISE = "portgrad/pointwise"
-MOST_WASTE = 1.2
 
 
 class ConvolutionWords(WindowWords):
@@ -253,7 +254,7 @@ class ConvolutionWords(WindowWords):
         inner = self.dims(weight)[1]
         if group > 1 or not isinstance(inner, int):
             return group > 1 and inner == 1
-        return -(-inner // BLOCK) * BLOCK <= inner * MOST_WASTE
+        return inner >= FULL * -(-inner // BLOCK) * BLOCK
 
     def _spread_by_flipping(
         self, ct: Tensor, weight: Tensor, windows: Windows, group: int
