@@ -22,8 +22,8 @@ MANY_CHANNELS = 16
 # channels of 256² 56 and 39, 128 to 64 of 128² 39 and 31, 64 to 64 of 128² 16.4 and 15.3; but 64 to
 # 64 of 56² 10.9 and 11.7, and 32 to 64 of 128² 7.7 and 8.5.
 MANY_COLUMNS = 64
-# How many channels the runtime convolves at once where it can, and what share of them there is to be:
-# 24 convolved as 32 take as long as transposed, but stay in the engine's blocks.
+# How many channels the runtime convolves at once where it can, and the share of them that there is
+# to be: 24 convolved as 32 take as long as transposed, but stay in the engine's blocks.
 BLOCK = 16
 FULL = 0.75
 # What a node that gives the gradient of a depthwise kernel is marked with: its `Windows`. The
