@@ -130,11 +130,10 @@ def _direction(
 
     def step(op: Any, states: Tensors, slices: Tensors) -> tuple[Tensors, Tensors]:
         (h, c), [of_x] = states, slices
-        squeezed, new = op.split(
-            op.Gemm(h, r, of_x, transB=1), op.vector([3 * hidden, hidden]), 1, 2
-        )
-        gates, g = op.Sigmoid(squeezed), op.Tanh(new)
-        i, o, f = op.split(gates, op.vector([hidden] * 3), 1, 3)
+        added = op.Gemm(h, r, of_x, transB=1)
+        *squeezed, new = op.split(added, op.vector([hidden] * 4), 1, 4)
+        i, o, f = map(op.Sigmoid, squeezed)
+        g = op.Tanh(new)
         c = f * c + i * g
         h = o * op.Tanh(c)
         return [h, c], [i, o, f, g, h, c]
