@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from portgrad.engine.foreseen import takes_little
 from portgrad.engine.one_example import for_one
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load
@@ -101,6 +102,23 @@ def test_shapes_are_looked_at_where_data_may_decide_them(rows: str) -> None:
     net.gradient(random(1, 6), wrt="all")
     [compiled] = _sessions(net)
     assert compiled.one == compiled.session.sized == (rows == "N")
+
+
+@pytest.mark.parametrize(
+    ("body", "little"),
+    [
+        ("(float[1,6] x) => (float[1,3] y)" + LAYERS, True),
+        ("(float[N,6] x) => (float[N,3] y)" + LAYERS, False),
+        ("(float[30000,6] x) => (float[30000,3] y)" + LAYERS, False),
+        (
+            "(float[6] x) => (float[K] y) { p = Cast<to = 9>(x) y = Compress<axis = 0>(x, p) }",
+            False,
+        ),
+    ],
+)
+def test_which_graphs_are_known_to_take_little_memory(body: str, little: bool) -> None:
+    weights = {n: w for n, w in WEIGHTS.items() if f", {n}" in body}
+    assert takes_little(load(NetFiles(net_bytes(body, weights))).graph) == little
 
 
 REFUSED = {

@@ -15,6 +15,7 @@ from portgrad.graph.types import element_bytes
 
 # The sizes of a value, symbols as text, and the bytes of an element.
 _Extent: TypeAlias = tuple[tuple[int | str, ...], float]
+_LITTLE = 2**20  # bytes
 
 
 class Foreseen:
@@ -76,6 +77,13 @@ def check_found(found: Iterable[Value], limits: Limits, count: int = 1) -> None:
     check_answer("The answer", sizes, limits.answer_bytes)
 
 
+def takes_little(graph: ir.Graph) -> bool:
+    """Whether all that a graph computes is known to take little memory together."""
+    values = [value for node in graph for value in node.outputs]
+    sizes = [_bytes(extent, {}) for _, extent in _extents(values) if not _symbols(extent)]
+    return len(sizes) == len(values) and sum(sizes) <= _LITTLE
+
+
 def _arrays(found: Iterable[Any]) -> Iterator[Array]:
     """The arrays, those of sequences too."""
     for value in found:
@@ -97,12 +105,16 @@ def _largest(graph: ir.Graph) -> Iterator[tuple[str, _Extent]]:
     """What nodes compute, and of those whose sizes are numbers the largest alone."""
     fixed: tuple[str, _Extent] | None = None
     for name, extent in _extents(value for node in graph for value in node.outputs):
-        if any(isinstance(size, str) for size in extent[0]):
+        if _symbols(extent):
             yield name, extent
         elif fixed is None or _bytes(extent, {}) > _bytes(fixed[1], {}):
             fixed = name, extent
     if fixed is not None:
         yield fixed
+
+
+def _symbols(extent: _Extent) -> list[str]:
+    return [size for size in extent[0] if isinstance(size, str)]
 
 
 def _dims(shape: ir.Shape) -> tuple[int | str, ...] | None:

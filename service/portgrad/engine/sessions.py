@@ -37,7 +37,7 @@ from portgrad.engine import (
 from portgrad.engine.arrays import Array, Shapes, Value, shapes_of
 from portgrad.engine.cache import Memo
 from portgrad.engine.failures import for_memory, not_runnable, run_failed
-from portgrad.engine.foreseen import Foreseen, check_found
+from portgrad.engine.foreseen import Foreseen, check_found, takes_little
 from portgrad.engine.limits import LIMITS, Limits
 from portgrad.engine.ordering import results_early
 from portgrad.errors import RunFailed
@@ -188,8 +188,8 @@ class Session:
         # steps, and then takes the memory once more.
         options.enable_mem_pattern = False
         # A plan of what takes whose place keeps what is done with until its like comes. In the
-        # arena it is free for anything.
-        options.enable_mem_reuse = False
+        # arena it is free for anything, but each kernel goes there.
+        options.enable_mem_reuse = takes_little(model.graph)
         packed = packing_memory.pays(model.graph, nodes)
         self._room = packing_memory.room(model.graph)
         self._held = weights.lend(model, options)
