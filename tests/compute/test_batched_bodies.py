@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,17 +15,11 @@ from portgrad.errors import LimitExceeded, PortgradError
 from portgrad.settings import Settings
 from support import formats
 from support.formats import JSON, SAFETENSORS
-from support.grouped import LAYER, PORTS, job, one_worker, sizes, together, x
+from support.grouped import LAYER, PORTS, job, sizes, together, x
 from support.hard_nets import stored
 from support.pool_rig import Rig
 
 BOUNDS = bounds(Settings(), lambda _: None)
-
-
-@pytest.fixture
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with one_worker(tmp_path_factory.mktemp("nets")) as rig:
-        yield rig
 
 
 def unread(rig: Rig, arrays: dict[str, Any], kind: Any = "gradient", **more: Any) -> Unread:
