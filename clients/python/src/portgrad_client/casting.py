@@ -50,7 +50,8 @@ def cast(value: ArrayLike, port: Port) -> Any:
     What has no bytes of its own on the wire (strings, four-bit numbers) comes back as nested
     lists, and what is no tensor as it is.
     """
-    if not is_tensor(port.dtype):
+    same = type(value) is np.ndarray and name_of(value.dtype) == port.dtype
+    if not is_tensor(port.dtype) or (same and safetensors.carries(port.dtype)):
         return value
     array = as_array(value, port.name)
     _check_kind(array, value, port)
