@@ -94,11 +94,9 @@ def _accept(net: Described, kind: Kind, outputs: Wanted, precision: str | None) 
     """safetensors, unless what is asked for would not fit in it."""
     if kind == "gradcheck":  # a report, without arrays
         return wire.JSON
-    every = outputs is True or (outputs is None and kind == "evaluate")
-    if not every and (not outputs or isinstance(outputs, bool)):
-        return safetensors.MEDIA_TYPE
     ports = {port.name: named.at_precision(port, precision) for port in net.outputs}
-    asked = list(ports) if every else outputs or []
+    every = outputs is True or (outputs is None and kind == "evaluate")
+    asked = list(ports) if every else [] if isinstance(outputs, bool) else outputs or []
     fits = all(
         not name.startswith(PREFIXES)
         and name != safetensors.METADATA
