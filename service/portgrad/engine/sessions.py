@@ -28,6 +28,7 @@ from portgrad.engine import (
     kernels,
     packing,
     packing_memory,
+    rectifying,
     serialising,
     stopping,
     sums,
@@ -174,6 +175,7 @@ class Session:
                 weights = weights.joined(ahead.lay_out(model, weights, threads))
         self._narrow = _widen(model.graph)
         self._outputs = [str(value.name) for value in model.graph.outputs]
+        rectifying.without_nan(model.graph)
         sums.by_products(model.graph)
         turning.beforehand(model.graph)
         results_early(model.graph)
