@@ -13,6 +13,7 @@ import pytest
 
 from portgrad.autodiff import gradient_graph
 from portgrad.engine import arena, packing_memory
+from portgrad.engine.alive import Alive
 from portgrad.engine.ordering import results_early
 from portgrad.engine.sessions import Session, Weights
 from portgrad.graph.files import NetFiles
@@ -102,12 +103,52 @@ def test_gradients_of_large_weights_have_room_made(size: int, wrt: str, some: in
     w = np.zeros((size, size), np.float32)
     model = _model(f"(float[N,{size}] x) => (float[N,{size}] y) {{ y = MatMul(x, w) }}", w=w)
     made = gradient_graph(model, wrt=[wrt], of=["y"]).model
-    assert packing_memory.room(made.graph) == some * 10**6
+    assert _room(made, N=2, size=size) // 10**6 == some
+
+
+# What a run takes at once, in times of its operand x of 80 MB; what is small is 0.
+AT_ONCE = {
+    "a = Softmax(x) z = Softmax(a)": 2,
+    "a = Softmax(x) b = Softmax(a) c = Softmax(b) z = Softmax(c)": 2,
+    "a = Softmax(x) b = Softmax(a) c = Softmax(b) d = Add(c, a) z = Softmax(d)": 3,
+    "a = Softmax(x) z = Neg(a)": 1,  # in the place of a
+    "z = Neg(x)": 1,  # not in that of what is fed
+    "s = Constant<value_ints = [0]>() a = Softmax(x) b = Unsqueeze(a, s) z = Softmax(b)": 2,
+    "a = Softmax(x) b = Transpose<perm = [1, 0]>(a) z = MatMul(b, a)": 1.05,  # turned as it is read
+    "a = Softmax(x) b = Transpose<perm = [1, 0]>(a) z = Neg(b)": 2,
+    "a = Softmax(w) z = Add(x, a)": 1,  # a is constant
+    "z = ReduceSum(x)": 0,
+}
+
+
+@pytest.mark.parametrize("nodes", AT_ONCE)
+def test_room_is_what_lives_at_once(nodes: str) -> None:
+    text = f"(float[N,1000] x) => (float y) {{ {nodes} y = ReduceSum<keepdims = 0>(z) }}"
+    model = _model(text, w=random(1000))
+    assert _room(model, N=20_000, size=1000) / 80e6 == pytest.approx(AT_ONCE[nodes], abs=0.01)
 
 
 def test_what_a_port_declares_makes_no_room() -> None:
     text = "(float[N] x) => (float[100000000] y) { y = Mul(x, w) }"
-    assert packing_memory.room(_model(text, w=random(1)).graph) == 0
+    assert _room(_model(text, w=random(1)), N=1, size=3) == 0
+
+
+def test_what_is_free_of_the_heap_goes_back() -> None:
+    arena.give_back()
+    blocks = [bytearray(100_000) for _ in range(1000)]
+    last = blocks.pop()
+    before = _resident()
+    blocks.clear()
+    arena.make_room(2**27)
+    arena.give_back()
+    assert _resident() < before - 80 * 10**6
+    assert len(last) == 100_000
+
+
+def _room(model: ir.Model, **sizes: int) -> int:
+    """The room for a run with an operand x of shape (N, size), none of which is in memory."""
+    x = np.broadcast_to(np.float32(0), (sizes["N"], sizes["size"]))
+    return Alive(model.graph).room({"x": x}, sizes)
 
 
 def test_room_is_made_once_and_given_back() -> None:

@@ -8,11 +8,15 @@ back, until a worker was full. Memory that a run is done with serves the next ru
 which is what makes it fast; `give_back` returns it.
 
 In regions of what was asked, a gradient has no place among what activations left, which are of
-other sizes. So a large run asks for one region first, of the size of its answer: `make_room`.
+other sizes. So a large run asks for one region first, of what it takes at once (`alive`):
+`make_room`. What opening sessions left of the heap is in pieces that are too small for it, and goes
+back to the system before.
 """
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -64,6 +68,7 @@ def make_room(size: int) -> None:
     """See that there is a region of so many bytes, free unless another run is in it."""
     if size > _room.size:
         give_back()
+        _trim()
         _fill(size)
         _room.size = size
 
@@ -74,6 +79,13 @@ def give_back() -> None:
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     _room.size = 0
     _fill(1, options)
+
+
+def _trim() -> None:
+    """Return what is free of the heap, where it is glibc's, which keeps it."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from portgrad.engine.limits import Limits, check_answer, check_count, check_valu
 from portgrad.graph.types import element_bytes
 
 # The sizes of a value, symbols as text, and the bytes of an element.
-_Extent: TypeAlias = tuple[tuple[int | str, ...], float]
+Extent: TypeAlias = tuple[tuple[int | str, ...], float]
 _LITTLE = 2**20  # bytes
 
 
@@ -43,6 +43,15 @@ class Foreseen:
     def _limited(self) -> bool:
         return self._limits.memory_bytes is not None
 
+    def sizes(self, feeds: Mapping[str, Value]) -> dict[int | str, int]:
+        """The symbols of ports, by what is fed."""
+        sizes: dict[int | str, int] = {}
+        for name, axis, symbol in self._symbols:
+            array = feeds.get(name)
+            if isinstance(array, np.ndarray) and axis < array.ndim:
+                sizes[symbol] = array.shape[axis]
+        return sizes
+
     def check(self, feeds: Mapping[str, Value]) -> None:
         """Refuse a run of which a value, or all that is given out, would be too large.
 
@@ -52,16 +61,12 @@ class Foreseen:
         Raises:
             LimitExceeded: `answer_too_large`, `value_too_large`.
         """
-        sizes: dict[int | str, int] = {}
-        for name, axis, symbol in self._symbols:
-            array = feeds.get(name)
-            if isinstance(array, np.ndarray) and axis < array.ndim:
-                sizes[symbol] = array.shape[axis]
+        sizes = self.sizes(feeds)
         most = self._limits.memory_bytes
         if most is not None:
             for extent, name in self._inner.items():
-                check_value(name, _bytes(extent, sizes), most)
-        arrays = [((_bytes(extent, sizes),), 1) for extent in self._outputs]
+                check_value(name, bytes_of(extent, sizes), most)
+        arrays = [((bytes_of(extent, sizes),), 1) for extent in self._outputs]
         check_answer("The answer", arrays, self._limits.answer_bytes)
 
 
@@ -80,7 +85,7 @@ def check_found(found: Iterable[Value], limits: Limits, count: int = 1) -> None:
 def takes_little(graph: ir.Graph) -> bool:
     """Whether all that a graph computes is known to take little memory together."""
     values = [value for node in graph for value in node.outputs]
-    sizes = [_bytes(extent, {}) for _, extent in _extents(values) if not _symbols(extent)]
+    sizes = [bytes_of(extent, {}) for _, extent in _extents(values) if not _symbols(extent)]
     return len(sizes) == len(values) and sum(sizes) <= _LITTLE
 
 
@@ -93,27 +98,34 @@ def _arrays(found: Iterable[Any]) -> Iterator[Array]:
             yield from _arrays(value)
 
 
-def _extents(values: Iterable[ir.Value]) -> Iterator[tuple[str, _Extent]]:
+def extent_of(value: ir.Value) -> Extent | None:
+    """The sizes of a tensor, if they are all known or have names."""
+    if not isinstance(value.type, ir.TensorType) or value.shape is None:
+        return None
+    dims = _dims(value.shape)
+    return None if dims is None else (dims, element_bytes(value.dtype))
+
+
+def _extents(values: Iterable[ir.Value]) -> Iterator[tuple[str, Extent]]:
     for value in values:
-        tensor = isinstance(value.type, ir.TensorType) and value.shape is not None
-        dims = _dims(value.shape) if tensor and value.shape is not None else None
-        if dims is not None:
-            yield str(value.name), (dims, element_bytes(value.dtype))
+        extent = extent_of(value)
+        if extent is not None:
+            yield str(value.name), extent
 
 
-def _largest(graph: ir.Graph) -> Iterator[tuple[str, _Extent]]:
+def _largest(graph: ir.Graph) -> Iterator[tuple[str, Extent]]:
     """What nodes compute, and of those whose sizes are numbers the largest alone."""
-    fixed: tuple[str, _Extent] | None = None
+    fixed: tuple[str, Extent] | None = None
     for name, extent in _extents(value for node in graph for value in node.outputs):
         if _symbols(extent):
             yield name, extent
-        elif fixed is None or _bytes(extent, {}) > _bytes(fixed[1], {}):
+        elif fixed is None or bytes_of(extent, {}) > bytes_of(fixed[1], {}):
             fixed = name, extent
     if fixed is not None:
         yield fixed
 
 
-def _symbols(extent: _Extent) -> list[str]:
+def _symbols(extent: Extent) -> list[str]:
     return [size for size in extent[0] if isinstance(size, str)]
 
 
@@ -123,7 +135,7 @@ def _dims(shape: ir.Shape) -> tuple[int | str, ...] | None:
     return known if len(known) == len(dims) else None
 
 
-def _bytes(extent: _Extent, sizes: Mapping[int | str, int]) -> int:
-    """0 where a symbol has no size."""
+def bytes_of(extent: Extent, sizes: Mapping[int | str, int]) -> int:
+    """What a value takes, 0 where a symbol has no size."""
     dims, width = extent
     return int(width * math.prod(d if isinstance(d, int) else sizes.get(d, 0) for d in dims))

@@ -1,5 +1,4 @@
-"""What large weights take beside themselves: whether the runtime should pack them, and the room
-that their gradients need.
+"""What large weights take beside themselves: whether the runtime should pack them.
 
 Packed, it holds a second copy of each weight, in blocks.
 
@@ -33,16 +32,6 @@ def pays(graph: ir.Graph, nodes: Sequence[ir.Node]) -> bool:
     many = sum(size for weight, size in sizes.items() if rows[weight] >= _MANY)
     answer = _answer(graph)
     return many < _LARGE or 2 * many < sum(sizes.values()) or 2 * answer < many
-
-
-def room(graph: ir.Graph) -> int:
-    """The bytes of an answer as large as weights; 0 where it is small.
-
-    Not those that the ports of a net declare, of which the weights say nothing.
-    """
-    held = (value.const_value for value in graph.initializers.values())
-    size = min(_answer(graph), sum(tensor.nbytes for tensor in held if tensor is not None))
-    return size if size >= _LARGE else 0
 
 
 def _answer(graph: ir.Graph) -> int:

@@ -35,6 +35,7 @@ from portgrad.engine import (
     turning,
     waiting,
 )
+from portgrad.engine.alive import Alive
 from portgrad.engine.arrays import Array, Shapes, Value, shapes_of
 from portgrad.engine.cache import Memo
 from portgrad.engine.failures import for_memory, not_runnable, run_failed
@@ -179,6 +180,7 @@ class Session:
         sums.by_products(model.graph)
         turning.beforehand(model.graph)
         results_early(model.graph)
+        self._alive, self._room = Alive(model.graph), 0
         nodes = list(with_inner(model.graph))
         name_nodes(nodes)
         self._dies_on_empty = in_blocks or any(map(_dies, nodes))
@@ -193,7 +195,6 @@ class Session:
         # arena it is free for anything, but each kernel goes there.
         options.enable_mem_reuse = takes_little(model.graph)
         packed = packing_memory.pays(model.graph, nodes)
-        self._room = packing_memory.room(model.graph)
         self._held = weights.lend(model, options)
         if not packed or packing.is_in_vain(nodes, self._held):
             options.add_session_config_entry("session.disable_prepacking", "1")
@@ -258,6 +259,7 @@ class Session:
 
     def _check_fed(self, feeds: Mapping[str, Value]) -> None:
         self._sizes.check(feeds)
+        self._room = self._alive.room(feeds, self._sizes.sizes(feeds))
         if self._dies_on_empty and any(_empty(feeds[name]) for name in self._inputs):
             raise _refused_empty()
 

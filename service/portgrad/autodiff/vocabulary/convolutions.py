@@ -146,11 +146,16 @@ class ConvolutionWords(WindowWords):
         batch, outer, rows, _ = self.dims(signal)
         framed, _ = self.frame(image, windows)
         reach, gap = windows.reach[1] - 1, windows.dilations[1]
+        width = self.dims(framed)[3]
         moved = [
-            self.Pad(signal, self.ints(tap * gap, reach - tap * gap), None, [3])
+            self._known(
+                self.Pad(signal, self.ints(tap * gap, reach - tap * gap), None, [3]),
+                signal,
+                [rows, width],
+            )
             for tap in range(windows.kernel[1])
         ]
-        spots = self.product(rows, self.dims(framed)[3])
+        spots = self.product(rows, width)
         taps = self.product(len(moved), outer)
         left = self.reshape(self.Concat(*moved, axis=1), [batch, taps, spots])
         inner = self.dims(image)[1]
@@ -158,6 +163,7 @@ class ConvolutionWords(WindowWords):
         for tap in range(windows.kernel[0]):
             start = tap * windows.dilations[0]
             view = self.Slice(framed, [start], self.vector([rows + start]), [2])
+            self._known(view, framed, [rows, width])
             right = self.reshape(view, [batch, inner, spots])
             products.append(self.ReduceSum(self.MatMul(left, self.swap_last_two(right)), [0]))
         together = self.Concat(*products, axis=0)
@@ -235,9 +241,13 @@ class ConvolutionWords(WindowWords):
         # Slice stops at the image's end, so an end that is too late is right for 0 windows too.
         ends = [start + end for start, end in zip(starts, reached, strict=True)]
         view = self.Slice(framed, starts, self.vector(ends), windows.axes, list(windows.strides))
+        return self._known(view, framed, counts)
+
+    def _known(self, x: Tensor, like: Tensor, counts: list[Size]) -> Tensor:
+        """X, its shape written down as far as it is known: channels of another image, own rows."""
         known = [count if isinstance(count, int) else None for count in counts]
-        view.value.shape = ir.Shape([*(framed.shape or [None, None])[:2], *known])
-        return view
+        x.value.shape = ir.Shape([*(like.shape or [None, None])[:2], *known])
+        return x
 
     def _flips_well(self, weight: Tensor, windows: Windows, group: int) -> bool:
         """Whether `spread` should be a convolution with the flipped kernel.

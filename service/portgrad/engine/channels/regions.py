@@ -239,7 +239,10 @@ class _Regions:
         if value not in self._twins:
             write = self._writer(value)
             self._twins[value] = write.node("ReorderInput", value, domain=DOMAIN)
-        return self._twins[value]
+        twin, image = self._twins[value], _image(value)
+        if image is not None and whole(image[0]) == image[0]:
+            twin.shape = value.shape
+        return twin
 
     def _writer(self, value: ir.Value) -> Writer:
         # Where nodes are put does not matter: they are sorted in the end.

@@ -1,0 +1,129 @@
+"""What the values of a run take at the same time: the room that it is given beforehand.
+
+It is reckoned by the order of nodes and the sizes of values. The runtime may keep more, such as
+what a kernel needs for itself; what has no place in the room gets some of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from portgrad.autodiff.nesting import captures
+from portgrad.engine.arrays import Value
+from portgrad.engine.foreseen import Extent, bytes_of, extent_of
+
+_LARGE = 2**25  # bytes for which memory matters
+# What a run is believed to take, in times of what it is given: a net may declare any size inside.
+_CREDIBLE = 32
+_SAME = frozenset("Flatten Identity Reshape Squeeze Unsqueeze".split())
+_PRODUCTS = frozenset("Gemm MatMul".split())
+# Where the first operand is not read again, its place is taken, or the two are fused.
+_IN_PLACE = frozenset(
+    "Add And BatchNormalization Cast Clip Div Erf Exp Gelu LeakyRelu Mul Neg Not Pow Relu Sigmoid "
+    "Sqrt Sub Tanh Where".split()
+)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What a node makes, and what nobody reads after it."""
+
+    made: tuple[Extent, ...]
+    done: tuple[Extent, ...]
+    in_place: bool
+
+
+class Alive:
+    """The values of a graph that live at the same time.
+
+    Args:
+        graph: the graph.
+    """
+
+    def __init__(self, graph: ir.Graph) -> None:
+        held = (value.const_value for value in graph.initializers.values())
+        self._held = sum(tensor.nbytes for tensor in held if tensor is not None)
+        self._steps = _steps(graph)
+
+    def room(self, feeds: Mapping[str, Value], sizes: Mapping[int | str, int]) -> int:
+        """The bytes that a run takes at once; 0 where they are few, or not to be believed.
+
+        Args:
+            feeds: what it is given.
+            sizes: those of symbols.
+        """
+        arrays = (array for array in feeds.values() if isinstance(array, np.ndarray))
+        given = self._held + sum(array.nbytes for array in arrays)
+        now = most = 0
+        for step in self._steps:
+            made, done = (sum(bytes_of(e, sizes) for e in some) for some in (step.made, step.done))
+            most = max(most, now + made - (done if step.in_place else 0))
+            now += made - done
+        return most if _LARGE <= most <= _CREDIBLE * given else 0
+
+
+def _steps(graph: ir.Graph) -> list[_Step]:
+    constant = {value for value in graph.initializers.values() if not value.is_graph_input()}
+    nodes: list[ir.Node] = []
+    for node in _in_turn(graph):
+        if all(value is None or value in constant for value in node.inputs):
+            constant.update(node.outputs)  # the runtime computes it once
+        else:
+            nodes.append(node)
+    kept: dict[ir.Value, ir.Value] = {}  # which value's memory another one has
+    for node in nodes:
+        if _is_the_same(node) and node.inputs[0] is not None:
+            kept[node.outputs[0]] = kept.get(node.inputs[0], node.inputs[0])
+    last: dict[ir.Value, int] = {}
+    for place, node in enumerate(nodes):
+        for value in (*node.inputs, *captures(node), *node.outputs):
+            if value is not None:
+                last[kept.get(value, value)] = place
+    for value in graph.outputs:
+        last[kept.get(value, value)] = len(nodes)
+    done: list[list[ir.Value]] = [[] for _ in range(len(nodes) + 1)]
+    for value, place in last.items():
+        if value.producer() is not None and value not in constant:
+            done[place].append(value)
+    return [
+        _Step(
+            _extents(value for value in node.outputs if value not in kept),
+            _extents(done[place]),
+            node.op_type in _IN_PLACE,
+        )
+        for place, node in enumerate(nodes)
+    ]
+
+
+def _in_turn(graph: ir.Graph) -> list[ir.Node]:
+    """The nodes as the runtime goes through them: from the last end back to what it needs."""
+    places = {node: place for place, node in enumerate(graph)}
+    left = [node for node in graph if not any(value.uses() for value in node.outputs)]
+    seen: set[ir.Node] = set()
+    turn: dict[ir.Node, None] = {}
+    while left:
+        node = left.pop()
+        if node in seen:
+            turn[node] = None
+            continue
+        seen.add(node)
+        read = (v.producer() for v in (*node.inputs, *captures(node)) if v is not None)
+        before = {n for n in read if n is not None and n in places and n not in seen}
+        left.extend((node, *sorted(before, key=places.__getitem__)))
+    return list(turn)
+
+
+def _is_the_same(node: ir.Node) -> bool:
+    """Whether what a node gives is where its operand is, or is turned as a product reads it."""
+    turns = node.op_type == "Transpose" and all(
+        u.op_type in _PRODUCTS for u, _ in node.outputs[0].uses()
+    )
+    return not node.domain and (node.op_type in _SAME or turns)
+
+
+def _extents(values: Iterable[ir.Value]) -> tuple[Extent, ...]:
+    return tuple(extent for value in values if (extent := extent_of(value)) is not None)
