@@ -155,3 +155,15 @@ def test_bfloat16_without_ml_dtypes_says_what_to_install() -> None:
 def test_a_dtype_that_nobody_has_is_told() -> None:
     with pytest.raises(DtypeUnavailableError, match="Neither NumPy nor ml_dtypes"):
         dtypes.dtype_named("float7")
+
+
+def test_long_headers_are_not_kept() -> None:
+    """They would be much memory, and seldom come again."""
+    kept = (codec._header, codec._places)
+    before = [each.cache_info().currsize for each in kept]
+    arrays = {f"a parameter with a name {i:04}": np.full(2, i) for i in range(65)}
+    found, _ = codec.decode(codec.encode(arrays))
+    assert {name: array.tolist() for name, array in found.items()} == {
+        name: array.tolist() for name, array in arrays.items()
+    }
+    assert [each.cache_info().currsize for each in kept] == before

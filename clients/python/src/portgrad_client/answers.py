@@ -22,7 +22,8 @@ from portgrad_client.results import Outputs
 from portgrad_client.wire import JSON
 
 _DURATION = re.compile(r"([^,;\s]+)\s*;(?:[^,]*;)?\s*dur\s*=\s*(\d+(?:\.\d*)?)")
-_KEPT = 64  # texts of answers
+# So many texts of answers are kept, of at most so many characters.
+_KEPT, _MOST_KEPT = 64, 4096
 _ARRAY_KEYS = {"dtype", "shape", "data"}
 # Outputs, what was computed, and the other fields.
 _Parts = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
@@ -117,7 +118,8 @@ def _reader(reply: Reply) -> Callable[[bytes | bytearray, Group | None], _Parts]
 
 def _from_safetensors(body: bytes | bytearray, group: Group | None) -> _Parts:
     arrays, metadata = safetensors.decode(body)
-    rest = _told(metadata["answer"])
+    text = metadata["answer"]
+    rest = (_told if len(text) <= _MOST_KEPT else _told.__wrapped__)(text)
     found: dict[str, Any] = {}
     if group is None:
         return arrays, found, rest

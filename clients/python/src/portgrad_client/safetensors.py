@@ -23,7 +23,8 @@ from portgrad_client.exchange import Buffer
 MEDIA_TYPE = "application/x-safetensors"
 METADATA = "__metadata__"
 _ALIGNMENT = 8
-_KEPT = 64  # headers, each way
+# So many headers are kept each way, of at most so many arrays, or bytes where they were read.
+_KEPT, _MOST_ARRAYS, _MOST_BYTES = 64, 64, 4096
 _written = json.JSONEncoder(separators=(",", ":")).encode
 
 _NAMES = {
@@ -57,7 +58,8 @@ def pieces(arrays: Mapping[str, Array]) -> list[Buffer]:
     # Widest elements first: with the padded header, every array is aligned where it lies.
     ordered = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
     told = tuple([(name, array.dtype, array.shape) for name, array in ordered])
-    return [_header(told), *[little_endian(a).reshape(-1).view(np.uint8).data for _, a in ordered]]
+    header = (_header if len(told) <= _MOST_ARRAYS else _header.__wrapped__)(told)
+    return [header, *[little_endian(a).reshape(-1).view(np.uint8).data for _, a in ordered]]
 
 
 @lru_cache(_KEPT)
@@ -84,7 +86,8 @@ def decode(body: bytes | bytearray) -> tuple[dict[str, Array], dict[str, str]]:
     size = int.from_bytes(body[:8], "little")
     raw = memoryview(body)[8 + size :]
     try:
-        places, metadata = _places(bytes(body[8 : 8 + size]), len(raw))
+        read = _places if size <= _MOST_BYTES else _places.__wrapped__
+        places, metadata = read(bytes(body[8 : 8 + size]), len(raw))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidAnswerError(
             "The answer is not a whole safetensors file.",
