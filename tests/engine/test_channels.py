@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 from collections import Counter
 from typing import Any
@@ -178,6 +179,28 @@ def test_nodes_between_convolutions_stay_in_blocks(name: str) -> None:
     said, count = _said(name)
     assert said == any(NETS[name][-1])
     assert (count["ReorderInput"], count["ReorderOutput"]) == NETS[name][-1]
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="blocks of its own")
+@pytest.mark.parametrize("name", ["norm", "depthwise", "part of a block"])
+def test_kernels_are_laid_out_once_as_long_as_they_are_held(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "WORTH", 0)
+    net = load(NetFiles(_model(name)))
+    weights = Weights(net)
+
+    def laid_out() -> dict[str, np.ndarray]:
+        model = gradient_graph(net, wrt=["x"], of=["y"], outputs=["y"]).model
+        channels.say(model)
+        return ahead.lay_out(model, weights, 1)
+
+    first, second = laid_out(), laid_out()
+    assert first
+    assert all(second[key] is array for key, array in first.items())
+    del first, second
+    gc.collect()
+    assert not weights.laid_out
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="blocks of its own")

@@ -1,11 +1,13 @@
 """Kernels laid out in blocks, computed in one run before a session is opened.
 
 The runtime folds constants one operator after the other, and packs and unpacks each result: 0.7 s
-of CPU for ResNet-50's kernels, and 0.25 so.
+of CPU for ResNet-50's kernels, and 0.25 so. Sessions of a net share what they lay out alike, as
+long as one of them lives.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ import onnxruntime as ort
 from portgrad.engine import arena, serialising, stopping
 from portgrad.engine.arrays import Array
 from portgrad.engine.channels.writing import DOMAIN
+from portgrad.engine.folding import NEVER_FOLDED
 from portgrad.graph.pruning import prune
 
 if TYPE_CHECKING:
@@ -40,10 +43,23 @@ def lay_out(model: ir.Model, weights: Weights, threads: int) -> dict[str, Array]
     shapes = [[size for size in kernel.shape or () if isinstance(size, int)] for kernel in kernels]
     if not kernels or 4 * sum(map(math.prod, shapes)) < WORTH:
         return {}
-    arrays = [_aligned(shape) for shape in shapes]
-    arena.with_memory(lambda: _run(model.graph, kernels, arrays, weights, threads))
+    recipes = _recipes(model.graph, weights)
+    arrays: dict[ir.Value, Array] = {}
+    new: dict[ir.Value, Array] = {}
+    alike: dict[bytes, Array] = {}  # holds what was found, and what is made
+    for kernel, shape in zip(kernels, shapes, strict=True):
+        recipe = recipes.get(kernel) or _hash("of its own", kernel.name)
+        array = alike.get(recipe)
+        if array is None:
+            array = weights.laid_out.get(recipe)
+        if array is None:
+            array = new[kernel] = _aligned(shape)
+        arrays[kernel] = alike[recipe] = array
+    if new:
+        arena.with_memory(lambda: _run(model.graph, new, weights, threads))
+    weights.laid_out.update({recipes[k]: array for k, array in new.items() if k in recipes})
     made = {}
-    for kernel, array in zip(kernels, arrays, strict=True):
+    for kernel, array in arrays.items():
         held = ir.Value(name=f"{kernel.name}/laid-out", const_value=ir.Tensor(array))
         held.type, held.shape = kernel.type, kernel.shape
         model.graph.register_initializer(held)
@@ -59,6 +75,43 @@ def _kernels(graph: ir.Graph) -> list[ir.Value]:
     return list(dict.fromkeys(kernel for kernel in found if kernel is not None))
 
 
+def _recipes(graph: ir.Graph, weights: Weights) -> dict[ir.Value, bytes]:
+    """What tells how each value is made of weights; nothing for one of anything else.
+
+    Equal ones are equal in all graphs of a net.
+    """
+    found: dict[ir.Value, bytes] = {}
+    for name, value in graph.initializers.items():
+        tensor = value.const_value
+        if tensor is None or value.is_graph_input():
+            continue
+        if name in weights:
+            found[value] = _hash("weight", name)
+        else:
+            found[value] = _hash(*_content(tensor))
+    for node in graph:
+        operands = [b"" if value is None else found.get(value) for value in node.inputs]
+        if None not in operands and node.op_type not in NEVER_FOLDED:
+            said = [(name, *_said(a)) for name, a in sorted(node.attributes.items())]
+            for place, value in enumerate(node.outputs):
+                found[value] = _hash(node.domain, node.op_type, said, operands, place)
+    return found
+
+
+def _content(tensor: ir.TensorProtocol) -> tuple[object, ...]:
+    return tensor.dtype, tuple(tensor.shape), tensor.tobytes()
+
+
+def _said(attribute: ir.Attr) -> tuple[object, ...]:
+    if attribute.type == ir.AttributeType.TENSOR:
+        return _content(attribute.as_tensor())
+    return (attribute.type, ir.serde.serialize_attribute(attribute).SerializeToString())
+
+
+def _hash(*parts: object) -> bytes:
+    return hashlib.sha256(repr(parts).encode()).digest()
+
+
 def _aligned(shape: list[int]) -> Array:
     """Room for floats that begins where a line of the cache does, as the runtime's own does.
 
@@ -69,11 +122,9 @@ def _aligned(shape: list[int]) -> Array:
     return room[start : start + math.prod(shape)].reshape(shape)
 
 
-def _run(
-    graph: ir.Graph, made: list[ir.Value], arrays: list[Array], weights: Weights, threads: int
-) -> None:
+def _run(graph: ir.Graph, made: dict[ir.Value, Array], weights: Weights, threads: int) -> None:
     """Run the part of a graph that makes some values of constants, into arrays."""
-    model = ir.Model(ir.convenience.extract(graph, [], made), ir_version=10)
+    model = ir.Model(ir.convenience.extract(graph, [], list(made)), ir_version=10)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -84,7 +135,7 @@ def _run(
             serialising.as_bytes(model), options, providers=["CPUExecutionProvider"]
         )
     binding = session.io_binding()
-    for value, array in zip(made, arrays, strict=True):
+    for value, array in made.items():
         binding.bind_ortvalue_output(str(value.name), ort.OrtValue.ortvalue_from_numpy(array))
     session.run_with_iobinding(binding, stopping.options())
     del held  # the session read it until here

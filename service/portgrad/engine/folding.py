@@ -21,7 +21,7 @@ from portgrad.graph.types import element_bytes
 _WORK = 2**31
 _PRODUCTS = frozenset("Conv ConvInteger ConvTranspose Einsum Gemm MatMul MatMulInteger".split())
 _SHORT = 1024
-_NEVER = frozenset(
+NEVER_FOLDED = frozenset(
     "Bernoulli If Loop Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike "
     "Scan SequenceMap".split()
 )
@@ -86,7 +86,7 @@ class _Count:
         self.work += _multiplications(node)
 
     def _is_constant(self, node: ir.Node) -> bool:
-        if node.op_type in _NEVER:
+        if node.op_type in NEVER_FOLDED:
             return False
         if node.op_type in {"Shape", "Size"} and node.inputs[0] is not None:
             return node.inputs[0] in self.sizes or _elements(node.inputs[0]) is not None

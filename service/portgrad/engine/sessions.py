@@ -12,6 +12,7 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import onnx_ir as ir
@@ -63,14 +64,25 @@ def _nothing_more(_feeds: Mapping[str, Value], _found: Sequence[Array]) -> None:
 
 
 class Weights:
-    """The larger initializers of one net as runtime values, by name."""
+    """The larger initializers of one net as runtime values, by name.
+
+    Args:
+        model: the net.
+
+    Attributes:
+        laid_out: kernels in blocks that sessions of the net hold, by how they are made.
+    """
 
     def __init__(self, model: ir.Model) -> None:
+        self.laid_out: WeakValueDictionary[bytes, Array] = WeakValueDictionary()
         self._values: dict[str, ort.OrtValue] = {}
         for name, value in model.graph.initializers.items():
             tensor = value.const_value
             if tensor is not None and tensor.nbytes > INLINE_BYTES and _numeric(tensor):
                 self._values[str(name)] = _ort_value(tensor)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
 
     def detach(self, model: ir.Model) -> list[str]:
         """Replace a graph's larger initializers by references to these; their names."""
