@@ -40,6 +40,8 @@ LEFT_OUT = [
     ("r = Sqrt(x) m = Mul(r, half) c = Cast<to = 11>(m) f = Cast<to = 1>(c)", "x > 0", [0.0]),
     ("l = Log(x) u = Unsqueeze(l, last) r = ReduceSum(u, last) f = Reshape(r, last)", "x > 0",
      [0.0, -1.0]),
+    # Of so few elements as are known a relu's slope is its sign, which a NaN has none of.
+    ("l = Log(x) k = Reshape(l, single) f = Relu(k)", "x > 0", [-1.0]),
 ]  # fmt: skip
 CHOSEN = {"x > 0": "Greater(x, zero)", "x < 0": "Less(x, zero)"}
 
@@ -47,7 +49,8 @@ CHOSEN = {"x > 0": "Greater(x, zero)", "x < 0": "Less(x, zero)"}
 def _net(nodes: str, condition: str) -> ir.Model:
     text = (
         '<ir_version: 10, opset_import: ["": 21]> net (float[N] x, float e) => (float[N] y) '
-        "<float zero = {0}, float one = {1}, float half = {0.5}, int64[1] last = {-1}>"
+        "<float zero = {0}, float one = {1}, float half = {0.5}, "
+        "int64[1] last = {-1}, int64[1] single = {1}>"
         f"{{ {nodes} c0 = {CHOSEN[condition]} y = Where(c0, f, x) }}"
     )
     return load(NetFiles(onnx.parser.parse_model(text).SerializeToString()))

@@ -125,7 +125,7 @@ def absolute(op: Op, x: Tensor) -> Tensor:
     return op.Sign(x)
 
 
-@elementwise("Relu", kink="0 at 0")
+@elementwise("Relu", singular=True, kink="0 at 0")
 def relu(op: Op, x: Tensor, *, y: Tensor) -> Tensor:
     few = y.static_shape is not None and math.prod(y.static_shape) <= _FEW
     return op.Sign(y) if few else op.mask(y > 0.0, y)
