@@ -77,6 +77,17 @@ def _asked(body: str, *, one: bool) -> list[Any]:
     return [*found, {"y": y}]
 
 
+@pytest.mark.parametrize("rows", ["1", "N"])
+def test_the_default_gradient_is_to_the_last_bit_that_of_imposed_ones(rows: str) -> None:
+    weights = {"w": random(6, 50), "b": random(50, seed=1), "v": random(50, 30, seed=2)}
+    net = engine_net(f"(float[{rows},6] x) => (float[{rows},30] y) {LAYERS}", weights)
+    x = random(1, 6, seed=3)
+    default = net.gradient(x, wrt="all")
+    imposed = net.gradient(x, wrt="all", output_gradients={"y": np.ones((1, 30), np.float32)})
+    for target, found in default.items():
+        np.testing.assert_array_equal(found, imposed[target])
+
+
 @pytest.mark.parametrize("name", NETS)
 def test_it_agrees_with_differences(name: str) -> None:
     net = _net(NETS[name])

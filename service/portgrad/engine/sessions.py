@@ -34,6 +34,7 @@ from portgrad.engine import (
     stopping,
     sums,
     turning,
+    unfolded,
     waiting,
 )
 from portgrad.engine.alive import Alive
@@ -205,11 +206,15 @@ class Session:
         options.enable_mem_pattern = False
         # A plan of what takes whose place keeps what is done with until its like comes. In the
         # arena it is free for anything, but each kernel goes there.
-        options.enable_mem_reuse = takes_little(model.graph)
+        little = takes_little(model.graph)
+        options.enable_mem_reuse = little
         packed = packing_memory.pays(model.graph, nodes)
         self._held = weights.lend(model, options)
         if not packed or packing.is_in_vain(nodes, self._held):
             options.add_session_config_entry("session.disable_prepacking", "1")
+        self._inputs = {str(value.name): value.dtype for value in model.graph.inputs}
+        if little:
+            unfolded.keep_ones(model.graph)
         branches = any(node.op_type == "If" for node in nodes)
         with _telling():
             graph = serialising.as_bytes(model)
@@ -219,7 +224,6 @@ class Session:
                 )
         # What the runtime's Python looks at before it runs is right here, and takes a microsecond.
         self._run = getattr(self._session, "_sess", self._session).run
-        self._inputs = {str(value.name): value.dtype for value in model.graph.inputs}
         self._converts = not _WIDENED.isdisjoint(self._inputs.values())
         self._known: Memo[Shapes, list[tuple[int, ...]]] = Memo(KNOWN_SHAPES)
 
