@@ -17,8 +17,8 @@ HEAD = """# Benchmarks
 
 What `make bench` measures, with the goal beside each figure. A figure is a ratio of two things that
 ran by turns in the same process, or against the same server: the median, with its quartiles in
-brackets. What misses its goal is **bold**. How to run it, and what each part does, is told in
-[the folder's own page](../../benchmarks/README.md).
+brackets. What misses its goal is **bold**; [why](missed-goals.md) is a page of its own. How to run
+it, and what each part does, is told in [the folder's own page](../../benchmarks/README.md).
 """
 PICTURES = ROOT / "docs" / "pictures"
 
