@@ -39,6 +39,7 @@ test-long: $(BIN)/.installed ## random nets by the thousand, tangents of every r
 	    tests/property tests/rules/test_tangents.py
 
 $(BIN)/.torture: $(BIN)/.installed
+	@echo "Adding what the long proofs need to $(VENV), once ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	    -e '.[dev,torture]' -e clients/python
 	@touch $@
@@ -47,6 +48,7 @@ torture: $(BIN)/.torture ## the long proofs that strangers do no harm; PARTS="bo
 	PYTHONPATH=tests $(BIN)/python -m torture $(PARTS) $(if $(MINUTES),--minutes $(MINUTES))
 
 $(BIN)/.bench: $(BIN)/.installed
+	@echo "Adding what is compared with (torch, jax, transformers, ...) to $(VENV), once: some minutes"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	    -e '.[dev,bench]' -e clients/python
 	@touch $@

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+REMEDY = "`make bench` installs it, or: pip install -e '.[bench]'"
 
 
 @dataclass(frozen=True)

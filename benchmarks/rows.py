@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+MEDIAN = "median of the nets"  # the row that sums a table of nets up
+
 
 @dataclass(frozen=True)
 class Row:

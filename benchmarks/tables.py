@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.rows import Row
+from benchmarks.rows import MEDIAN, Row
 
+FEW = 5  # rows that are told one by one
 STYLES = {"MISS": "bold red", "skipped": "dim"}
 
 
@@ -72,6 +73,34 @@ def markdown(rows: list[Row]) -> Iterator[str]:
         yield f"| {what} | " + " | ".join(_pair(row) for row in found) + " |"
 
 
+def in_short(rows: list[Row]) -> str:
+    """The figures of a table in a line: the medians of the nets, each row of a few, or ranges."""
+    medians = [row for row in rows if row.what == MEDIAN]
+    if medians:
+        return "medians: " + "; ".join(f"{row.column} {_beside(row)}" for row in medians)
+    if len(rows) <= FEW:
+        one = len({row.what for row in rows}) == 1
+        return "; ".join(
+            f"{row.column if one else row.what} {_beside(row)}" for row in rows
+        ).strip()
+    columns = dict.fromkeys(row.column for row in rows)
+    return "; ".join(_range([row for row in rows if row.column == column]) for column in columns)
+
+
+def _beside(row: Row) -> str:
+    """The figure with its goal."""
+    return _shown(row) if row.goal is None else f"{_shown(row)} ({goal(row)})"
+
+
+def _range(rows: list[Row]) -> str:
+    """The lowest and the highest figure of a column."""
+    figures = [row.figure for row in rows if row.figure is not None]
+    if not figures:
+        return f"{rows[0].column} skipped".strip()
+    low, high = measured(min(figures), ""), measured(max(figures), rows[0].unit)
+    return f"{rows[0].column} {low} to {high}".strip()
+
+
 def notes(rows: list[Row]) -> Iterator[str]:
     """What readers need to know of single figures, each once."""
     told: dict[str, None] = {}
@@ -88,5 +117,9 @@ def _pair(row: Row | None) -> str:
     if row is None:
         return " | "
     spread = f" ({quartiles(row)})" if row.spread else ""
-    shown = f"**{figure(row)}**" if row.verdict == "MISS" else figure(row)
-    return f"{shown}{spread} | {goal(row)}"
+    return f"{_shown(row)}{spread} | {goal(row)}"
+
+
+def _shown(row: Row) -> str:
+    """The figure, bold where it misses its goal."""
+    return f"**{figure(row)}**" if row.verdict == "MISS" else figure(row)

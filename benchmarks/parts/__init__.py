@@ -7,6 +7,9 @@ several parts.
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 GROUPS: dict[str, tuple[str, ...]] = {
     "engine": ("agreement", "speed", "best", "memory", "start", "compiling"),
     "service": (
@@ -20,3 +23,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "peers": ("peers",),
 }
 PARTS = tuple(part for group in GROUPS.values() for part in group)
+
+
+def says(part: str) -> str:
+    """The part's own first lines: read, for its packages need not be here."""
+    source = Path(__file__).with_name(f"{part}.py")
+    return ast.get_docstring(ast.parse(source.read_text())) or ""

@@ -12,8 +12,8 @@ import portgrad
 from benchmarks import sides
 from benchmarks.apart import apart
 from benchmarks.given import Given
-from benchmarks.parts.speed import MEDIAN, middle, titled
-from benchmarks.rows import Row
+from benchmarks.parts.speed import middle, titled
+from benchmarks.rows import MEDIAN, Row
 from benchmarks.turns import Call, Times, by_turns, ratio
 from benchmarks.zoo import ZOO, Specimen
 from benchmarks.zoo.files import exported

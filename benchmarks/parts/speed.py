@@ -16,14 +16,13 @@ import portgrad
 from benchmarks import sides
 from benchmarks.apart import apart
 from benchmarks.given import Given
-from benchmarks.rows import Row
+from benchmarks.rows import MEDIAN, Row
 from benchmarks.turns import Times, by_turns, ratio
 from benchmarks.zoo import ZOO
 from benchmarks.zoo.files import exported
 
 FORWARD = "The gradient in forward passes"
 EAGER = "The gradient over PyTorch eager"
-MEDIAN = "median of the nets"
 # None above, and the median: of the gradient at the inputs and at everything.
 WORST = {FORWARD: {"inputs": 3.0, "all": 4.5}, EAGER: {"inputs": 1.0, "all": 1.0}}
 MEDIANS = {FORWARD: {"inputs": 2.3, "all": 3.5}, EAGER: {"inputs": 0.75, "all": 0.75}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from benchmarks.__main__ import main
 from benchmarks.apart import apart
 from benchmarks.given import ROOT, Given
 from benchmarks.machine import about
-from benchmarks.parts import GROUPS, PARTS
-from benchmarks.rows import Row, merged, read, rows_of, write
-from benchmarks.tables import figure, goal, markdown
+from benchmarks.parts import GROUPS, PARTS, says
+from benchmarks.rows import MEDIAN, Row, merged, read, rows_of, write
+from benchmarks.tables import figure, goal, in_short, markdown
 from benchmarks.turns import by_turns, ratio, spread
 
 ABOUT = about(Given())
@@ -73,6 +74,29 @@ def test_a_table_has_a_line_for_each_what_and_a_miss_stands_out() -> None:
     ]
 
 
+IN_SHORT: dict[str, list[Row]] = {
+    "medians: inputs 2× (≤ 3×); all **5×** (≤ 4×)": [
+        Row("t", "a", 9.0, 3.0, column="inputs"),
+        Row("t", MEDIAN, 2.0, 3.0, column="inputs"),
+        Row("t", MEDIAN, 5.0, 4.0, column="all"),
+    ],
+    "a 1 s; b skipped (≤ 2 s)": [Row("t", "a", 1.0, unit="s"), Row("t", "b", None, 2.0, "s")],
+    "x 1 s; y 2×": [Row("t", "a", 1.0, unit="s", column="x"), Row("t", "a", 2.0, column="y")],
+    "x 1 to 6×": [Row("t", str(n), float(n), column="x") for n in range(1, 7)],
+    "skipped": [Row("t", str(n), None) for n in range(6)],
+}
+
+
+@pytest.mark.parametrize("told", IN_SHORT)
+def test_a_table_in_short(told: str) -> None:
+    assert in_short(IN_SHORT[told]) == told
+
+
+def test_headings_are_linked_as_github_makes_them() -> None:
+    title = "Peers' own servers, in times of Portgrad's call"
+    assert report.anchor(title) == "peers-own-servers-in-times-of-portgrads-call"
+
+
 def test_turns_are_taken_and_their_ratio_is_of_each_round() -> None:
     seconds = {"slow": 0.3, "fast": 0.1}
     now, order = [0.0], []
@@ -92,7 +116,7 @@ def test_every_part_is_there_and_says_what_it_is() -> None:
     """Read, not imported: the packages of the extra need not be here."""
     for part in PARTS:
         tree = ast.parse((ROOT / "benchmarks" / "parts" / f"{part}.py").read_text())
-        assert ast.get_docstring(tree)
+        assert says(part) == ast.get_docstring(tree)
         assert "rows" in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
@@ -111,6 +135,7 @@ def part(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setitem(GROUPS, "mine", ("mine",))
     monkeypatch.setattr("benchmarks.__main__.PARTS", (*PARTS, "mine"))
+    monkeypatch.setattr("benchmarks.__main__.says", lambda _: "What it does.")
     there = importlib.import_module
     monkeypatch.setattr(
         importlib, "import_module", lambda name: Part if name.endswith(".mine") else there(name)
@@ -136,9 +161,46 @@ def test_a_part_that_breaks_is_told(tmp_path: Path, part: Any) -> None:
     assert main(["mine", "--folder", str(tmp_path)]) == 1
 
 
-def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
+def test_a_part_that_lacks_a_package_says_how_it_is_had(
+    tmp_path: Path, part: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows(_: object) -> None:
+        raise ModuleNotFoundError(name="torch")
+
+    monkeypatch.setattr(part, "rows", rows)
+    assert main(["mine", "--folder", str(tmp_path)]) == 1
+    told = capsys.readouterr().out
+    assert "1 of 1, mine: What it does." in told
+    assert "torch is not installed" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["nothing"], "no such part: nothing"),
+        (["speed", "--rounds", "0"], "from 1 on"),
+        (["speed", "--cpu"], "--threads 1"),
+        (["speed", "--nets", "nothing"], "no such net: nothing|is not installed"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    words: list[str], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        main(["nothing", "--folder", str(tmp_path)])
+        main([*words, "--folder", str(tmp_path)])
+    assert re.search(why, capsys.readouterr().err)
+
+
+def test_the_folder_s_page_lists_the_parts() -> None:
+    page = (ROOT / "benchmarks" / "README.md").read_text()
+    listed = re.findall(r"^\| (?:`(\w+)` )?\| `(\w+)` \|", page, re.MULTILINE)
+    assert [part for _, part in listed] == list(PARTS)
+    assert [group for group, _ in listed if group] == list(GROUPS)
+
+
+def test_a_page_of_nothing_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="no figures"):
+        report.main([str(tmp_path / "none.json"), str(tmp_path / "page.md")])
 
 
 def test_the_page_has_every_table_with_its_machine() -> None:
@@ -149,6 +211,9 @@ def test_the_page_has_every_table_with_its_machine() -> None:
         "- a: of one net",
         ABOUT["python"],
         "| a | 1× | ≤ 2× |",
+        "**1 of 1 goals are met.**",
+        "| [A table](#a-table) | 1× (≤ 2×) | 1 of 1 |",
+        f"*{ABOUT['date'][:10]}. 9 rounds, wall time.",
     ):
         assert expected in text
     assert report.verdicts(rows_of(document)) == "1 of 1 goals are met"
