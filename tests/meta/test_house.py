@@ -12,7 +12,8 @@ import pytest
 import portgrad
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted([*ROOT.glob("service/**/*.py"), *ROOT.glob("clients/python/src/**/*.py")])
+FOLDERS = ("service", "clients/python/src", "benchmarks", "examples")
+SOURCES = sorted(path for folder in FOLDERS for path in ROOT.glob(f"{folder}/**/*.py"))
 
 
 def test_public_names_are_exact() -> None:
