@@ -3,15 +3,17 @@
 Each C++ pass takes and gives the whole model as bytes. Weights in it would be copied several times
 over and reach protobuf's limit of 2 GiB. In their place stands a graph input of the same name,
 type and shape. Large tensors of subgraphs become the main graph's, which subgraphs can capture.
+
+Most come from the file's bytes directly (`hold`): protobuf never had them.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -24,6 +26,10 @@ from portgrad.graph.external import ExternalData, embed, is_external
 
 # Tensors up to this size stay: shapes, axes and scales, which conversion and inference read.
 SMALL = 4096
+# The tensor that a message holds, of that name.
+_Read: TypeAlias = Callable[[onnx.TensorProto, str], ir.TensorProtocol]
+# What a tensor says of itself that is nothing but its bytes.
+_PLAIN = {"data_type", "dims", "doc_string", "name"}
 
 
 @dataclass
@@ -63,8 +69,47 @@ class Bulk:
             graph.append(node)
 
 
-def take_out(model: onnx.ModelProto, external: ExternalData) -> Bulk:
+def hold(model: onnx.ModelProto, raw: Mapping[int, memoryview]) -> dict[str, ir.TensorProtocol]:
+    """Initializers whose bytes were left out of a model, by name.
+
+    What is not known by its name, or is not plainly what its bytes are, gets them back.
+
+    Args:
+        model: the model.
+        raw: the bytes, by the place of the initializer.
+    """
+    times = Counter(tensor.name for tensor in model.graph.initializer) if raw else {}
+    held: dict[str, ir.TensorProtocol] = {}
+    for place, data in raw.items():
+        tensor = model.graph.initializer[place]
+        if times[tensor.name] == 1 and _fits(tensor, data):
+            dtype = ir.DataType(tensor.data_type)
+            # In memory of its own: in the file numbers begin anywhere.
+            array = np.frombuffer(bytes(data), dtype.numpy()).reshape(tuple(tensor.dims))
+            held[tensor.name] = ir.Tensor(array, dtype=dtype, name=tensor.name)
+        else:
+            tensor.raw_data = bytes(data)
+    return held
+
+
+def _fits(tensor: onnx.TensorProto, data: memoryview) -> bool:
+    if not _is_large(tensor) or any(field.name not in _PLAIN for field, _ in tensor.ListFields()):
+        return False
+    bits = ir.DataType(tensor.data_type).bitwidth
+    return bits % 8 == 0 and math.prod(tensor.dims) * bits == 8 * len(data)
+
+
+def take_out(
+    model: onnx.ModelProto,
+    external: ExternalData,
+    held: Mapping[str, ir.TensorProtocol],
+) -> Bulk:
     """Take every large tensor out of a model, in place; read small external ones into it.
+
+    Args:
+        model: the model.
+        external: the files that were uploaded beside it.
+        held: what `hold` found.
 
     Raises:
         InvalidNet: `invalid_tensor` if a tensor's data do not fit its shape, or what
@@ -72,9 +117,17 @@ def take_out(model: onnx.ModelProto, external: ExternalData) -> Bulk:
     """
     bulk = Bulk()
     movable = _movable(model)
+    for tensor in model.graph.initializer:
+        name = tensor.name
+        if name in held and name not in movable and not tensor.HasField("raw_data"):
+            tensor.raw_data = held[name].tobytes()
+
+    def read(tensor: onnx.TensorProto, name: str) -> ir.TensorProtocol:
+        return held[name] if name in held else _tensor(tensor, name, external)
+
     for graph in walk.graphs(model.graph):
-        _take_initializers(model, graph, bulk, movable, external)
-        _take_constants(model, graph, bulk, movable, external)
+        _take_initializers(model, graph, bulk, movable, read)
+        _take_constants(model, graph, bulk, movable, read)
     for name, tensor in walk.tensors(model):
         if is_external(tensor):
             embed(tensor, external.read(tensor, name))
@@ -97,11 +150,11 @@ def _take_initializers(
     graph: onnx.GraphProto,
     bulk: Bulk,
     movable: set[str],
-    external: ExternalData,
+    read: _Read,
 ) -> None:
     for index, tensor in reversed(list(enumerate(graph.initializer))):
         if tensor.name in movable and _is_large(tensor):
-            bulk.initializers[tensor.name] = _tensor(tensor, tensor.name, external)
+            bulk.initializers[tensor.name] = read(tensor, tensor.name)
             _stand_in(model, tensor.name, tensor)
             del graph.initializer[index]
 
@@ -111,7 +164,7 @@ def _take_constants(
     graph: onnx.GraphProto,
     bulk: Bulk,
     movable: set[str],
-    external: ExternalData,
+    read: _Read,
 ) -> None:
     for index, node in reversed(list(enumerate(graph.node))):
         if node.op_type != "Constant" or node.domain or len(node.output) != 1:
@@ -120,7 +173,7 @@ def _take_constants(
         for attribute in node.attribute:
             large = attribute.name == "value" and _is_large(attribute.t)
             if large and name in movable and len(node.attribute) == 1:
-                bulk.constants[name] = node.name, _tensor(attribute.t, name, external)
+                bulk.constants[name] = node.name, read(attribute.t, name)
                 _stand_in(model, name, attribute.t)
                 del graph.node[index]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import onnx
 import onnx_ir as ir
 
@@ -22,7 +24,7 @@ from portgrad.graph import (
 )
 from portgrad.graph.check import check, check_text, read
 from portgrad.graph.external import ExternalData, locations
-from portgrad.graph.files import NetFiles
+from portgrad.graph.files import NetFiles, Source
 from portgrad.graph.opsets import WORKING_OPSET, adapters, convert
 from portgrad.graph.parse import parse
 from portgrad.graph.size import DEPTH, NODES, check_size
@@ -52,7 +54,7 @@ def load(files: NetFiles, *, nodes: int = NODES, depth: int = DEPTH) -> ir.Model
         InvalidNet: the files hold no net that can be served; `code` says why.
         LimitExceeded: it is too large.
     """
-    model = parse(files.model)
+    model, held = _read(files.model)
     check_size(model, nodes=nodes, depth=depth)
     check_text(model)
     external = ExternalData(files.external)
@@ -67,7 +69,7 @@ def load(files: NetFiles, *, nodes: int = NODES, depth: int = DEPTH) -> ir.Model
     adapters.shelter_removed(model, written_in)
     _prepare(model)
     initializers = [tensor.name for tensor in model.graph.initializer]
-    large = bulk.take_out(model, external)
+    large = bulk.take_out(model, external, held)
     shapes.forget(model)
     functions.check(model)
     check(model)
@@ -86,6 +88,12 @@ def load(files: NetFiles, *, nodes: int = NODES, depth: int = DEPTH) -> ir.Model
     _order(net.graph, initializers)
     net.meta.update(opset=written_in, warnings=warnings, promised=promised)
     return net
+
+
+def _read(source: Source) -> tuple[onnx.ModelProto, Mapping[str, ir.TensorProtocol]]:
+    """The model as it was parsed, and large initializers, which protobuf did not have to copy."""
+    model, left_out = parse(source, bulk.SMALL)
+    return model, bulk.hold(model, left_out)
 
 
 def _prepare(model: onnx.ModelProto) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import mmap
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from portgrad.errors import InvalidNet, out_of_memory
+from portgrad.graph import wire
 from portgrad.graph.files import Source
 from portgrad.graph.size import DEPTH, too_deep
 
@@ -14,25 +20,31 @@ LARGEST = 2**31 - 1
 # Enough to tell an archive, a page of HTML or the pointer that Git LFS leaves in place of a file.
 _SHOWN = 24
 
-_VARINT, _SIXTY_FOUR, _LENGTH, _THIRTY_TWO = 0, 1, 2, 5
-_WIRE_TYPE_OF_FIELD = {
-    1: _VARINT,  # ir_version
-    2: _LENGTH,  # producer_name
-    3: _LENGTH,  # producer_version
-    4: _LENGTH,  # domain
-    5: _VARINT,  # model_version
-    6: _LENGTH,  # doc_string
-    7: _LENGTH,  # graph
-    8: _LENGTH,  # opset_import
-    14: _LENGTH,  # metadata_props
-    20: _LENGTH,  # training_info
-    25: _LENGTH,  # functions
-    26: _LENGTH,  # configuration
+_KIND_OF_FIELD = {
+    1: wire.VARINT,  # ir_version
+    2: wire.LENGTH,  # producer_name
+    3: wire.LENGTH,  # producer_version
+    4: wire.LENGTH,  # domain
+    5: wire.VARINT,  # model_version
+    6: wire.LENGTH,  # doc_string
+    7: wire.LENGTH,  # graph
+    8: wire.LENGTH,  # opset_import
+    14: wire.LENGTH,  # metadata_props
+    20: wire.LENGTH,  # training_info
+    25: wire.LENGTH,  # functions
+    26: wire.LENGTH,  # configuration
 }
 
 
-def parse(source: Source) -> onnx.ModelProto:
+def parse(source: Source, large: int) -> tuple[onnx.ModelProto, Mapping[int, memoryview]]:
     """The model in some bytes or in a file.
+
+    Args:
+        source: the bytes or the file.
+        large: of more bytes than that, `raw_data` of the graph's initializers may be left out.
+
+    Returns:
+        The model, and what was left out of it, by the place of the initializer.
 
     Raises:
         LimitExceeded: `subgraphs_too_deep`.
@@ -40,15 +52,16 @@ def parse(source: Source) -> onnx.ModelProto:
         InvalidNet: `empty_file`, `truncated`, `not_onnx`, `no_graph`, `no_outputs` or
             `model_too_large`.
     """
-    data = source if isinstance(source, bytes) else source.read_bytes()
+    data = source if isinstance(source, bytes) else _opened(source)
     if not data:
         raise InvalidNet(
             "The model file is empty.", code="empty_file", remedy="Upload the ONNX file itself."
         )
     if len(data) > LARGEST:
         raise _too_large(len(data))
+    rest, left_out = wire.cut(data, large)
     try:
-        model: onnx.ModelProto = onnx.ModelProto.FromString(data)
+        model: onnx.ModelProto = onnx.ModelProto.FromString(rest)
     except DecodeError as error:
         if "Depth" in str(error):  # a hundred messages in one another, a subgraph being three
             raise too_deep(DEPTH, "more than 30") from None
@@ -59,38 +72,28 @@ def parse(source: Source) -> onnx.ModelProto:
         raise _without_graph(model, data)
     if not model.graph.output:
         raise _without_outputs()
-    return model
+    return model, left_out
 
 
-def is_cut_short(data: bytes) -> bool:
+def _opened(path: Path) -> wire.Data:
+    """What a file holds: a large one is mapped, so that tensors are copied out of it alone."""
+    with path.open("rb") as file:
+        large = os.fstat(file.fileno()).st_size >= wire.WORTH
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if large else file.read()
+
+
+def is_cut_short(data: wire.Data) -> bool:
     """Whether bytes begin as an ONNX model does and end inside one of its fields."""
-    position, fields = 0, 0
-    while position < len(data):
-        tag, position = _varint(data, position)
-        if _WIRE_TYPE_OF_FIELD.get(tag >> 3) != tag & 7:
+    count, end = 0, 0
+    for field in wire.fields(data, 0, len(data)):
+        if _KIND_OF_FIELD.get(field.number) != field.kind:
             return False
-        value, position = _varint(data, position)
-        position += value if tag & 7 == _LENGTH else 0
-        fields += 1
+        count, end = count + 1, field.end
     # One field alone may be chance: text that happens to begin like a long string.
-    return position > len(data) and fields > 1
+    return end > len(data) and count > 1
 
 
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """A number in base 128, least digit first, and where it ends; past the end if cut short."""
-    value = 0
-    for shift in range(0, 70, 7):
-        if position >= len(data):
-            return value, len(data) + 1
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            break
-    return value, position
-
-
-def _truncated(data: bytes) -> InvalidNet:
+def _truncated(data: wire.Data) -> InvalidNet:
     return InvalidNet(
         "The file begins as an ONNX model and ends in the middle of it.",
         code="truncated",
@@ -99,7 +102,7 @@ def _truncated(data: bytes) -> InvalidNet:
     )
 
 
-def _not_onnx(data: bytes) -> InvalidNet:
+def _not_onnx(data: wire.Data) -> InvalidNet:
     return InvalidNet(
         "These bytes are no ONNX model, or a damaged one.",
         code="not_onnx",
@@ -109,7 +112,7 @@ def _not_onnx(data: bytes) -> InvalidNet:
     )
 
 
-def _without_graph(model: onnx.ModelProto, data: bytes) -> InvalidNet:
+def _without_graph(model: onnx.ModelProto, data: wire.Data) -> InvalidNet:
     if not model.ir_version:
         return _not_onnx(data)
     return InvalidNet(
