@@ -27,6 +27,7 @@ from portgrad.engine import (
     doubles,
     folding,
     kernels,
+    masking,
     packing,
     packing_memory,
     rectifying,
@@ -183,6 +184,7 @@ class Session:
         doubles.say(model)
         kernels.widen(model)
         too_much = folding.folds_too_much(model, with_inner(model.graph), limits.folded_bytes)
+        masking.by_bytes(model.graph)
         in_blocks = channels.say(model)
         if in_blocks and not too_much:
             with _telling():

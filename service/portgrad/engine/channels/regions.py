@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import onnx_ir as ir
 
-from portgrad.engine.channels import depthwise, leaving
+from portgrad.engine.channels import depthwise, leaving, masks
 from portgrad.engine.channels.convolutions import (
     Convolution,
     folds,
@@ -229,6 +229,19 @@ class _Regions:
         self._twins[old] = write.put(made, old.dtype or _FLOAT)
         return True
 
+    def _scaled(self, node: ir.Node) -> bool:
+        found = masks.parts(node)
+        if (
+            found is None
+            or found[1] not in self._twins
+            or not _alike(*node.inputs)
+            or not _fits(node, list(found))
+        ):
+            return self._elementwise(node)
+        old, (ct, told) = node.outputs[0], map(self._twin, found)
+        self._twins[old] = masks.masked(self._writer(old), ct, told)
+        return True
+
     def _turns(self, value: ir.Value) -> bool:
         """Whether a value has a twin, or can have one."""
         return value in self._twins or value.dtype == _FLOAT
@@ -257,6 +270,7 @@ _SAYING: dict[str, Callable[[_Regions, ir.Node], bool]] = {
     "Conv": _Regions._convolution,
     "ConvTranspose": _Regions._transposed,
     "MatMul": _Regions._dot,
+    "Mul": _Regions._scaled,
     "ReduceSum": _Regions._channel_sums,
     "Relu": _Regions._activation,
     "Reshape": _Regions._product,
