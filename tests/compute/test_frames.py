@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import mmap
@@ -16,7 +17,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from portgrad.compute import blocks, frames
+from portgrad.compute import arriving, blocks, frames, rooms
 from support.descriptors import open_descriptors
 
 Array = np.ndarray[Any, Any]
@@ -37,16 +38,29 @@ def no_descriptor_is_gained() -> Iterator[None]:
     assert open_descriptors() == before
 
 
-def crossed(message: Any, files: tuple[int, ...] = ()) -> frames.Received:
+def crossed(message: Any, files: tuple[int, ...] = ()) -> arriving.Received:
     """A message at the other end of a socket."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         frame = frames.pack(message, files)
-        frame.send(ours, 7)
+        (received,) = sent_and_read(frame, ours, theirs, arriving.Reader())
         frame.release()
-        (received,) = frames.Reader().feed(theirs) or []
     assert received.number == 7
     return received
+
+
+def sent_and_read(
+    frame: frames.Frame, ours: socket.socket, theirs: socket.socket, reader: arriving.Reader
+) -> list[arriving.Received]:
+    """What comes of a frame, which is sent as the other end takes it."""
+    ours.setblocking(False)
+    rest, came = frame.send(ours, 7), reader.feed(theirs)
+    while not came:
+        assert came is not None
+        rest = frames.send_rest(ours, rest)
+        came = reader.feed(theirs)
+    assert not rest
+    return came
 
 
 def bits(dtype: Any, *shape: int) -> Array:
@@ -103,7 +117,19 @@ def test_layouts(layout: str) -> None:
 def test_around_the_size_of_what_stands_in_the_text(size: int) -> None:
     sent = bits(np.uint8, size)
     frame = frames.pack(sent)
-    assert (frame.block is None) == (size <= 16 * 1024)
+    assert bool(frame.following) == (size > 16 * 1024)
+    assert frame.block is None
+    assert_same(crossed(sent).message, sent)
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_around_the_size_of_a_block_that_follows(
+    more: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "MOST_FOLLOWING", 2**20)
+    sent = bits(np.uint8, 2**20 + 64 * more)
+    frame = frames.pack(sent)
+    assert (frame.block is None) == (more <= 0)
     frame.release()
     assert_same(crossed(sent).message, sent)
 
@@ -126,7 +152,7 @@ def test_large_arrays_beside_a_large_text() -> None:
 
 def test_arrays_lie_at_aligned_addresses() -> None:
     got = crossed([bits(np.int8, 20_001), bits(np.float64, 3000), bits(np.int8, 17_000)]).message
-    assert [array.ctypes.data % blocks.ALIGNMENT for array in got] == [0, 0, 0]
+    assert [array.ctypes.data % rooms.ALIGNMENT for array in got] == [0, 0, 0]
 
 
 def test_many_small_arrays() -> None:
@@ -203,7 +229,7 @@ def test_more_text_than_the_other_side_takes() -> None:
 def stream(*messages: Any) -> tuple[bytes, list[frames.Frame]]:
     """Frames without blocks, one after the other, as bytes."""
     made = [frames.pack(message) for message in messages]
-    heads = [frames._HEAD.pack(i, len(frame.text), 0, 0) for i, frame in enumerate(made)]
+    heads = [frames.HEAD.pack(i, len(frame.text), 0, 0) for i, frame in enumerate(made)]
     return b"".join(h + f.text for h, f in zip(heads, made, strict=True)), made
 
 
@@ -212,7 +238,7 @@ def test_cut_at_every_byte(pair: tuple[socket.socket, socket.socket]) -> None:
     data, _ = stream({"a": [1, "é"]}, None, bits(np.int8, 3).tolist())
     expected = None
     for cut in range(1, len(data)):
-        reader, came = frames.Reader(), []
+        reader, came = arriving.Reader(), []
         for piece in (data[:cut], data[cut:]):
             ours.sendall(piece)
             came += reader.feed(theirs) or []
@@ -222,13 +248,16 @@ def test_cut_at_every_byte(pair: tuple[socket.socket, socket.socket]) -> None:
         expected = told
 
 
-def test_byte_by_byte_with_a_block(pair: tuple[socket.socket, socket.socket]) -> None:
+def test_byte_by_byte_with_a_block(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
     ours, theirs = pair
+    monkeypatch.setattr(frames, "MOST_FOLLOWING", 0)
     sent = bits(np.float32, 5000)
     frame = frames.pack({"a": sent})
     assert frame.block is not None
-    data = frames._HEAD.pack(3, len(frame.text), frame.size, 0) + frame.text
-    reader, came = frames.Reader(), []
+    data = frames.HEAD.pack(3, len(frame.text), frame.size, 0) + frame.text
+    reader, came = arriving.Reader(), []
     for i, byte in enumerate(data):
         socket.send_fds(ours, [bytes([byte])], [frame.block] if i == 0 else [])
         came += reader.feed(theirs) or []
@@ -237,11 +266,56 @@ def test_byte_by_byte_with_a_block(pair: tuple[socket.socket, socket.socket]) ->
     assert_same(came[0].message["a"], sent)
 
 
+@pytest.mark.parametrize("cut", [1, 31, 32, 33, 60, 20_000, 60_000, 70_000, 99_999])
+def test_cut_within_a_block_that_follows(
+    cut: int, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    """The rest may come in one piece with the next frame."""
+    ours, theirs = pair
+    sent = [bits(np.float32, 5000), bits(np.int8, 80_001)]
+    frame, after = frames.pack({"a": sent}), frames.pack("after")
+    head = frames.HEAD.pack(3, len(frame.text), frame.size | frames.FOLLOWS, 0)
+    data = b"".join([head, frame.text, *frame.following])
+    data += frames.HEAD.pack(4, len(after.text), 0, 0) + after.text
+    reader, came = arriving.Reader(), []
+    for piece in (data[:cut], data[cut:]):
+        ours.sendall(piece)
+        theirs.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                came += reader.feed(theirs) or []
+    assert [one.number for one in came] == [3, 4]
+    assert came[1].message == "after"
+    for got, array in zip(came[0].message["a"], sent, strict=True):
+        assert_same(got, array)
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_a_block_that_follows_and_there_is_no_memory_for(
+    room: bool, pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def short(size: int) -> rooms.Room:
+        if room and made:
+            return rooms.Room(size)
+        raise MemoryError
+
+    monkeypatch.setattr(arriving, "Room", short)
+    sent, reader = np.arange(100_000), arriving.Reader(make_room=lambda: made.append(1))
+    (received,) = sent_and_read(frames.pack({"x": sent}), *pair, reader)
+    assert (received.number, received.unread, made) == (7, not room, [1])
+    if room:
+        assert_same(received.message["x"], sent)
+    (after,) = sent_and_read(frames.pack("after"), *pair, reader)
+    assert after.message == "after"
+
+
 def test_two_in_one_reading(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = pair
     data, _ = stream("first", "second")
     ours.sendall(data)
-    assert [one.message for one in frames.Reader().feed(theirs) or []] == ["first", "second"]
+    assert [one.message for one in arriving.Reader().feed(theirs) or []] == ["first", "second"]
 
 
 def test_the_end(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -249,7 +323,7 @@ def test_the_end(pair: tuple[socket.socket, socket.socket]) -> None:
     data, _ = stream("whole", "cut")
     ours.sendall(data[:-1])
     ours.shutdown(socket.SHUT_WR)
-    reader = frames.Reader()
+    reader = arriving.Reader()
     assert [one.message for one in reader.feed(theirs) or []] == ["whole"]
     assert reader.feed(theirs) is None
 
@@ -270,21 +344,19 @@ def test_files_beside_a_message(tmp_path: Path) -> None:
 
 
 def test_a_frame_is_sent_again() -> None:
-    frame = frames.pack(bits(np.float32, 9000))
+    frame = frames.pack(bits(np.float32, 90_000))
     got = []
-    for number in range(2):
+    for _ in range(2):
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            frame.send(ours, number)
-            got += frames.Reader().feed(theirs) or []
+            got += sent_and_read(frame, ours, theirs, arriving.Reader())
     frame.release()
     frame.release()
-    assert [one.number for one in got] == [0, 1]
     assert_same(got[0].message, got[1].message)
 
 
 def test_arrays_that_arrive_cannot_be_written() -> None:
-    for size in (10, 10_000):
+    for size in (10, 10_000, 1_000_000, 5_000_000):
         array = crossed(bits(np.float32, size)).message
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
@@ -318,6 +390,7 @@ def test_no_block_without_memory_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
+    monkeypatch.setattr(frames, "MOST_FOLLOWING", 0)
     monkeypatch.setattr(os, "writev", full)
     with pytest.raises(OSError, match="space"):
         frames.pack(bits(np.float32, 9000))
@@ -334,20 +407,22 @@ def test_a_block_that_there_is_no_memory_for(
             return mapped(descriptor, size)
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
+    monkeypatch.setattr(frames, "MOST_FOLLOWING", 0)
     monkeypatch.setattr(blocks, "mapped", short)
     ours, theirs = pair
     sent = np.arange(100_000)
     frame = frames.pack({"x": sent})
     frame.send(ours, 7)
     frame.release()
-    (received,) = frames.Reader(make_room=lambda: made.append(1)).feed(theirs) or []
+    (received,) = arriving.Reader(make_room=lambda: made.append(1)).feed(theirs) or []
     assert (received.number, received.unread, made) == (7, not room, [1])
     if room:
         np.testing.assert_array_equal(received.message["x"], sent)
 
 
 @pytest.mark.parametrize("beside", [0, 100_000], ids=["alone", "beside a long text"])
-def test_a_sealed_block_travels_as_it_is(beside: int) -> None:
+def test_a_sealed_block_travels_as_it_is(beside: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "MOST_FOLLOWING", 0)
     body = np.arange(100_000, dtype=np.uint8).tobytes()
     with closing(blocks.Block(len(body))) as block:
         block.write(body[:1000])

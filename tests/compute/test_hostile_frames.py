@@ -18,11 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portgrad.compute import blocks, frames
+from portgrad.compute import arriving, blocks, frames
 from support.descriptors import open_descriptors
 
 ARRAY, STRINGS = 1, 2
-IN_BLOCK = 1 << 63
+IN_BLOCK = FOLLOWS = 1 << 63
 SEALS = blocks._seals()
 encode = msgspec.msgpack.encode
 
@@ -35,10 +35,10 @@ def no_descriptor_is_gained() -> Iterator[None]:
 
 
 def fed(
-    data: bytes, descriptors: Sequence[int] = (), reader: frames.Reader | None = None
-) -> list[frames.Received]:
+    data: bytes, descriptors: Sequence[int] = (), reader: arriving.Reader | None = None
+) -> list[arriving.Received]:
     """What the HTTP process reads of some bytes; the descriptors are this test's no more."""
-    reader = reader or frames.Reader(frames.MOST_ANSWER, files=0)
+    reader = reader or arriving.Reader(frames.MOST_ANSWER, files=0)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         try:
@@ -137,6 +137,23 @@ def test_arrays_outside_of_the_block(what: str) -> None:
         fed(head(len(text), len(BLOCK)) + text, [memfd(BLOCK)])
 
 
+@pytest.mark.parametrize("what", PLACED)
+def test_arrays_outside_of_a_block_that_follows(what: str) -> None:
+    text = array(*PLACED[what])
+    block = BLOCK[:8192]
+    with pytest.raises(frames.Broken):
+        fed(head(len(text), len(block) | FOLLOWS) + text + block)
+
+
+def test_a_block_that_is_said_to_follow_takes_no_memory_before_it_comes() -> None:
+    """Whoever says so and hangs up, or sends no more, holds what it has sent."""
+    reader = arriving.Reader(frames.MOST_ANSWER, files=0)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(20):
+        assert fed(head(1, frames.MOST_FOLLOWING | FOLLOWS) + b"\xc0", reader=reader) == []
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8 * 1024
+
+
 def test_arrays_inside_of_the_block() -> None:
     """The table above is not refused for another reason."""
     text = array("uint8", [4], len(BLOCK) - 4)
@@ -187,6 +204,11 @@ HEADS = {
     "a text in no block": head(1 | IN_BLOCK),
     "a text that is longer than its block": head(20 | IN_BLOCK, 10),
     "a block without a descriptor": head(1, 10) + b"\xc0",
+    "a block that follows and is too long": head(1, frames.MOST_FOLLOWING + 1 | FOLLOWS) + b"\xc0",
+    "a block that follows and is huge": head(1, (1 << 62) | FOLLOWS) + b"\xc0",
+    "a block of nothing that follows": head(1, FOLLOWS) + b"\xc0",
+    "a text that is longer than the block that follows": head(20 | IN_BLOCK, 10 | FOLLOWS),
+    "a text that is longer than the block, and files": head(20 | IN_BLOCK, 10 | FOLLOWS, 1),
     "files": head(1, 0, 1) + b"\xc0",
     "many files": head(1, 0, 1 << 60) + b"\xc0",
 }
@@ -210,12 +232,12 @@ def test_a_file_that_nobody_waits_for() -> None:
 
 def test_files_without_descriptors() -> None:
     with pytest.raises(frames.Broken, match="descriptors"):
-        fed(head(1, 0, 2) + b"\xc0", [_pipe()], frames.Reader(files=2))
+        fed(head(1, 0, 2) + b"\xc0", [_pipe()], arriving.Reader(files=2))
 
 
 def test_descriptors_are_not_collected() -> None:
     """A few with each byte: they would use up what the process may open."""
-    reader = frames.Reader(frames.MOST_ANSWER, files=0)
+    reader = arriving.Reader(frames.MOST_ANSWER, files=0)
     ours, theirs = socket.socketpair()
     pipe = _pipe()
     with ours, theirs:
@@ -232,7 +254,7 @@ def test_descriptors_are_not_collected() -> None:
 def test_more_descriptors_at_once_than_are_taken() -> None:
     pipe = _pipe()
     ours, theirs = socket.socketpair()
-    reader = frames.Reader()
+    reader = arriving.Reader()
     with ours, theirs:
         socket.send_fds(ours, [NIL], [pipe] * 200)
         before = open_descriptors()
@@ -309,7 +331,7 @@ def test_no_descriptor_is_left_to_open() -> None:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     pipe = _pipe()
     ours, theirs = socket.socketpair()
-    reader = frames.Reader()
+    reader = arriving.Reader()
     with ours, theirs:
         socket.send_fds(ours, [head(1, 10) + b"\xc0"], [pipe])
         resource.setrlimit(resource.RLIMIT_NOFILE, (ours.fileno(), limits[1]))

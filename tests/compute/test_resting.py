@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from portgrad.compute import frames, worker
+from portgrad.compute import arriving, worker
 from portgrad.compute.config import WorkerConfig
 from portgrad.compute.jobs import Job
 from portgrad.compute.workshop import Workshop
@@ -78,9 +78,9 @@ def test_what_a_greedy_job_took_is_given_back_before_it_is_answered(code: str) -
             return True
 
     with here, there:
-        job = frames.Received(7, {})
+        job = arriving.Received(7, {})
         worker._do(there, Greedy(), job, SilentWatch())  # type: ignore[arg-type]
-        (told,) = frames.Reader().feed(here) or []
+        (told,) = arriving.Reader().feed(here) or []
     assert told.message["fault"]["code"] == code
     assert answered == ([] if code == "wrong_shape" else [False])
     assert told.message["worn"] == (code != "wrong_shape")
@@ -131,5 +131,5 @@ def test_a_worker_that_is_always_asked_rests_now_and_then(
     with here, there:
         rest = worker._Rest(there, workshop)  # type: ignore[arg-type]
         threading.Timer(0.1, here.sendall, [b"soon"]).start()
-        assert rest.until(frames.Reader()) == []
+        assert rest.until(arriving.Reader()) == []
     assert workshop.rested == rested

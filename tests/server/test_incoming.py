@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from portgrad.api import bodies
 from portgrad.api.app import create_app
 from portgrad.api.server.protocol import Protocol
 from portgrad.compute.blocks import Block
@@ -28,6 +29,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(create_app(LocalStore(folder), FakeCompute(), settings), settings) as running:
         assert running.ask(request("POST", "/nets?name=echo", fake_net())).status == 201
         yield running
+
+
+@pytest.fixture(autouse=True, params=["private", "shared"])
+def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where a body is kept: in memory of the process or, as larger ones are, in a block."""
+    kept: str = request.param
+    if kept == "shared":
+        monkeypatch.setattr(bodies, "MOST_FOLLOWING", 0)
+    return kept
 
 
 @pytest.fixture
@@ -126,11 +136,17 @@ def test_a_client_that_leaves(server: Served, diverted: list[bool]) -> None:
     assert server.ask(request("GET", "/healthz")).status == 200
 
 
-def test_no_memory_for_a_body(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_memory_for_a_body(server: Served, memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(self: Block, piece: memoryview) -> None:
         raise OSError(12, "no memory")
 
-    monkeypatch.setattr(Block, "write", write)
+    def none(size: int) -> None:
+        raise MemoryError
+
+    if memory == "shared":
+        monkeypatch.setattr(Block, "write", write)
+    else:
+        monkeypatch.setattr(bodies, "Room", none)
     answer = server.ask(call(1))
     assert (answer.status, json.loads(answer.body)["code"]) == (503, "busy")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from portgrad.codecs.model import Answer
-from portgrad.compute import frames, messages
+from portgrad.compute import arriving, frames, messages
 from portgrad.compute.config import PoolConfig, WorkerConfig
 from portgrad.compute.crew import Crew
 from portgrad.compute.line import Ticket
@@ -32,7 +32,7 @@ class FakeLink:
         self.given.append((number, frames.unpack(frame.text, memoryview(b""))))
 
     def says(self, message: Any, number: int) -> None:
-        self.heard.frame(self, frames.Received(number, message))  # type: ignore[arg-type]
+        self.heard.frame(self, arriving.Received(number, message))  # type: ignore[arg-type]
 
     def kill(self) -> None:
         self.killed = True

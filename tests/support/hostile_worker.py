@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from portgrad.compute import blocks, frames, nursery, worker
+from portgrad.compute import arriving, blocks, frames, nursery, worker
 from portgrad.compute.config import WorkerConfig
 from portgrad.compute.words import DEADLINE, RUNNING
 
@@ -43,7 +43,7 @@ class Ends:
         self.answer({"fault": fault, "kept": KEPT})
 
     def head(self, length: int, size: int, files: int, beside: Sequence[int] = ()) -> None:
-        head = frames._HEAD.pack(self.number, length, size, files)
+        head = frames.HEAD.pack(self.number, length, size, files)
         socket.send_fds(self.jobs, [head + b"\xc0"], [*beside])
 
 
@@ -108,6 +108,13 @@ def _holes(ends: Ends) -> None:
     ends.head(1, 1 << 40, 0, [descriptor])
 
 
+def _half_of_what_follows(ends: Ends) -> None:
+    ends.head(1, frames.FOLLOWS | 1000, 0)
+    ends.jobs.sendall(bytes(500))
+    ends.jobs.close()
+    time.sleep(60)
+
+
 # Those that are answered, if with nothing.
 HARMLESS: dict[str, Callable[[Ends], None]] = {
     "is honest": lambda ends: ends.done(),
@@ -123,6 +130,8 @@ FATAL: dict[str, Callable[[Ends], None]] = {
     "files": lambda ends: ends.head(1, 0, 1, [0]),
     "an unsealed block": _unsealed,
     "a block of holes": _holes,
+    "half of a block that follows": _half_of_what_follows,
+    "a block of 1 TiB that follows": lambda ends: ends.head(1, frames.FOLLOWS | 1 << 40, 0),
     "a text of 2 GiB": lambda ends: ends.head(1 << 31, 0, 0),
     "a number for an answer": lambda ends: ends.done(5),
     "no arrays": lambda ends: ends.done({**NOTHING, "outputs": {"y": [1.0]}}),
@@ -148,7 +157,7 @@ def serve(
     """Behave as the jobs say."""
     ends = Ends(jobs, words)
     ends.done(None)
-    reader = frames.Reader()
+    reader = arriving.Reader()
     while (received := reader.feed(jobs)) is not None:
         for frame in received:
             ends.number = frame.number

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, closing
+from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
@@ -22,14 +23,18 @@ from portgrad.api.middleware import count_in
 from portgrad.api.patience import Patience
 from portgrad.api.problems import SlowBody
 from portgrad.api.server.cycle import Cycle
-from portgrad.api.server.incoming import EXTENSION
+from portgrad.api.server.incoming import EXTENSION, Taken
 from portgrad.api.service import service_of
+from portgrad.codecs.model import Buffer
 from portgrad.compute import ends
 from portgrad.compute.blocks import Block
+from portgrad.compute.frames import MOST_FOLLOWING
 from portgrad.compute.reading import SMALL
+from portgrad.compute.rooms import Room
 from portgrad.errors import LimitExceeded
 from portgrad.settings import Settings
 
+Made = TypeVar("Made", Room, Block)
 _DIGITS = 20  # more than any size has
 
 
@@ -95,11 +100,11 @@ class _Pace:
         self.left = min(self._grace, self.left - (self._since - since) + size / self._rate)
 
 
-async def read(request: Request, limit: int, setting: str, stack: ExitStack) -> bytes | Block:
+async def read(request: Request, limit: int, setting: str, stack: ExitStack) -> Buffer | Block:
     """The whole body, of at most `limit` bytes, which count as held until the request ends.
 
-    One that is not small, and whose length is known, is a block where the server can fill one; it
-    is closed with the stack.
+    One that is large, and whose length is known, is a block where the server can fill one; it is
+    closed with the stack.
 
     Raises:
         LimitExceeded, SlowBody: as `stream` does.
@@ -112,7 +117,7 @@ async def read(request: Request, limit: int, setting: str, stack: ExitStack) -> 
     cycle: Cycle | None = request.scope.get("extensions", {}).get(EXTENSION)
     if cycle is not None:
         if announced > SMALL:
-            return await _filled(request, cycle, stack.enter_context(closing(_block(announced))))
+            return await _filled(request, cycle, announced, stack)
         whole = cycle.at_hand()
         if whole is not None:
             return _counted(request, whole, limit, setting)
@@ -132,16 +137,37 @@ def _counted(request: Request, body: bytes, limit: int, setting: str) -> bytes:
     return body
 
 
-async def _filled(request: Request, cycle: Cycle, block: Block) -> Block:
-    """The block, once the server has filled it with the body."""
+async def _filled(
+    request: Request, cycle: Cycle, size: int, stack: ExitStack
+) -> memoryview | Block:
+    """A room or, for what does not go through a socket, a block that the server fills."""
+    if size <= MOST_FOLLOWING:
+        room = _made(Room, size)
+        await _fill(request, cycle, size, room.write)
+        return room.data()
+    block = stack.enter_context(closing(_made(Block, size)))
+    await _fill(request, cycle, size, block.write)
+    block.seal()
+    return block
+
+
+def _made(make: Callable[[int], Made], size: int) -> Made:
+    try:
+        return make(size)
+    except (OSError, MemoryError) as error:
+        raise ends.no_memory() from error
+
+
+async def _fill(request: Request, cycle: Cycle, size: int, write: Taken) -> None:
+    """Have the server write the body somewhere."""
     service = service_of(request)
     pace = _Pace(service.settings)
 
     def take(piece: memoryview) -> None:
-        block.write(piece)
+        write(piece)
         pace.came(len(piece))
 
-    with cycle.incoming(len(block), take) as body:
+    with cycle.incoming(size, take) as body:
         while body.missing:
             try:
                 await service.patience.wait(body.whole(), pace.left)
@@ -151,16 +177,7 @@ async def _filled(request: Request, cycle: Cycle, block: Block) -> Block:
                     raise _too_slow() from None
             except OSError as error:
                 raise ends.no_memory() from error
-    count_in(request, len(block))
-    block.seal()
-    return block
-
-
-def _block(size: int) -> Block:
-    try:
-        return Block(size)
-    except OSError as error:
-        raise ends.no_memory() from error
+    count_in(request, size)
 
 
 def _announced(request: Request, limit: int, setting: str) -> int:

@@ -202,7 +202,7 @@ def _group(members: list[Ticket]) -> Ticket:
     first = members[0]
     ask = messages.group if first.batch is None or first.batch.joined else messages.series
     asked = [
-        msgspec.Raw(member.frame.text) if member.frame.block is None else member.batch.message
+        msgspec.Raw(member.frame.text) if not member.frame.size else member.batch.message
         for member in members
         if member.batch is not None
     ]

@@ -13,9 +13,7 @@ from collections.abc import Sequence
 
 Buffer = bytes | memoryview
 
-# Vectors of operators want aligned data; a cache line suits them all.
-ALIGNMENT = 64
-_MOST_VECTORS = 1000  # Linux takes 1024
+MOST_VECTORS = 1000  # Linux takes 1024
 # A larger block is mapped page by page as it is read: who maps it may be an event loop.
 _MOST_AT_ONCE = 16 * 1024 * 1024
 _SECTOR = 512  # what `st_blocks` counts
@@ -73,11 +71,6 @@ def _new() -> int:
     return os.memfd_create("portgrad", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
 
 
-def padding(size: int) -> int:
-    """The bytes that lead from an offset to the next aligned one."""
-    return -size % ALIGNMENT
-
-
 def sealed(pieces: Sequence[Buffer]) -> int:
     """The descriptor of a new block that holds these bytes, one after the other.
 
@@ -86,8 +79,8 @@ def sealed(pieces: Sequence[Buffer]) -> int:
     """
     descriptor = _new()
     try:
-        for start in range(0, len(pieces), _MOST_VECTORS):
-            _write(descriptor, [memoryview(p) for p in pieces[start : start + _MOST_VECTORS]])
+        for start in range(0, len(pieces), MOST_VECTORS):
+            _write(descriptor, [memoryview(p) for p in pieces[start : start + MOST_VECTORS]])
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _seals())
     except BaseException:
         os.close(descriptor)
@@ -98,11 +91,16 @@ def sealed(pieces: Sequence[Buffer]) -> int:
 def _write(descriptor: int, pieces: list[memoryview]) -> None:
     """Write all, though one call may take but a part (at most 2 GiB)."""
     while pieces:
-        written = os.writev(descriptor, pieces)
-        while pieces and written >= len(pieces[0]):
-            written -= len(pieces.pop(0))
-        if pieces:
-            pieces[0] = pieces[0][written:]
+        pieces = after(pieces, os.writev(descriptor, pieces))
+
+
+def after(pieces: list[memoryview], size: int) -> list[memoryview]:
+    """What is left of pieces after so many of their bytes."""
+    for place, piece in enumerate(pieces):
+        if size < len(piece):
+            return [piece[size:], *pieces[place + 1 :]]
+        size -= len(piece)
+    return []
 
 
 def mapped(descriptor: int, size: int, *, at_once: bool = True) -> memoryview:

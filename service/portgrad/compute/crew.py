@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from portgrad.codecs.model import Answer
-from portgrad.compute import frames, messages
+from portgrad.compute import arriving, frames, messages
 from portgrad.compute.config import PoolConfig, WorkerConfig
 from portgrad.compute.ends import CRASHED, DEADLINE
 from portgrad.compute.jobs import Ready
@@ -250,7 +250,7 @@ class Crew:
             member.retiring.cancel()
             member.retiring = None
 
-    def _on_frame(self, link: Link, frame: frames.Received) -> None:
+    def _on_frame(self, link: Link, frame: arriving.Received) -> None:
         member = self._members.get(link)
         if member is None or member.sentence:
             return
@@ -282,7 +282,7 @@ class Crew:
             self._told = True
             log.warning("Workers are not confined as they should be: %s.", "; ".join(lacking))
 
-    def _take(self, member: Member, frame: frames.Received) -> bool:
+    def _take(self, member: Member, frame: arriving.Received) -> bool:
         """What a worker sent; whether that was but a word beside its jobs."""
         told = messages.told(frame.message)
         ticket = member.ticket

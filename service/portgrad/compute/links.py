@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from portgrad.compute import frames
+from portgrad.compute import arriving, frames
 from portgrad.compute.config import WorkerConfig
 from portgrad.compute.stderr import Listener, listen
 from portgrad.compute.words import STOP, WORD
@@ -26,6 +26,8 @@ log = logging.getLogger("portgrad.compute")
 
 _PROGRAM = "portgrad.compute.nursery"
 _SECONDS_TO_END = 2.0
+# As large a frame leaves at once, or what the kernel allows of it: else both sides take turns.
+_BUFFER = 4 * 1024 * 1024
 # Between a process's last breath and the nursery's telling of its end.
 _SECONDS_TO_TELL = 0.5
 
@@ -34,7 +36,7 @@ _SECONDS_TO_TELL = 0.5
 class Heard:
     """What a link calls when something comes: a frame, a word, or the end with its status."""
 
-    frame: Callable[[Link, frames.Received], None]
+    frame: Callable[[Link, arriving.Received], None]
     word: Callable[[Link, bytes, int, float], None]
     end: Callable[[Link, int], None]
 
@@ -57,15 +59,18 @@ class Link:
         self.stale: set[str] = set()
         self.broken = False
         self._heard = heard
-        self._reader = frames.Reader(frames.MOST_ANSWER, files=0)
+        self._reader = arriving.Reader(frames.MOST_ANSWER, files=0)
         self._loop = asyncio.get_running_loop()
         self._jobs, jobs = _pair(socket.SOCK_STREAM)
+        for end in (self._jobs, jobs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         self._words, words = _pair(socket.SOCK_SEQPACKET)
         said, self._stderr = os.pipe()
         self._listener = Listener(f"worker {name}", said)
         self._theirs = (jobs, words)
         self._loop.add_reader(self._jobs, self._on_frames)
         self._loop.add_reader(self._words, self._on_word)
+        self._unsent: list[memoryview] = []
         self._closed = self._to_end = False
 
     def born(self, pid: int) -> None:
@@ -75,11 +80,17 @@ class Link:
             self.kill()
 
     def give(self, frame: frames.Frame, number: int) -> None:
-        """Send a job. A worker that is gone tells so by its end."""
+        """Send a job, now or as the worker reads it. One that is gone tells so by its end."""
+        if self._unsent:
+            log.warning("Worker %d answers what it has not read.", self.name)
+            self.kill()
+            return
         try:
-            frame.send(self._jobs, number)
+            self._unsent = frame.send(self._jobs, number)
         except OSError:
             self.kill()
+        if self._unsent:
+            self._loop.add_writer(self._jobs, self._on_room)
 
     def say(self, word: bytes, number: int) -> None:
         """Send a word about a job."""
@@ -151,6 +162,15 @@ class Link:
         for frame in received:
             self._heard.frame(self, frame)
 
+    def _on_room(self) -> None:
+        try:
+            self._unsent = frames.send_rest(self._jobs, self._unsent)
+        except OSError:
+            self._unsent = []
+            self.kill()
+        if not self._unsent:
+            self._loop.remove_writer(self._jobs)
+
     def _on_word(self) -> None:
         try:
             heard = self._words.recv(WORD.size)
@@ -175,6 +195,8 @@ class Link:
             self.kill()
 
     def _deaf(self) -> None:
+        self._unsent = []
+        self._loop.remove_writer(self._jobs)
         self._loop.remove_reader(self._jobs)
         self._loop.remove_reader(self._words)
 

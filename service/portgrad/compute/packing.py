@@ -51,7 +51,8 @@ def _drop(packed: asyncio.Future[frames.Frame]) -> None:
 def size(job: Asked | None) -> int:
     """About how many bytes a job is as a message; lists are not counted, which are small here."""
     if isinstance(job, Unread):
-        return 0 if isinstance(job.body, Block) else len(job.body)  # which travels as it is
+        copied = not isinstance(job.body, Block) and len(job.body) > frames.MOST_FOLLOWING
+        return len(job.body) if copied else 0
     if not isinstance(job, Job):
         return 0
     held = (job.data, job.output_gradients, job.parameters, job.tangents)

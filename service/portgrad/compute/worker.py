@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from portgrad.compute import faults, frames
+from portgrad.compute import arriving, faults, frames
 from portgrad.compute.config import WorkerConfig
 from portgrad.compute.words import DEADLINE, OPENING, RUNNING, STAGE, STOP, WORD
 from portgrad.compute.workshop import Workshop
@@ -45,7 +45,7 @@ def serve(
     watch = _Watch(words)
     workshop = Workshop(config)
     _send(jobs, 0, {"done": None, "kept": workshop.kept(), "lacking": lacking})
-    reader = frames.Reader(make_room=workshop.clear)
+    reader = arriving.Reader(make_room=workshop.clear)
     rest = _Rest(jobs, workshop)
     while (received := rest.until(reader)) is not None:
         while received:  # nothing of a job is held while the next one is waited for
@@ -53,7 +53,7 @@ def serve(
     os._exit(0)
 
 
-def _do(jobs: socket.socket, workshop: Workshop, frame: frames.Received, watch: _Watch) -> None:
+def _do(jobs: socket.socket, workshop: Workshop, frame: arriving.Received, watch: _Watch) -> None:
     answer = _done(workshop, frame, watch)
     greedy = answer.get("fault", {}).get("code") in _GREEDY
     if greedy:
@@ -64,7 +64,7 @@ def _do(jobs: socket.socket, workshop: Workshop, frame: frames.Received, watch: 
     _send(jobs, frame.number, {**answer, "kept": workshop.kept(), "worn": worn})
 
 
-def _done(workshop: Workshop, frame: frames.Received, watch: _Watch) -> dict[str, Any]:
+def _done(workshop: Workshop, frame: arriving.Received, watch: _Watch) -> dict[str, Any]:
     try:
         _check_read(frame)
         with watch.working(frame.number):
@@ -85,7 +85,7 @@ def _done(workshop: Workshop, frame: frames.Received, watch: _Watch) -> dict[str
             os.close(descriptor)
 
 
-def _check_read(frame: frames.Received) -> None:
+def _check_read(frame: arriving.Received) -> None:
     if frame.unread:
         raise MemoryError
 
@@ -130,7 +130,7 @@ class _Rest:
         patience = _TIME.pack(int(seconds), int(part * 1e6))
         jobs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
 
-    def until(self, reader: frames.Reader) -> list[frames.Received] | None:
+    def until(self, reader: arriving.Reader) -> list[arriving.Received] | None:
         """What comes next."""
         due = time.monotonic() > self._last + _BUSY_SECONDS
         try:

@@ -123,7 +123,7 @@ async def _slices(content: Buffer) -> AsyncIterator[Buffer]:
         yield content[start : start + _SENT_AT_ONCE]
 
 
-async def _body(request: Request, reader: Codec, stack: ExitStack) -> bytes | Block:
+async def _body(request: Request, reader: Codec, stack: ExitStack) -> Buffer | Block:
     settings = service_of(request).settings
     limits = {setting: getattr(settings, setting) for setting in ("max_body_bytes", reader.setting)}
     setting = min(limits, key=limits.__getitem__)
