@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
-import mmap
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +13,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from portgrad.compute import arriving, blocks, frames, rooms
+from portgrad.compute import arriving, frames, rooms
 from support.descriptors import open_descriptors
-
-Array = np.ndarray[Any, Any]
-RNG = np.random.default_rng(5)
+from support.framed import RNG, Array, assert_same, bits, crossed, sent_and_read
 
 
 @pytest.fixture
@@ -36,48 +30,6 @@ def no_descriptor_is_gained() -> Iterator[None]:
     before = open_descriptors()
     yield
     assert open_descriptors() == before
-
-
-def crossed(message: Any, files: tuple[int, ...] = ()) -> arriving.Received:
-    """A message at the other end of a socket."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        frame = frames.pack(message, files)
-        (received,) = sent_and_read(frame, ours, theirs, arriving.Reader())
-        frame.release()
-    assert received.number == 7
-    return received
-
-
-def sent_and_read(
-    frame: frames.Frame, ours: socket.socket, theirs: socket.socket, reader: arriving.Reader
-) -> list[arriving.Received]:
-    """What comes of a frame, which is sent as the other end takes it."""
-    ours.setblocking(False)
-    rest, came = frame.send(ours, 7), reader.feed(theirs)
-    while not came:
-        assert came is not None
-        rest = frames.send_rest(ours, rest)
-        came = reader.feed(theirs)
-    assert not rest
-    return came
-
-
-def bits(dtype: Any, *shape: int) -> Array:
-    """Every bit pattern is as likely: NaN with their payloads, infinities, subnormals."""
-    dtype = np.dtype(dtype)
-    if dtype == np.bool_:
-        return RNG.integers(0, 2, shape).astype(bool)
-    if dtype.name in {"int1", "int2", "int4", "uint1", "uint2", "uint4"}:
-        return RNG.integers(0, 2, shape).astype(dtype)
-    raw = RNG.integers(0, 256, (*shape, dtype.itemsize), np.uint8)
-    return raw.view(dtype).reshape(shape)
-
-
-def assert_same(got: Array, sent: Array) -> None:
-    native = np.ascontiguousarray(sent, sent.dtype.newbyteorder("="))
-    assert (got.dtype, got.shape) == (native.dtype, sent.shape)
-    assert got.tobytes() == native.tobytes()
 
 
 ML_DTYPES = sorted({*ml_dtypes.__all__} - {"finfo", "iinfo", "__version__"})
@@ -362,78 +314,3 @@ def test_arrays_that_arrive_cannot_be_written() -> None:
             array[0] = 1
         with pytest.raises(ValueError, match="WRITEABLE"):
             array.flags.writeable = True
-
-
-def test_seals_hold() -> None:
-    descriptor = blocks.sealed([b"some bytes"])
-    for change in (
-        lambda: os.ftruncate(descriptor, 3),
-        lambda: os.ftruncate(descriptor, 1000),
-        lambda: os.pwrite(descriptor, b"X", 0),
-        lambda: os.pwrite(descriptor, b"X", 10),
-        lambda: mmap.mmap(descriptor, 10, flags=mmap.MAP_SHARED, prot=mmap.PROT_WRITE),
-        lambda: fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE),
-        lambda: os.truncate(f"/proc/self/fd/{descriptor}", 0),
-    ):
-        with pytest.raises(PermissionError):
-            change()
-    # Opened anew it is the same file.
-    again = os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR)
-    with pytest.raises(PermissionError):
-        os.pwrite(again, b"X", 0)
-    os.close(again)
-    assert bytes(blocks.mapped(descriptor, 10)) == b"some bytes"
-    os.close(descriptor)
-
-
-def test_no_block_without_memory_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(frames, "MOST_FOLLOWING", 0)
-    monkeypatch.setattr(os, "writev", full)
-    with pytest.raises(OSError, match="space"):
-        frames.pack(bits(np.float32, 9000))
-
-
-@pytest.mark.parametrize("room", [True, False])
-def test_a_block_that_there_is_no_memory_for(
-    room: bool, pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mapped, made = blocks.mapped, []
-
-    def short(descriptor: int, size: int) -> memoryview:
-        if room and made:
-            return mapped(descriptor, size)
-        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
-
-    monkeypatch.setattr(frames, "MOST_FOLLOWING", 0)
-    monkeypatch.setattr(blocks, "mapped", short)
-    ours, theirs = pair
-    sent = np.arange(100_000)
-    frame = frames.pack({"x": sent})
-    frame.send(ours, 7)
-    frame.release()
-    (received,) = arriving.Reader(make_room=lambda: made.append(1)).feed(theirs) or []
-    assert (received.number, received.unread, made) == (7, not room, [1])
-    if room:
-        np.testing.assert_array_equal(received.message["x"], sent)
-
-
-@pytest.mark.parametrize("beside", [0, 100_000], ids=["alone", "beside a long text"])
-def test_a_sealed_block_travels_as_it_is(beside: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "MOST_FOLLOWING", 0)
-    body = np.arange(100_000, dtype=np.uint8).tobytes()
-    with closing(blocks.Block(len(body))) as block:
-        block.write(body[:1000])
-        block.write(memoryview(body)[1000:])
-        block.seal()
-        assert block.data() == body
-        message = {"body": frames.Pieces([block]), "text": "x" * beside}
-        frame = frames.pack(message)
-        assert frame.block is not None
-        assert (os.fstat(frame.block).st_size == len(body)) == (not beside)
-        frame.release()
-        found = crossed(message).message
-    assert found["body"].tobytes() == body
-    assert len(found["text"]) == beside
