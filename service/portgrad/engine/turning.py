@@ -62,8 +62,11 @@ def _turns_result(node: ir.Node) -> ir.Node | None:
     """The node that turns the result of another, where nothing else reads that."""
     product = node.outputs[0]
     users = [user for user, _ in product.uses()]
-    one = len(users) == 1 and users[0].op_type == "Transpose" and not users[0].domain
-    return users[0] if one and not product.is_graph_output() else None
+    if len(users) != 1 or users[0].op_type != "Transpose" or users[0].domain:
+        return None
+    order = users[0].attributes.get("perm")
+    turns = order is None or list(order.as_ints()) == [1, 0]
+    return users[0] if turns and not product.is_graph_output() else None
 
 
 def _columns(x: ir.Value | None) -> int:
