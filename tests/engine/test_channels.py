@@ -270,3 +270,34 @@ def test_not_a_number_stays_in_its_channels() -> None:
     want = net.gradient(data, wrt="inputs", precision="float64")["x"]
     np.testing.assert_allclose(got[1], want[1], rtol=1e-4, atol=1e-5)
     assert (np.isfinite(got) == np.isfinite(want)).all()
+
+
+_IN_A_BODY = {
+    "branch": """
+        c = Constant<value = bool {1}>()
+        k = If (c) <
+            then_branch = t () => (float[16,16,1,1] o) {
+                s = ReduceMax<keepdims = 0>(x) o = Mul(point, s) },
+            else_branch = e () => (float[16,16,1,1] o) { o = Identity(point) }>""",
+    "loop": """
+        n = Constant<value = int64 {2}>() c = Constant<value = bool {1}>()
+        k = Loop (n, c, point) <
+            body = b (int64 i, bool d, float[16,16,1,1] v) => (bool e, float[16,16,1,1] o) {
+                e = Identity(d) s = ReduceMax<keepdims = 0>(x) o = Mul(v, s) }>""",
+}
+
+
+@pytest.mark.parametrize("name", _IN_A_BODY)
+@pytest.mark.parametrize("worth", [0, ahead.WORTH])
+def test_a_kernel_that_a_body_makes_of_the_image(
+    name: str, worth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its node is given constants alone: what the body reads from outside is none."""
+    monkeypatch.setattr(ahead, "WORTH", worth)
+    text = f"a = Conv(x, point) r = Abs(a) {_IN_A_BODY[name]} b = Conv(r, k) q = Abs(b)"
+    weights = {"point": _weight("point", 0)}
+    body = f"(float[N,16,6,5] x) => (float[N,16,6,5] y) {{ {text} y = Conv(q, point) }}"
+    net, data = portgrad.load(net_bytes(body, weights), threads=1), _image("relu", 2)
+    got, want = (net.gradient(data, wrt="all", precision=p) for p in (None, "float64"))
+    for key, gradient in want.items():
+        np.testing.assert_allclose(got[key], gradient, rtol=1e-4, atol=1e-4 * abs(gradient).max())

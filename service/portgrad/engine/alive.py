@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from portgrad.autodiff.nesting import captures
 from portgrad.engine.arrays import Value
+from portgrad.engine.folding import constants
 from portgrad.engine.foreseen import Extent, bytes_of, extent_of
 
 _LARGE = 2**25  # bytes for which memory matters
@@ -67,13 +68,8 @@ class Alive:
 
 
 def _steps(graph: ir.Graph) -> list[_Step]:
-    constant = {value for value in graph.initializers.values() if not value.is_graph_input()}
-    nodes: list[ir.Node] = []
-    for node in _in_turn(graph):
-        if all(value is None or value in constant for value in node.inputs):
-            constant.update(node.outputs)  # the runtime computes it once
-        else:
-            nodes.append(node)
+    constant = constants(graph)
+    nodes = [node for node in _in_turn(graph) if not constant.issuperset(node.outputs)]
     kept: dict[ir.Value, ir.Value] = {}  # which value's memory another one has
     for node in nodes:
         if _is_the_same(node) and node.inputs[0] is not None:

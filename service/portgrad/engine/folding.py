@@ -27,6 +27,19 @@ NEVER_FOLDED = frozenset(
 )
 
 
+def constants(graph: ir.Graph) -> set[ir.Value]:
+    """What a graph holds and what is made of that alone, so that the runtime computes it once.
+
+    Nothing of a loop or branch is: its body may read what comes with a call.
+    """
+    found = {value for value in graph.initializers.values() if not value.is_graph_input()}
+    for node in graph:
+        given = all(value is None or value in found for value in node.inputs)
+        if given and node.op_type not in NEVER_FOLDED:
+            found.update(node.outputs)
+    return found
+
+
 def folds_too_much(model: ir.Model, nodes: Iterable[ir.Node], most: int) -> bool:
     """Whether constant folding would make more bytes than a limit, beyond what the file holds.
 

@@ -26,6 +26,7 @@ from portgrad.engine.channels.convolutions import (
     whole,
 )
 from portgrad.engine.channels.writing import DOMAIN, Writer, block_size, has_blocks
+from portgrad.engine.folding import constants
 from portgrad.graph.inside import with_inner
 from portgrad.graph.pruning import prune
 
@@ -86,7 +87,7 @@ class _Regions:
 
     @functools.cached_property
     def _constants(self) -> set[ir.Value]:
-        return _constant(self._graph)
+        return constants(self._graph)
 
     def visit(self, node: ir.Node) -> None:
         """Say a node in blocks, if that can be."""
@@ -275,15 +276,6 @@ _SAYING: dict[str, Callable[[_Regions, ir.Node], bool]] = {
     "Relu": _Regions._activation,
     "Reshape": _Regions._product,
 }
-
-
-def _constant(graph: ir.Graph) -> set[ir.Value]:
-    """What is known as a session is made."""
-    found = {value for value in graph.initializers.values() if not value.is_graph_input()}
-    for node in graph:
-        if all(value is None or value in found for value in node.inputs):
-            found.update(node.outputs)
-    return found
 
 
 def _channels(value: ir.Value) -> int | None:
