@@ -82,3 +82,11 @@ def test_a_bias_of_a_stack_has_its_gradient_to_rounding(batch: int) -> None:
     found = net.gradient(x, wrt=["b"])["b"]
     exact = np.exp(x.astype(np.float64) @ weights["w"] + weights["b"]).sum((0, 1))
     np.testing.assert_allclose(found, exact, rtol=2e-6, atol=0)
+
+
+def test_ones_are_told_from_a_weight_that_has_their_name() -> None:
+    text = 'y = Mul(x, "64-ones-for-rows") s = ReduceSum<keepdims = 0>(x, a)'
+    weights = {"64-ones-for-rows": random(64, 1), "a": np.array([0])}
+    net = engine_net(f"(float[64,4] x) => (float[4] s, float[64,4] y) {{ {text} }}", weights)
+    x = random(64, 4, seed=1)
+    np.testing.assert_allclose(net.evaluate(x)["s"], x.sum(0), rtol=1e-5, atol=1e-5)

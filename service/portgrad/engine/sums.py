@@ -11,9 +11,10 @@ import onnx_ir as ir
 
 from portgrad.autodiff.infer import dims_of
 from portgrad.autodiff.symbols import credible
-from portgrad.engine.arrays import Array
+from portgrad.engine.channels.writing import Writer
 from portgrad.graph.constants import constant_value
 
+_INT64 = ir.DataType.INT64
 _FEW, _MANY = 16, 2**18  # rows of a known number: few gain nothing, and ones for many take memory
 _STACKED = 128  # rows of each of a stack of matrices: their sums are added up then
 
@@ -33,7 +34,7 @@ def by_products(graph: ir.Graph) -> None:
         made = [ir.Node("", "MatMul", [row, operand], num_outputs=1, name=node.name)]
         stack = len(dims_of(operand) or []) - 2
         if stack:
-            made.append(_total(graph, made[0], stack))
+            made.append(_total(node, made[0], stack))
         ir.convenience.replace_nodes_and_values(
             graph, node, [node], made, node.outputs, made[-1].outputs
         )
@@ -64,11 +65,15 @@ class _Ones:
         rows = (dims_of(x) or [])[-2]
         assert rows is not None
         if rows not in self._made:
-            self._made[rows] = (
-                _held(self._graph, f"{rows}-ones-for-rows", np.ones(rows, np.float32))
-                if isinstance(rows, int)
-                else _of_a_port(self._graph, *self._ports[rows])
-            )
+            # No initializer, which a weight of the net might have the name of.
+            write = Writer(self._graph[0], f"{x.name}/rows")
+            if isinstance(rows, int):
+                self._made[rows] = write.constant(np.ones(rows, np.float32))
+            else:
+                port, axis = self._ports[rows]
+                size = write.node("Shape", port, dtype=_INT64, start=axis, end=axis + 1)
+                one = np.ones(1, np.float32)
+                self._made[rows] = write.node("ConstantOfShape", size, value=one)
         return self._made[rows]
 
 
@@ -99,32 +104,9 @@ def _unfolded(x: ir.Value | None) -> ir.Value | None:
     return inner if stacked else None
 
 
-def _total(graph: ir.Graph, sums: ir.Node, rank: int) -> ir.Node:
+def _total(node: ir.Node, sums: ir.Node, rank: int) -> ir.Node:
     """What adds up the sums of a stack's matrices."""
-    axes = _held(graph, f"{rank}-axes-of-a-stack", np.arange(rank))
-    kept = ir.AttrInt64("keepdims", 0)
-    total = ir.Node("", "ReduceSum", [sums.outputs[0], axes], [kept], num_outputs=1)
-    sums.outputs[0].name, total.name = f"{sums.name}/of-each", f"{sums.name}/total"
-    return total
-
-
-def _of_a_port(graph: ir.Graph, port: ir.Value, axis: int) -> ir.Value:
-    """As many ones as an axis of a port has elements."""
-    part = [ir.AttrInt64("start", axis), ir.AttrInt64("end", axis + 1)]
-    size = ir.Node("", "Shape", [port], part, num_outputs=1)
-    one = ir.AttrTensor("value", ir.tensor(np.ones(1, np.float32)))
-    filled = ir.Node("", "ConstantOfShape", size.outputs, [one], num_outputs=1)
-    for node, what in ((size, "size"), (filled, "ones")):
-        node.outputs[0].name = f"{port.name}/{axis}/{what}-of-rows"
-    graph.insert_before(graph[0], [size, filled])
-    return filled.outputs[0]
-
-
-def _held(graph: ir.Graph, name: str, array: Array) -> ir.Value:
-    """An initializer of that name, which a graph has once."""
-    if name not in graph.initializers:
-        tensor = ir.tensor(array, name=name)
-        value = ir.Value(name=name, const_value=tensor)
-        value.type, value.shape = ir.TensorType(tensor.dtype), ir.Shape(array.shape)
-        graph.register_initializer(value)
-    return graph.initializers[name]
+    each, kept = sums.outputs[0], ir.AttrInt64("keepdims", 0)
+    each.name = f"{node.outputs[0].name}/of-each"
+    axes = Writer(node, each.name).ints(*range(rank))
+    return ir.Node("", "ReduceSum", [each, axes], [kept], num_outputs=1)

@@ -101,17 +101,18 @@ class Writer:
 
     def ints(self, *numbers: int) -> ir.Value:
         """An int64 vector."""
-        return self._constant(np.asarray(numbers, np.int64))
+        return self.constant(np.asarray(numbers, np.int64))
 
     def number(self, number: float) -> ir.Value:
         """A float32 of rank 0."""
-        return self._constant(np.asarray(number, np.float32))
+        return self.constant(np.asarray(number, np.float32))
 
     def reshape(self, value: ir.Value, *sizes: int) -> ir.Value:
         """Its elements in another shape."""
         return self.node("Reshape", value, self.ints(*sizes), shape=sizes)
 
-    def _constant(self, array: Array) -> ir.Value:
+    def constant(self, array: Array) -> ir.Value:
+        """A tensor that is known."""
         tensor = ir.Tensor(array)
         node = ir.Node("", "Constant", [], [ir.AttrTensor("value", tensor)], num_outputs=1)
         return self.put(node, tensor.dtype, array.shape)
