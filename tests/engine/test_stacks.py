@@ -346,3 +346,13 @@ def test_class_seeds_that_stand_for_too_much_are_refused() -> None:
     x, seeds = np.zeros((10000, 3), np.float32), {"y": {"index": [0] * 10000}}
     error = refusal(lambda: net.gradient(x, output_gradients=seeds, wrt="b", stacked=True))
     assert (error.code, error.where) == ("answer_too_large", "output_gradients.y")
+
+
+def test_a_parameter_that_is_read_only_where_examples_meet_has_zeros_for_each_example() -> None:
+    text = "h = MatMul(x, w) m = MatMul(h, v) s = ReduceSum<keepdims = 0>(m, a)"
+    weights = {"w": random(3, 4), "v": random(4, 2), "a": np.array([0])}
+    net = engine_net(f"(float[N,3] x) => (float[2] s) {{ {text} }}", weights)
+    found = net.gradient(random(5, 3), wrt=["v", "w"], of="h", reduction="per_example")
+    assert found["v"].shape == (5, 4, 2)
+    assert not found["v"].any()
+    np.testing.assert_array_equal(found["w"][:, :, 0], random(5, 3))

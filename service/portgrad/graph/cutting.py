@@ -14,12 +14,16 @@ def cut(model: ir.Model, names: Collection[str]) -> ir.Model:
 
     Args:
         model: a net; it stays as it was and shares its tensors with the new one.
-        names: values that the main graph computes; other names are passed over.
+        names: values that the main graph computes, and initializers, which stay although none of
+            these may need them; other names are passed over.
     """
     copy = model.clone()
     copy.meta.update(model.meta)
     ends = [value for node in copy.graph for value in node.outputs if value.name in names]
     copy.graph.outputs.clear()
     copy.graph.outputs.extend(ends)
+    held = [value for name, value in copy.graph.initializers.items() if name in names]
     prune(copy)
+    for value in held:
+        copy.graph.initializers[str(value.name)] = value
     return copy
