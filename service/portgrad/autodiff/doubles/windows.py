@@ -119,13 +119,16 @@ def _only(numbers: Sequence[int], axis: int) -> tuple[int, ...]:
 
 
 def _longer(op: Op, framed: Tensor, counts: list[Size], windows: Windows) -> Tensor:
-    """Rows of zeros for the last windows, which may reach beyond the padding."""
-    rank = len(counts)
-    more = op.Pad(framed, op.ints(*[0] * rank, *windows.reach), None, windows.axes)
+    """Rows of zeros for the last windows, which may reach beyond the padding.
+
+    They begin inside, so windows of one tap have none: where each row has one, none is cut off.
+    """
+    rank, beyond = len(counts), [reach - 1 for reach in windows.reach]
+    more = op.Pad(framed, op.ints(*[0] * rank, *beyond), None, windows.axes)
     batch, channels, *rows = framed.shape or [None] * (rank + 2)
     grown = [
-        row + reach if isinstance(row, int) else None
-        for row, reach in zip(rows, windows.reach, strict=True)
+        row + added if isinstance(row, int) else None
+        for row, added in zip(rows, beyond, strict=True)
     ]
     more.value.shape = ir.Shape([batch, channels, *grown])
     return more
