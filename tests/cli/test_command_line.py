@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,13 @@ def test_gradient_of_a_file_takes_data_in_any_form(
     assert "written to out.npz" in capsys.readouterr().out
     with np.load("out.npz") as written:
         np.testing.assert_array_equal(written["Input"], np.array([1.0, 0.0], np.float32))
+
+
+def test_it_says_which_release_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"portgrad {version('portgrad')}\n"
 
 
 def test_targets_by_name_and_path_and_an_imposed_gradient(

@@ -3,6 +3,9 @@ differentiate`."""
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from portgrad.cli import keys
@@ -21,5 +24,24 @@ app = typer.Typer(
 for command in (serve, upload, describe, check, gradient, gradcheck, differentiate):
     app.command()(command)
 app.add_typer(keys.app, name="keys")
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"portgrad {version('portgrad')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _all_commands(
+    asked: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Say which release this is.", callback=_tell_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    pass
+
 
 __all__ = ["app"]
