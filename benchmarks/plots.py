@@ -32,7 +32,7 @@ def drawn(rows: list[Row], folder: Path) -> Iterator[Picture]:
     """A plot for each table of ratios that has enough to show, of which the same is better."""
     for table, some in by_table(rows).items():
         found = [row for row in some if row.figure is not None and row.unit == "×"]
-        if len(found) >= 4 and len({row.at_least for row in found}) == 1:
+        if len(found) >= 4 and len({row.at_least for row in found if row.goal}) == 1:
             path = folder / f"bench-{_slug(table)}.svg"
             _plot(table, found, path)
             yield Picture(table, path, f"{table}: each figure as a dot, each goal as a tick")

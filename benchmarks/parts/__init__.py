@@ -11,7 +11,7 @@ import ast
 from pathlib import Path
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "engine": ("agreement", "speed", "best", "memory", "start", "compiling"),
+    "engine": ("agreement", "speed", "best", "derivatives", "memory", "start", "compiling"),
     "service": (
         "service_calls",
         "service_large",

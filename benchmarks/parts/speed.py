@@ -55,9 +55,9 @@ def middle(table: str, column: str, figures: list[float], goal: float) -> Row:
     return Row(table, MEDIAN, median, goal, spread=(low, high), column=column, raw=tuple(figures))
 
 
-def titled(wrt: str, threads: int) -> str:
+def titled(what: str, threads: int) -> str:
     """What a column is called."""
-    return f"{wrt}, {threads} thread{'s' * (threads > 1)}"
+    return f"{what}, {threads} thread{'s' * (threads > 1)}"
 
 
 def _rows(name: str, wrt: str, threads: int, times: Times) -> Iterator[Row]:
