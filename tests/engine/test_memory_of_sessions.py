@@ -161,6 +161,15 @@ def test_room_is_made_once_and_given_back() -> None:
     assert _resident() - before < 2**26
 
 
+def test_a_larger_room_takes_the_place_of_a_smaller_one() -> None:
+    arena.give_back()
+    before = _resident()
+    for size in (2**26, 2**27):
+        arena.make_room(size)
+    assert _resident() - before < 2**27 + 2**25
+    arena.give_back()
+
+
 def test_what_is_done_with_is_not_kept_for_its_like() -> None:
     text = """(float[8000000] x, float[6000000] y) => (float[1] r) {
         a = Exp(x) s = ReduceSum(a) b = Mul(y, s) t = ReduceSum(b) c = Mul(x, t) r = ReduceSum(c)

@@ -107,6 +107,15 @@ def test_an_example_without_its_axis_takes_the_same_session() -> None:
     assert [compiled.one for compiled in _sessions(net)] == [True, False]
 
 
+def test_one_of_one_size_and_many_of_another_are_not_one() -> None:
+    net = _net("(float[N,6] x, float[M,5] u) => (float[M,5] y) { h = MatMul(x, w) y = Mul(h, u) }")
+    x, u = random(1, 6), random(3, 5, seed=1)
+    np.testing.assert_allclose(
+        net.gradient({"x": x, "u": u})["x"], (u @ WEIGHTS["w"].T).sum(0)[None], rtol=1e-5
+    )
+    assert [compiled.one for compiled in _sessions(net)] == [False]
+
+
 @pytest.mark.parametrize("rows", ["1", "N"])
 def test_shapes_are_looked_at_where_data_may_decide_them(rows: str) -> None:
     net = engine_net(f"(float[{rows},6] x) => (float[{rows},3] y) {LAYERS}", WEIGHTS)

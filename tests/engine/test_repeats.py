@@ -170,6 +170,19 @@ def test_a_seed_of_another_shape_than_data_decide_is_refused_as_the_first_time()
         assert vars(mine) == vars(refusal(lambda: asked(first, 3)))
 
 
+def test_a_gradient_that_comes_out_in_another_shape_is_refused_each_time() -> None:
+    net = fresh()
+    for _ in range(2):
+        net.gradient(data())
+    sessions = net._variants._sessions
+    [key] = [key for key in sessions._entries if "session" in key]
+    session = sessions.get(key, list).session
+    run = session._run
+    session._run = lambda *given: [found[:1] for found in run(*given)]
+    for _ in range(2):
+        assert refusal(lambda: net.gradient(data())).code == "wrong_gradient_shape"
+
+
 def test_what_is_drawn_is_drawn_anew() -> None:
     net = engine_net("(float[N] x) => (float[N] y) { r = RandomNormalLike(x) y = Mul(x, r) }")
     x = counted(6)
