@@ -6,9 +6,11 @@ import gc
 import os
 import pickle
 import signal
+import time
 import traceback
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -39,6 +41,7 @@ def _work_and_exit(work: Callable[[], object], writing: int) -> None:
     signal.alarm(SECONDS)
     # A session that the parent had left would wait here for its threads, which did not come along.
     gc.freeze()
+    _be_alone()
     try:
         answer = (False, work())
     except BaseException:
@@ -46,3 +49,12 @@ def _work_and_exit(work: Callable[[], object], writing: int) -> None:
     with os.fdopen(writing, "wb") as pipe:
         pipe.write(pickle.dumps(answer))
     os._exit(0)
+
+
+def _be_alone() -> None:
+    """Wait for threads that a library starts in every child, such as OpenTelemetry's, which ends
+    at once where it was shut down in the parent.
+    """
+    until = time.monotonic() + 1
+    while len(list(Path("/proc/self/task").iterdir())) > 1 and time.monotonic() < until:
+        time.sleep(0.001)
