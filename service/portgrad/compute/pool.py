@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from portgrad.codecs.model import Answer, Description
-from portgrad.compute import ends, faults, messages, packing
+from portgrad.compute import ends, faults, framing, messages
 from portgrad.compute.batching import Batch, Batches, Group
 from portgrad.compute.config import PoolConfig, WorkerConfig
 from portgrad.compute.crew import Crew
@@ -79,7 +79,7 @@ class WorkerCompute:
         if isinstance(job, Unread):
             batch = self._batches.by_header(job, asked) or self._batches.in_turn(job, asked)
         else:
-            batch = self._batches.of(job, asked, packing.size(job)) if job.ports else None
+            batch = self._batches.of(job, asked, framing.size(job)) if job.ports else None
         answer: Answer | Ready
         read = messages.answer_of
         answer, ticket = await self._ask(job.kind, asked, job, seconds, read=read, batch=batch)
@@ -153,7 +153,7 @@ class WorkerCompute:
         self,
         what: str,
         message: dict[str, Any],
-        job: packing.Asked | None,
+        job: framing.Asked | None,
         seconds: float,
         *,
         read: Callable[[Any], Any],
@@ -166,7 +166,7 @@ class WorkerCompute:
         self._check(job)
         self._asked += 1
         try:
-            frame = await packing.packed(message, files, packing.size(job))
+            frame = await framing.framed(message, files, framing.size(job))
             try:
                 loop = asyncio.get_running_loop()
                 net_id, owner = (None, "") if job is None else (job.net_id, job.owner)
@@ -178,7 +178,7 @@ class WorkerCompute:
         finally:
             self._asked -= 1
 
-    def _check(self, job: packing.Asked | None) -> None:
+    def _check(self, job: framing.Asked | None) -> None:
         """Refuse what cannot be begun, or wait, before it is made a message."""
         if job is not None:
             self._quarantine.check(job.net_id, job.owner)

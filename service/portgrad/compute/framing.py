@@ -18,7 +18,7 @@ Asked = Job | Unread | Export | Inspection
 _LARGE = 256 * 1024
 
 
-async def packed(message: dict[str, Any], files: tuple[int, ...], bytes_: int) -> frames.Frame:
+async def framed(message: dict[str, Any], files: tuple[int, ...], bytes_: int) -> frames.Frame:
     """A message of about so many bytes as a frame.
 
     Raises:
@@ -42,10 +42,10 @@ async def packed(message: dict[str, Any], files: tuple[int, ...], bytes_: int) -
         raise ends.no_memory() from error
 
 
-def _drop(packed: asyncio.Future[frames.Frame]) -> None:
+def _drop(framed: asyncio.Future[frames.Frame]) -> None:
     """Nobody waits for a frame any more that a thread has made."""
-    if packed.exception() is None:
-        packed.result().release()
+    if framed.exception() is None:
+        framed.result().release()
 
 
 def size(job: Asked | None) -> int:
