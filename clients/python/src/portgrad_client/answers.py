@@ -16,6 +16,7 @@ from portgrad_client.casting import output
 from portgrad_client.description import Port
 from portgrad_client.dtypes import dtype_named, from_bytes
 from portgrad_client.errors import InvalidAnswerError
+from portgrad_client.exchange import Buffer
 from portgrad_client.layout import ANSWER, Group, Kind
 from portgrad_client.replies import Reply
 from portgrad_client.results import Outputs
@@ -103,7 +104,7 @@ def _as_arrays(values: Mapping[str, Any], ports: Sequence[Port]) -> dict[str, An
     return {name: output(value, known.get(name)) for name, value in values.items()}
 
 
-def _reader(reply: Reply) -> Callable[[bytes | bytearray, Group | None], _Parts]:
+def _reader(reply: Reply) -> Callable[[Buffer, Group | None], _Parts]:
     kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     readers = {safetensors.MEDIA_TYPE: _from_safetensors, JSON: _from_json}
     if kind in readers:
@@ -116,7 +117,7 @@ def _reader(reply: Reply) -> Callable[[bytes | bytearray, Group | None], _Parts]
     )
 
 
-def _from_safetensors(body: bytes | bytearray, group: Group | None) -> _Parts:
+def _from_safetensors(body: Buffer, group: Group | None) -> _Parts:
     arrays, metadata = safetensors.decode(body)
     text = metadata["answer"]
     rest = (_told if len(text) <= _MOST_KEPT else _told.__wrapped__)(text)
@@ -141,8 +142,8 @@ def _told(text: str) -> dict[str, Any]:
     return rest
 
 
-def _from_json(body: bytes | bytearray, group: Group | None) -> _Parts:
-    rest = json.loads(body)
+def _from_json(body: Buffer, group: Group | None) -> _Parts:
+    rest = json.loads(bytes(body))
     outputs = {name: _value(item) for name, item in rest.pop("outputs", {}).items()}
     found = rest.pop(group.field) if group else {}
     if group and group.nested:

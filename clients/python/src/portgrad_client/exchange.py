@@ -28,7 +28,7 @@ class Received:
 
     status: int
     headers: dict[str, str]
-    content: bytearray
+    content: bytearray | memoryview
 
 
 def opened(

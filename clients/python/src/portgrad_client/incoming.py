@@ -5,6 +5,8 @@ from __future__ import annotations
 import httpx
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from portgrad_client.memory import room
+
 MOST_HEAD_BYTES = 256 * 1024
 _FIRST_FINAL = 200  # statuses before it are of interim answers, which others follow
 
@@ -30,7 +32,8 @@ class Incoming:
         self._to_the_end = False  # of the connection, where the body has no other
         self.status = 0
         self.headers: dict[str, str] = {}
-        self.body = bytearray()
+        self._grown = bytearray()  # of a length that is not known
+        self.body: bytearray | memoryview = self._grown
         self.place = memoryview(b"")
         self.whole = self.kept = False
 
@@ -91,8 +94,7 @@ class Incoming:
         self.kept = self._parser.should_keep_alive()
         coded, size = self.headers.get("transfer-encoding"), self.headers.get("content-length")
         if coded is None and size is not None:
-            self.body = bytearray(int(size))
-            self.place = memoryview(self.body)
+            self.body = self.place = room(int(size))
         else:
             self._to_the_end = not self.kept and "chunked" not in (coded or "").lower()
 
@@ -102,7 +104,7 @@ class Incoming:
             self.place[: len(piece)] = piece
             self.place = self.place[len(piece) :]
         else:
-            self.body += piece
+            self._grown += piece
 
     def on_message_complete(self) -> None:
         """All has come, of an interim answer perhaps."""

@@ -25,7 +25,7 @@ class Reply:
 
     status_code: int
     headers: Mapping[str, str]
-    content: bytes | bytearray
+    content: bytes | bytearray | memoryview
     host: str
 
 
@@ -42,7 +42,7 @@ def fields(reply: Reply, *required: str) -> dict[str, Any]:
         InvalidAnswerError: it is none, or lacks a field.
     """
     try:
-        body = json.loads(reply.content)
+        body = json.loads(bytes(reply.content))
         missing = [name for name in required if name not in body]
     except (ValueError, TypeError):
         body, missing = None, ["JSON"]
@@ -51,7 +51,7 @@ def fields(reply: Reply, *required: str) -> dict[str, Any]:
     raise InvalidAnswerError(
         f"{reply.host} does not answer as Portgrad does.",
         expected=", ".join(required),
-        found=reply.content[:80].decode("utf-8", "replace") or "an empty body",
+        found=bytes(reply.content[:80]).decode("utf-8", "replace") or "an empty body",
         remedy="Check that the address is that of a Portgrad service.",
         status=reply.status_code,
         request_id=reply.headers.get("x-request-id"),

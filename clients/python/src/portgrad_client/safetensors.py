@@ -76,7 +76,7 @@ def _header(arrays: tuple[tuple[str, np.dtype[Any], tuple[int, ...]], ...]) -> b
     return len(text).to_bytes(8, "little") + text
 
 
-def decode(body: bytes | bytearray) -> tuple[dict[str, Array], dict[str, str]]:
+def decode(body: Buffer) -> tuple[dict[str, Array], dict[str, str]]:
     """The arrays of a file, and its metadata.
 
     Raises:
