@@ -1,4 +1,4 @@
-"""The product as UM-Bridge models, one for each size: `python -m benchmarks.peers.umbridge_models
+"""The product as UM-Bridge models, one for each size: `python -m benchmarks.peers.um_bridge_models
 PORT SIZE...`.
 """
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
-
 EVERY = 0.02
 
 
@@ -26,16 +24,6 @@ class Asked:
 
     ms: list[float] = field(default_factory=list)
     seconds: float = 0.0
-
-    @property
-    def worst(self) -> float:
-        """The milliseconds of the slowest answer."""
-        return max(self.ms)
-
-    @property
-    def p50(self) -> float:
-        """Their median."""
-        return float(np.median(self.ms))
 
 
 def during(large: Callable[[], Any], url: str, path: str = "/healthz") -> Asked:
