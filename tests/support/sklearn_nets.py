@@ -25,8 +25,6 @@ from support.exporters.sample import Exported, Sample
 FOLDER = Path(__file__).parents[1] / "data" / "sklearn"
 STEP = 1e-4
 
-Predict = Callable[[Any, Arrays], np.ndarray]
-
 
 @dataclass(frozen=True)
 class Source:
