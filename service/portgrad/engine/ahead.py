@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 WORTH = 2**20  # bytes of kernels; fewer are folded sooner than a session for them is opened
 _LINE = 64  # bytes
+_PLAIN = {getattr(ir.AttributeType, kind) for kind in ("FLOAT", "FLOATS", "INT", "INTS", "STRING")}
 
 
 def lay_out(model: ir.Model, weights: Weights, threads: int) -> dict[str, Array]:
@@ -40,12 +42,12 @@ def lay_out(model: ir.Model, weights: Weights, threads: int) -> dict[str, Array]
         What they hold, by name.
     """
     kernels = _kernels(model.graph)
-    shapes = [[size for size in kernel.shape or () if isinstance(size, int)] for kernel in kernels]
+    shapes = [_sizes(kernel) for kernel in kernels]
     if not kernels or 4 * sum(map(math.prod, shapes)) < WORTH:
         return {}
     recipes = _recipes(model.graph, weights)
     arrays: dict[ir.Value, Array] = {}
-    new: dict[ir.Value, Array] = {}
+    rooms: dict[ir.Value, Array] = {}
     alike: dict[bytes, Array] = {}  # holds what was found, and what is made
     for kernel, shape in zip(kernels, shapes, strict=True):
         recipe = recipes.get(kernel) or _hash("of its own", kernel.name)
@@ -53,11 +55,13 @@ def lay_out(model: ir.Model, weights: Weights, threads: int) -> dict[str, Array]
         if array is None:
             array = weights.laid_out.get(recipe)
         if array is None:
-            array = new[kernel] = _aligned(shape)
+            given = _before_reshape(kernel, rooms)
+            rooms[given] = _aligned(_sizes(given))
+            array = rooms[given].reshape(shape)
         arrays[kernel] = alike[recipe] = array
-    if new:
-        arena.with_memory(lambda: _run(model.graph, new, weights, threads))
-    weights.laid_out.update({recipes[k]: array for k, array in new.items() if k in recipes})
+    if rooms:
+        arena.with_memory(lambda: _run(model.graph, rooms, weights, threads))
+    weights.laid_out.update({recipes[k]: array for k, array in arrays.items() if k in recipes})
     made = {}
     for kernel, array in arrays.items():
         held = ir.Value(name=f"{kernel.name}/laid-out", const_value=ir.Tensor(array))
@@ -73,6 +77,20 @@ def _kernels(graph: ir.Graph) -> list[ir.Value]:
     """What convolutions in blocks read as kernels: nodes make them of constants."""
     found = [n.inputs[1] for n in graph if n.domain == DOMAIN and n.op_type == "Conv"]
     return list(dict.fromkeys(kernel for kernel in found if kernel is not None))
+
+
+def _sizes(value: ir.Value) -> list[int]:
+    return [size for size in value.shape or () if isinstance(size, int)]
+
+
+def _before_reshape(kernel: ir.Value, taken: Collection[ir.Value]) -> ir.Value:
+    """What a kernel is a last reshape of, or itself: the runtime would copy it for the reshape."""
+    last = kernel.producer()
+    given = last.inputs[0] if last is not None and last.op_type == "Reshape" else None
+    if given is None or given.producer() is None or given in taken:
+        return kernel
+    known = given.shape is not None and given.shape.is_static()
+    return given if known and math.prod(_sizes(given)) == math.prod(_sizes(kernel)) else kernel
 
 
 def _recipes(graph: ir.Graph, weights: Weights) -> dict[ir.Value, bytes]:
@@ -99,13 +117,15 @@ def _recipes(graph: ir.Graph, weights: Weights) -> dict[ir.Value, bytes]:
 
 
 def _content(tensor: ir.TensorProtocol) -> tuple[object, ...]:
-    return tensor.dtype, tuple(tensor.shape), tensor.tobytes()
+    return tensor.dtype.value, tensor.shape.dims, tensor.tobytes()
 
 
 def _said(attribute: ir.Attr) -> tuple[object, ...]:
+    if attribute.type in _PLAIN:
+        return attribute.type.value, attribute.value
     if attribute.type == ir.AttributeType.TENSOR:
-        return _content(attribute.as_tensor())
-    return (attribute.type, ir.serde.serialize_attribute(attribute).SerializeToString())
+        return _content(attribute.value)
+    return attribute.type.value, ir.serde.serialize_attribute(attribute).SerializeToString()
 
 
 def _hash(*parts: object) -> bytes:

@@ -6,8 +6,8 @@ what a kernel needs for itself; what has no place in the room gets some of its o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import onnx_ir as ir
@@ -29,12 +29,11 @@ _IN_PLACE = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class _Step:
+class _Step(NamedTuple):
     """What a node makes, and what nobody reads after it."""
 
-    made: tuple[Extent, ...]
-    done: tuple[Extent, ...]
+    made: list[Extent]
+    done: list[Extent]
     in_place: bool
 
 
@@ -69,36 +68,39 @@ class Alive:
 
 def _steps(graph: ir.Graph) -> list[_Step]:
     constant = constants(graph)
-    nodes = [node for node in _in_turn(graph) if not constant.issuperset(node.outputs)]
+    reads = {node: [v for v in (*node.inputs, *captures(node)) if v is not None] for node in graph}
+    nodes = [node for node in _in_turn(reads) if not constant.issuperset(node.outputs)]
     kept: dict[ir.Value, ir.Value] = {}  # which value's memory another one has
-    for node in nodes:
-        if _is_the_same(node) and node.inputs[0] is not None:
-            kept[node.outputs[0]] = kept.get(node.inputs[0], node.inputs[0])
+    extents: dict[ir.Value, Extent] = {}
     last: dict[ir.Value, int] = {}
     for place, node in enumerate(nodes):
-        for value in (*node.inputs, *captures(node), *node.outputs):
-            if value is not None:
-                last[kept.get(value, value)] = place
+        if _is_the_same(node) and node.inputs[0] is not None:
+            kept[node.outputs[0]] = kept.get(node.inputs[0], node.inputs[0])
+        for value in (*reads[node], *node.outputs):
+            last[kept.get(value, value)] = place
+        for value in node.outputs:
+            if value not in kept and (extent := extent_of(value)) is not None:
+                extents[value] = extent
     for value in graph.outputs:
         last[kept.get(value, value)] = len(nodes)
-    done: list[list[ir.Value]] = [[] for _ in range(len(nodes) + 1)]
+    done: list[list[Extent]] = [[] for _ in range(len(nodes) + 1)]
     for value, place in last.items():
-        if value.producer() is not None and value not in constant:
-            done[place].append(value)
+        if value in extents:
+            done[place].append(extents[value])
     return [
         _Step(
-            _extents(value for value in node.outputs if value not in kept),
-            _extents(done[place]),
+            [extents[value] for value in node.outputs if value in extents],
+            done[place],
             node.op_type in _IN_PLACE,
         )
         for place, node in enumerate(nodes)
     ]
 
 
-def _in_turn(graph: ir.Graph) -> list[ir.Node]:
+def _in_turn(reads: Mapping[ir.Node, list[ir.Value]]) -> list[ir.Node]:
     """The nodes as the runtime goes through them: from the last end back to what it needs."""
-    places = {node: place for place, node in enumerate(graph)}
-    left = [node for node in graph if not any(value.uses() for value in node.outputs)]
+    places = {node: place for place, node in enumerate(reads)}
+    left = [node for node in reads if not any(value.uses() for value in node.outputs)]
     seen: set[ir.Node] = set()
     turn: dict[ir.Node, None] = {}
     while left:
@@ -107,9 +109,10 @@ def _in_turn(graph: ir.Graph) -> list[ir.Node]:
             turn[node] = None
             continue
         seen.add(node)
-        read = (v.producer() for v in (*node.inputs, *captures(node)) if v is not None)
-        before = {n for n in read if n is not None and n in places and n not in seen}
-        left.extend((node, *sorted(before, key=places.__getitem__)))
+        makers = {value.producer() for value in reads[node]}
+        before = [n for n in makers if n is not None and n not in seen and n in places]
+        left.append(node)
+        left.extend(sorted(before, key=places.__getitem__) if len(before) > 1 else before)
     return list(turn)
 
 
@@ -119,7 +122,3 @@ def _is_the_same(node: ir.Node) -> bool:
         u.op_type in _PRODUCTS for u, _ in node.outputs[0].uses()
     )
     return not node.domain and (node.op_type in _SAME or turns)
-
-
-def _extents(values: Iterable[ir.Value]) -> tuple[Extent, ...]:
-    return tuple(extent for value in values if (extent := extent_of(value)) is not None)

@@ -194,10 +194,12 @@ def _kernel(write: Writer, kernel: ir.Value, sizes: Sequence[int], *, paired: bo
     taps, blocks = math.prod(sizes[2:]), padded[0] // size
     # One axis at a time, by which the runtime takes a third of the time.
     flat = write.reshape(kernel, blocks, size, padded[1] * taps)
-    turned = write.node("Transpose", flat, perm=[0, 2, 1])
+    turned = write.node("Transpose", flat, perm=[0, 2, 1], shape=[blocks, padded[1] * taps, size])
     if paired and taps > 1:
-        apart = write.reshape(turned, blocks, padded[1] // size, size, taps, size)
-        turned = write.node("Transpose", apart, perm=[0, 1, 3, 2, 4])
+        pairs = [blocks, padded[1] // size]
+        apart = write.reshape(turned, *pairs, size, taps, size)
+        made = [*pairs, taps, size, size]
+        turned = write.node("Transpose", apart, perm=[0, 1, 3, 2, 4], shape=made)
     return write.reshape(turned, *padded)
 
 
