@@ -15,6 +15,7 @@ from portgrad.autodiff import gradient_graph
 from portgrad.engine import arena, packing_memory
 from portgrad.engine.alive import Alive
 from portgrad.engine.ordering import results_early
+from portgrad.engine.serialising import as_bytes
 from portgrad.engine.sessions import Session, Weights
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load
@@ -148,7 +149,7 @@ def test_what_is_free_of_the_heap_goes_back() -> None:
 def _room(model: ir.Model, **sizes: int) -> int:
     """The room for a run with an operand x of shape (N, size), none of which is in memory."""
     x = np.broadcast_to(np.float32(0), (sizes["N"], sizes["size"]))
-    return Alive(model.graph).room({"x": x}, sizes)
+    return Alive(model.graph, as_bytes(model)).room({"x": x}, sizes)
 
 
 def test_room_is_made_once_and_given_back() -> None:

@@ -7,10 +7,12 @@ what a kernel needs for itself; what has no place in the room gets some of its o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import onnx_ir as ir
+from onnx import ModelProto
 
 from portgrad.autodiff.nesting import captures
 from portgrad.engine.arrays import Value
@@ -40,14 +42,20 @@ class _Step(NamedTuple):
 class Alive:
     """The values of a graph that live at the same time.
 
+    A graph that holds little is looked at when a run is given much, which most never are.
+
     Args:
         graph: the graph.
+        content: it as bytes, from which it is read again then: itself it takes far more memory.
     """
 
-    def __init__(self, graph: ir.Graph) -> None:
+    def __init__(self, graph: ir.Graph, content: bytes) -> None:
         held = (value.const_value for value in graph.initializers.values())
         self._held = sum(tensor.nbytes for tensor in held if tensor is not None)
-        self._steps = _steps(graph)
+        self._steps = cache(lambda: _steps(ir.from_proto(ModelProto.FromString(content)).graph))
+        if _CREDIBLE * self._held >= _LARGE:
+            steps = _steps(graph)
+            self._steps = cache(lambda: steps)
 
     def room(self, feeds: Mapping[str, Value], sizes: Mapping[int | str, int]) -> int:
         """The bytes that a run takes at once; 0 where they are few, or not to be believed.
@@ -58,8 +66,10 @@ class Alive:
         """
         arrays = (array for array in feeds.values() if isinstance(array, np.ndarray))
         given = self._held + sum(array.nbytes for array in arrays)
+        if _CREDIBLE * given < _LARGE:
+            return 0
         now = most = 0
-        for step in self._steps:
+        for step in self._steps():
             made, done = (sum(bytes_of(e, sizes) for e in some) for some in (step.made, step.done))
             most = max(most, now + made - (done if step.in_place else 0))
             now += made - done

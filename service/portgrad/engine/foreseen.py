@@ -84,9 +84,14 @@ def check_found(found: Iterable[Value], limits: Limits, count: int = 1) -> None:
 
 def takes_little(graph: ir.Graph) -> bool:
     """Whether all that a graph computes is known to take little memory together."""
-    values = [value for node in graph for value in node.outputs]
-    sizes = [bytes_of(extent, {}) for _, extent in _extents(values) if not _symbols(extent)]
-    return len(sizes) == len(values) and sum(sizes) <= _LITTLE
+    taken = 0
+    for node in graph:
+        for value in node.outputs:
+            extent = extent_of(value)
+            if extent is None or _symbols(extent):
+                return False
+            taken += bytes_of(extent, {})
+    return taken <= _LITTLE
 
 
 def _arrays(found: Iterable[Any]) -> Iterator[Array]:

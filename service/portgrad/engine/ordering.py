@@ -48,8 +48,9 @@ def _goes_on(node: ir.Node) -> bool:
 
 def _adds(node: ir.Node) -> bool:
     """Whether it adds what was computed; not a bias, which the runtime fuses with a product."""
-    computed = all(value is not None and value.producer() for value in node.inputs)
-    return computed and node.op_type == "Add" and not node.domain
+    if node.op_type != "Add" or node.domain:
+        return False
+    return all(value is not None and value.producer() for value in node.inputs)
 
 
 def _users(node: ir.Node) -> list[ir.Node]:

@@ -195,7 +195,6 @@ class Session:
         sums.by_products(model.graph)
         turning.beforehand(model.graph)
         results_early(model.graph)
-        self._alive, self._room = Alive(model.graph), 0
         nodes = list(with_inner(model.graph))
         name_nodes(nodes)
         self._dies_on_empty = in_blocks or any(map(_dies, nodes))
@@ -220,6 +219,7 @@ class Session:
         branches = any(node.op_type == "If" for node in nodes)
         with _telling():
             graph = serialising.as_bytes(model)
+            self._alive, self._room = Alive(model.graph, graph), 0
             with stopping.opening(options):
                 self._session = arena.with_memory(
                     lambda: _start(graph, options, left_out, branches)

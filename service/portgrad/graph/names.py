@@ -14,6 +14,7 @@ from typing import NoReturn
 import onnx_ir as ir
 
 from portgrad.errors import InvalidRequest
+from portgrad.graph.inside import with_inner
 from portgrad.graph.nearest import listed, offer
 from portgrad.graph.nothing import VALUES_UNREAD, shape_fixing
 from portgrad.graph.parameters import find_parameters
@@ -46,7 +47,7 @@ class Names:
         self.inputs = {name: value for name, value in ports.items() if name not in hidden}
         self.outputs = {value.name: value for value in graph.outputs if value.name}
         self._promised: Mapping[str, Shape] = model.meta.get("promised", {})
-        self._called = addresses(graph.all_nodes())
+        self._called = addresses(with_inner(graph))
         self._values = {value.name: value for value in _main_values(graph) if value.name}
         parameters = find_parameters(graph, self._values.keys(), self._called)
         self.parameters = dict(parameters.values)

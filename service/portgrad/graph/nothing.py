@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import onnx_ir as ir
 
+from portgrad.graph.inside import with_inner
 from portgrad.graph.slots import Slots, addresses
 
 # Operands that fix a shape or choose what an operator computes: no derivative exists there.
@@ -57,7 +58,7 @@ def shape_fixing(graph: ir.Graph, slots: Slots) -> dict[ir.Value, str]:
     Seen through any number of nodes: a float that is multiplied, rounded, cast and then used as
     the shape of a Reshape alone fixes a shape. One other use makes a value an ordinary one.
     """
-    search = _Search(slots, addresses(graph.all_nodes()))
+    search = _Search(slots, addresses(with_inner(graph)))
     for node in reversed(ir.traversal.RecursiveGraphIterator(graph)):
         search.visit(node.outputs)
     for body in (graph, *graph.subgraphs()):

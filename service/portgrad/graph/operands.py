@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from portgrad.errors import InvalidNet
 from portgrad.graph import walk
+from portgrad.graph.inside import with_inner
 
 # onnx's inference never ends on other characters.
 _EQUATION = re.compile(r"[A-Za-z., ]*(?:->[A-Za-z. ]*)?")
@@ -77,7 +78,7 @@ def check_lists(model: ir.Model) -> None:
     Raises:
         InvalidNet: `invalid_net`.
     """
-    for node in model.graph.all_nodes():
+    for node in with_inner(model.graph):
         version = model.graph.opset_imports.get(node.domain, 1)
         if node.domain or not onnx.defs.has(node.op_type, version):
             continue
