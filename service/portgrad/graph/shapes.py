@@ -149,6 +149,8 @@ def _forget_nothings(model: onnx.ModelProto) -> None:
     onnx multiplies sizes there, and one that is not known counts as 0.
     """
     made = {o for n in walk.all_nodes(model) if n.op_type == "Attention" for o in n.output}
+    if not made:
+        return
     infos = [i for g in walk.graphs(model.graph) for i in (*g.value_info, *g.output)]
     nothing = {info.name for info in infos if any(_is_nothing(dim) for dim in _dims(info.type))}
     for info in infos if made & nothing else ():

@@ -39,7 +39,11 @@ def matmul(op: Op, ct: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     whole = op.unsqueeze(ct, -1) if b.rank == 1 else ct
     whole = op.unsqueeze(whole, -2) if a.rank == 1 else whole
     ct_a, ct_b = _product(op, whole, rows, columns)
-    return op.reshape_like(ct_a, a), op.reshape_like(ct_b, b)
+    return _of_shape(op, ct_a, a), _of_shape(op, ct_b, b)
+
+
+def _of_shape(op: Op, ct: Tensor, x: Tensor) -> Tensor:
+    return op.reshape_like(ct, x) if x.rank == 1 else op.shaped_as(ct, x)
 
 
 def _product(op: Op, ct: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,12 +68,15 @@ def _stack_times_matrix(
     Not by a Transpose of W, which the runtime would fold into a second copy of it.
     """
     flat_ct, flat_x = _fold(op, ct), _fold(op, x)
-    ct_x = op.reshape(op.Gemm(flat_ct, w, transB=1 - transposed), op.dims(x))
+    flat = op.Gemm(flat_ct, w, transB=1 - transposed)
+    ct_x = flat if x.rank == 2 else op.reshape(flat, op.dims(x))
     left, right = (flat_ct, flat_x) if transposed else (flat_x, flat_ct)
     return ct_x, op.Gemm(left, right, transA=1)
 
 
 def _fold(op: Op, x: Tensor) -> Tensor:
+    if x.rank == 2:
+        return x
     *lead, last = op.dims(x)
     return op.reshape(x, [op.product(*lead), last])
 
