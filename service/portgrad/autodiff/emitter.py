@@ -22,6 +22,7 @@ from portgrad.autodiff.folding import fold
 from portgrad.autodiff.symbols import Symbols
 from portgrad.autodiff.tensor import Operand, Tensor
 from portgrad.graph.attributes import attribute
+from portgrad.graph.constants import hold
 from portgrad.graph.inside import with_inner
 from portgrad.graph.taken import value_names
 
@@ -138,16 +139,7 @@ class Emitter:
         array = np.ascontiguousarray(array).reshape(array.shape)
         key = (array.dtype, array.shape, array.tobytes())
         if key not in self._constants:
-            name = self.fresh("constant")
-            tensor = ir.Tensor(array, name=name)
-            value = ir.Value(
-                name=name,
-                shape=ir.Shape(array.shape),
-                type=ir.TensorType(tensor.dtype),
-                const_value=tensor,
-            )
-            self.graph.register_initializer(value)
-            self._constants[key] = self.wrap(value)
+            self._constants[key] = self.wrap(hold(self.graph, self.fresh("constant"), array))
         return self._constants[key]
 
     def output_of(self, node: ir.Node, schema: onnx.defs.OpSchema, index: int) -> ir.Value:

@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from portgrad.autodiff.infer import Dims, dims_of, int_of
 from portgrad.autodiff.nesting import with_inner
-from portgrad.graph.constants import constant_value
+from portgrad.graph.constants import constant_value, hold
 
 # Parts of a split, and elements of a sequence that grows: each of its states has a list of its own.
 _MOST = 1024
@@ -162,11 +162,7 @@ class _Unpacking:
 
     def _ints(self, node: ir.Node, values: Sequence[int]) -> ir.Value:
         """An int64 vector in the graph of a node."""
-        tensor = ir.Tensor(np.asarray(values, np.int64), name=self._fresh("constant"))
-        value = ir.Value(name=tensor.name, type=ir.TensorType(tensor.dtype), shape=tensor.shape)
-        value.const_value = tensor
-        _graph(node).register_initializer(value)
-        return value
+        return hold(_graph(node), self._fresh("constant"), np.asarray(values, np.int64))
 
 
 _MAKERS: dict[str, Callable[[_Unpacking, ir.Node], Elements | None]] = {

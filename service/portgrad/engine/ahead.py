@@ -18,8 +18,9 @@ import onnxruntime as ort
 
 from portgrad.engine import arena, serialising, stopping
 from portgrad.engine.arrays import Array
-from portgrad.engine.channels.writing import DOMAIN
+from portgrad.engine.channels.layout import DOMAIN
 from portgrad.engine.folding import NEVER_FOLDED
+from portgrad.graph.constants import hold
 from portgrad.graph.pruning import prune
 
 if TYPE_CHECKING:
@@ -64,9 +65,7 @@ def lay_out(model: ir.Model, weights: Weights, threads: int) -> dict[str, Array]
     weights.laid_out.update({recipes[k]: array for k, array in arrays.items() if k in recipes})
     made = {}
     for kernel, array in arrays.items():
-        held = ir.Value(name=f"{kernel.name}/laid-out", const_value=ir.Tensor(array))
-        held.type, held.shape = kernel.type, kernel.shape
-        model.graph.register_initializer(held)
+        held = hold(model.graph, f"{kernel.name}/laid-out", array)
         ir.convenience.replace_all_uses_with(kernel, held)
         made[str(held.name)] = array
     prune(model)

@@ -6,14 +6,13 @@ through elementwise nodes, and does not know of scales that are as many as eleme
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import onnx_ir as ir
 
 from portgrad.autodiff.infer import dims_of
 from portgrad.autodiff.symbols import credible
 from portgrad.engine.channels.masks import masked, parts
-from portgrad.engine.channels.writing import Writer
+from portgrad.engine.writing import Writer
+from portgrad.graph.pruning import drop_unread
 
 _WIDE = 32  # columns: over fewer the kernel is done with a row before it gains anything
 _PRODUCTS = frozenset("Gemm MatMul".split())
@@ -37,7 +36,7 @@ def by_bytes(graph: ir.Graph) -> None:
         made = masked(Writer(node, f"{old.name}/masked"), *pair)
         casts = [v.producer() for v in node.inputs if v is not None]
         ir.convenience.replace_nodes_and_values(graph, node, [node], [], [old], [made])
-        _sweep(graph, casts)
+        drop_unread(casts)
 
 
 def _serves(node: ir.Node) -> bool:
@@ -66,11 +65,3 @@ def _fixed(graph: ir.Graph) -> set[ir.Value]:
 
 def _matrix(value: ir.Value | None) -> bool:
     return len(dims_of(value) or []) == 2
-
-
-def _sweep(graph: ir.Graph, nodes: Iterable[ir.Node | None]) -> None:
-    """Take masks away that nobody reads any more."""
-    for node in nodes:
-        made = None if node is None or node.op_type != "Cast" else node.outputs[0]
-        if node is not None and made is not None and not (made.uses() or made.is_graph_output()):
-            graph.remove(node, safe=True)

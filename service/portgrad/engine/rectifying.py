@@ -9,6 +9,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from portgrad.graph.constants import constant_value
+from portgrad.graph.pruning import drop_unread
 
 
 def without_nan(graph: ir.Graph) -> None:
@@ -21,12 +22,7 @@ def without_nan(graph: ir.Graph) -> None:
         ir.convenience.replace_nodes_and_values(
             graph, node, [node], [made], node.outputs, made.outputs
         )
-        if (
-            test is not None
-            and not test.outputs[0].uses()
-            and not test.outputs[0].is_graph_output()
-        ):
-            graph.remove(test, safe=True)
+        drop_unread([test])
 
 
 def _replaces_nan(node: ir.Node) -> bool:

@@ -9,8 +9,7 @@ docs/decisions/0003-shared-weights.md.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -36,14 +35,14 @@ from portgrad.engine import (
     sums,
     turning,
     unfolded,
-    waiting,
 )
 from portgrad.engine.alive import Alive
 from portgrad.engine.arrays import Array, Shapes, Value, shapes_of
 from portgrad.engine.cache import Memo
-from portgrad.engine.failures import for_memory, not_runnable, run_failed
+from portgrad.engine.failures import for_memory, run_failed
 from portgrad.engine.foreseen import Foreseen, check_found, takes_little
 from portgrad.engine.limits import LIMITS, Limits
+from portgrad.engine.opening import FOLDING, opened, options_for, telling
 from portgrad.engine.ordering import results_early
 from portgrad.errors import RunFailed
 
@@ -51,7 +50,6 @@ from portgrad.errors import RunFailed
 KNOWN_SHAPES = 16
 # Smaller initializers travel inside the graph: the runtime folds and fuses them anyway.
 INLINE_BYTES = 1024
-_FOLDING = "ConstantFolding"
 _SHARED = "session.use_external_initializer_file_buffers_directly"
 
 ort.disable_telemetry_events()
@@ -174,41 +172,27 @@ class Session:
     def __init__(
         self, model: ir.Model, weights: Weights, threads: int, limits: Limits = LIMITS
     ) -> None:
-        options = ort.SessionOptions()
-        waiting.share_out(options, threads)
-        arena.share(options)
-        # Fused to integer kernels, a quantised net rounds otherwise than it says, and otherwise
-        # than in a gradient graph, which reads the numbers in between.
-        options.add_session_config_entry("session.disable_quant_qdq", "1")
-        say_batch_statistics(model)
-        doubles.say(model)
-        kernels.widen(model)
+        for say in _IN_THE_RUNTIMES_WORDS:
+            say(model)
         too_much = folding.folds_too_much(model, with_inner(model.graph), limits.folded_bytes)
         masking.by_bytes(model.graph)
         in_blocks = channels.say(model)
         if in_blocks and not too_much:
-            with _telling():
+            with telling():
                 weights = weights.joined(ahead.lay_out(model, weights, threads))
         self._narrow = _widen(model.graph)
         self._outputs = [str(value.name) for value in model.graph.outputs]
-        rectifying.without_nan(model.graph)
-        sums.by_products(model.graph)
-        turning.beforehand(model.graph)
-        results_early(model.graph)
+        for change in _FOR_TIME_AND_MEMORY:
+            change(model.graph)
         nodes = list(with_inner(model.graph))
         name_nodes(nodes)
         self._dies_on_empty = in_blocks or any(map(_dies, nodes))
         self._limits, self._sizes = limits, Foreseen(model, limits)
         left_out = doubles.left_out(nodes)
         if too_much:
-            left_out.append(_FOLDING)
-        # A plan of the memory of a run is made by the first one, takes time by the square of its
-        # steps, and then takes the memory once more.
-        options.enable_mem_pattern = False
-        # A plan of what takes whose place keeps what is done with until its like comes. In the
-        # arena it is free for anything, but each kernel goes there.
+            left_out.append(FOLDING)
         little = takes_little(model.graph)
-        options.enable_mem_reuse = little
+        options = options_for(threads, reuse=little)
         packed = packing_memory.pays(model.graph, nodes)
         self._held = weights.lend(model, options)
         if not packed or packing.is_in_vain(nodes, self._held):
@@ -217,13 +201,10 @@ class Session:
         if little:
             unfolded.keep_ones(model.graph)
         branches = any(node.op_type == "If" for node in nodes)
-        with _telling():
+        with telling():
             graph = serialising.as_bytes(model)
             self._alive, self._room = Alive(model.graph, graph), 0
-            with stopping.opening(options):
-                self._session = arena.with_memory(
-                    lambda: _start(graph, options, left_out, branches)
-                )
+            self._session = opened(graph, options, left_out, branches=branches)
         # What the runtime's Python looks at before it runs is right here, and takes a microsecond.
         self._run = getattr(self._session, "_sess", self._session).run
         self._converts = not _WIDENED.isdisjoint(self._inputs.values())
@@ -295,37 +276,19 @@ class Session:
         return results
 
 
-@contextmanager
-def _telling() -> Iterator[None]:
-    """What the runtime says of a graph that it does not open, as our error."""
-    try:
-        yield
-    except Exception as error:  # the runtime raises many kinds, about memory or the graph
-        stopping.options()  # raises where it was given up on purpose
-        raise (run_failed if for_memory(error) else not_runnable)(error) from error
-
-
-def _start(
-    graph: bytes, options: ort.SessionOptions, left_out: list[str], branches: bool
-) -> ort.InferenceSession:
-    """A session, without some optimizers. Folding a constant condition, the runtime puts a branch
-    in the place of its If and may forget a value that only that branch read (seen in 1.32): then
-    nothing is folded.
-    """
-    providers = ["CPUExecutionProvider"]
-    try:
-        return ort.InferenceSession(
-            graph, options, providers=providers, disabled_optimizers=left_out
-        )
-    except Exception:  # whatever it raises, it raises again if that was not why
-        if not branches:
-            raise
-        return ort.InferenceSession(
-            graph,
-            options,
-            providers=providers,
-            disabled_optimizers=[*left_out, _FOLDING],
-        )
+# What a graph goes through first, in this order: it says what the runtime has kernels for.
+_IN_THE_RUNTIMES_WORDS: tuple[Callable[[ir.Model], object], ...] = (
+    say_batch_statistics,
+    doubles.say,
+    kernels.widen,
+)
+# And then, once it is in blocks of channels.
+_FOR_TIME_AND_MEMORY: tuple[Callable[[ir.Graph], object], ...] = (
+    rectifying.without_nan,
+    sums.by_products,
+    turning.beforehand,
+    results_early,
+)
 
 
 def _feed(value: Value, dtype: ir.DataType | None) -> Value | ort.OrtValue:

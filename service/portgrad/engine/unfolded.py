@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from portgrad.graph.constants import hold
+
 _FLOATS = {ir.DataType.FLOAT, ir.DataType.DOUBLE}
 
 
@@ -22,9 +24,7 @@ def keep_ones(graph: ir.Graph) -> None:
         one = value.as_tensor().numpy()
         if one.item() != 1.0 or filled.is_graph_output():
             continue
-        ones = ir.Value(name=f"{filled.name}/ones", type=filled.type, shape=filled.shape)
-        ones.const_value = ir.tensor(np.ones(shape.numpy(), one.dtype))
+        ones = hold(graph, f"{filled.name}/ones", np.ones(shape.numpy(), one.dtype))
         graph.inputs.append(ones)
-        graph.register_initializer(ones)
         ir.convenience.replace_all_uses_with(filled, ones)
         graph.remove(node, safe=True)

@@ -1,4 +1,4 @@
-"""Values that are known before a net runs."""
+"""Values that are known before a net runs: read, and put into a graph."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+
+
+def hold(graph: ir.Graph, name: str, array: np.ndarray[Any, Any]) -> ir.Value:
+    """One more initializer of a graph, of a name that is free."""
+    tensor = ir.Tensor(array, name=name)
+    kind, shape = ir.TensorType(tensor.dtype), ir.Shape(array.shape)
+    value = ir.Value(name=name, type=kind, shape=shape, const_value=tensor)
+    graph.register_initializer(value)
+    return value
 
 
 def constant_value(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from portgrad.graph.constants import constant_value
+from portgrad.graph.constants import constant_value, hold
 from portgrad.graph.inside import with_inner
 from portgrad.graph.taken import value_names
 
@@ -52,27 +52,13 @@ def _spread(
     known = constant_value(node.inputs[1])
     if known is not None:
         zeros[places] = known
-        return _initializer(graph, name, zeros)
-    index = _initializer(graph, f"{name}/places", np.array(places, np.int64))
+        return hold(graph, name, zeros)
+    index = hold(graph, f"{name}/places", np.array(places, np.int64))
     scatter = ir.Node(
-        "", "ScatterElements", [_initializer(graph, f"{name}/none", zeros), index, node.inputs[1]]
+        "", "ScatterElements", [hold(graph, f"{name}/none", zeros), index, node.inputs[1]]
     )
     result = scatter.outputs[0]
     result.name, result.type = name, ir.TensorType(ir.DataType.INT64)
     result.shape = ir.Shape([zeros.size])
     (node.graph or graph).insert_before(node, scatter)
     return result
-
-
-def _initializer(
-    graph: ir.Graph, name: str, array: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> ir.Value:
-    tensor = ir.Tensor(array, name=name)
-    value = ir.Value(
-        name=name,
-        type=ir.TensorType(tensor.dtype),
-        shape=ir.Shape(array.shape),
-        const_value=tensor,
-    )
-    graph.register_initializer(value)
-    return value

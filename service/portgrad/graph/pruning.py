@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 
 import onnx
 import onnx_ir as ir
@@ -19,6 +20,15 @@ def prune(model: ir.Model) -> None:
     for name, value in list(graph.initializers.items()):
         if not (value.uses() or value.is_graph_output() or value.is_graph_input()):
             del graph.initializers[name]
+
+
+def drop_unread(nodes: Iterable[ir.Node | None]) -> None:
+    """Remove those of some nodes that nobody reads, in place: where no others can be."""
+    for node in nodes:
+        if node is None or node.graph is None:
+            continue
+        if not any(value.uses() or value.is_graph_output() for value in node.outputs):
+            node.graph.remove(node, safe=True)
 
 
 def _prune(graph: ir.Graph, opset: int | None) -> None:

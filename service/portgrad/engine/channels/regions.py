@@ -25,8 +25,9 @@ from portgrad.engine.channels.convolutions import (
     spreads,
     whole,
 )
-from portgrad.engine.channels.writing import DOMAIN, Writer, block_size, has_blocks
+from portgrad.engine.channels.layout import DOMAIN, block_size, has_blocks
 from portgrad.engine.folding import constants
+from portgrad.engine.writing import Writer
 from portgrad.graph.inside import with_inner
 from portgrad.graph.pruning import prune
 

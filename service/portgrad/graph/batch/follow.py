@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from portgrad.graph.batch.states import N, Refused, Size, sized
+from portgrad.graph.constants import hold
 
 
 class Follower:
@@ -32,11 +33,7 @@ class Follower:
 
     def constant(self, array: np.ndarray[Any, Any]) -> ir.Value:
         """An integer constant."""
-        name = self._fresh("constant")
-        tensor = ir.Tensor(array, name=name)
-        value = ir.val(name, tensor.dtype, array.shape, const_value=tensor)
-        self.graph.register_initializer(value)
-        return value
+        return hold(self.graph, self._fresh("constant"), array)
 
     def vector(self, entries: Sequence[int | Size | None], before: ir.Node) -> ir.Value:
         """A vector of integers in which N is the batch size of the run."""
