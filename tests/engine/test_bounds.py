@@ -107,6 +107,19 @@ def test_what_fits_is_answered() -> None:
     assert refusal(lambda: net.evaluate(counted(251))).code == "answer_too_large"
 
 
+def test_gradients_of_each_example_are_refused_before_they_are_computed() -> None:
+    weights = {"w": np.ones((3, 8), np.float32)}
+    net = portgrad.load(
+        net_bytes("(float[n, 3] x) => (float[n, 8] y) { y = MatMul(x, w) }", weights),
+        threads=1,
+        limits=SMALL,
+    )
+    assert net.gradient(counted(10, 3), wrt="w", reduction="per_example")["w"].shape == (10, 3, 8)
+    error = refusal(lambda: net.gradient(counted(11, 3), wrt="w", reduction="per_example"))
+    assert (error.code, error.found) == ("answer_too_large", "1.06 kB")
+    assert error.detail.startswith("The derivatives would have")  # and not: the answer
+
+
 # Sizes that no memory holds, or that are none.
 SIZES = {
     "Expand": ("y = Expand(x, s)", np.array([10**13, 3])),
