@@ -36,6 +36,7 @@ def _kinds(model: ir.Model) -> list[str]:
         ("127,8", "127,512", PRODUCT),
         ("N,8", "N,512", PRODUCT),
         ("128,8", "128,511", PRODUCT),
+        ("128,M", "128,512", PRODUCT),
         ("8,128", "128,512", PRODUCT.replace("transA = 1", "transA = 0")),
         ("128,8", "512,128", PRODUCT.replace("1>", "1, transB = 1>")),
         ("128,8", "128,512", PRODUCT.replace("1>", "1, alpha = 2.0>")),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from portgrad.engine.packing_memory import known, least_rows
+from portgrad.engine.packing_memory import least_rows
 from portgrad.engine.writing import Writer
 
 _MANY = 128  # rows that are summed over; fewer do not pay for the copy
@@ -26,7 +26,7 @@ def beforehand(graph: ir.Graph) -> None:
         last, after = node, _turns_result(node)
         if after is not None and _columns(b) < _FAR * _columns(a):
             last, a, b = after, b, a  # (A'B)' = B'A
-        if a is None or _columns(b) < _WIDE or least_rows(a) < _MANY:
+        if a is None or not _columns(a) or _columns(b) < _WIDE or least_rows(a) < _MANY:
             continue
         if a not in turned:
             turned[a] = _turned(a, node)
@@ -70,4 +70,6 @@ def _turns_result(node: ir.Node) -> ir.Node | None:
 
 
 def _columns(x: ir.Value | None) -> int:
-    return (known(x) or [1])[-1]
+    """How many columns a matrix has; 0 where that is open."""
+    last = None if x is None or not x.shape else x.shape[-1]
+    return last if isinstance(last, int) else 0
