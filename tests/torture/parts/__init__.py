@@ -15,5 +15,6 @@ PARTS = (
     "durability",
     "mutants",
     "schema",
+    "passes",
     "soak",
 )
