@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import portgrad
+from portgrad.engine.tracing import Flags, flags
 from support.engine import Array, engine_net
 
 N = "(double[N,3] x) => (double[N,3] y) "
@@ -204,3 +205,10 @@ def test_draws_are_those_of_the_call() -> None:
     assert found.diagnostics is not None
     began = {"nan": _at("x", "m", "Dropout"), "infinite": _at("m", "y", "Sqrt")}
     assert found.diagnostics["backward"] == began
+
+
+def test_what_is_zero_for_one_example_alone_has_not_vanished() -> None:
+    none, some, ill = (flags(np.array([value])) for value in (0.0, 1.0, np.nan))
+    assert none | some == some | none == Flags(zero=False, nan=False, infinite=False)
+    assert none | none == none == Flags(zero=True, nan=False, infinite=False)
+    assert none | ill == ill == Flags(zero=False, nan=True, infinite=False)

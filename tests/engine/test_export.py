@@ -186,6 +186,19 @@ def test_weights_inline_or_beside(large: portgrad.Net, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_weights_beside_lie_where_they_can_be_mapped(tmp_path: Path) -> None:
+    """Each begins at a multiple of 64 bytes, whatever the one before it takes."""
+    weights = {"w": random(40, 41), "b": random(401), "v": random(41, 401)}
+    text = "(float[N,40] x) => (float[N,401] y) { p = MatMul(x, w) q = MatMul(p, v) y = Add(q, b) }"
+    path = tmp_path / "grad.onnx"
+    engine_net(text, weights).export_gradient(path, external=True)
+    kept = onnx.load(path, load_external_data=False).graph.initializer
+    entries = [{one.key: one.value for one in tensor.external_data} for tensor in kept]
+    offsets = [int(entry["offset"]) for entry in entries if entry]
+    assert len(offsets) == 3
+    assert [offset % 64 for offset in offsets] == [0, 0, 0]
+
+
 def test_what_one_file_cannot_hold_goes_into_two(
     large: portgrad.Net, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

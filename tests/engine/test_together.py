@@ -201,6 +201,16 @@ def test_other_sizes_behind_the_examples_do_not_fit() -> None:
     assert [one is None for one in found] == [False, True, False]
 
 
+def test_what_is_imposed_in_another_form_does_not_fit() -> None:
+    """A number for each example, among arrays: it broadcasts, and cannot lie beside them."""
+    net, data = net_of("open"), [{"x": random(2, 3, seed=seed)} for seed in range(3)]
+    seeds = [{"y": random(2, 4)}, {"y": random(2, 1)}, {"y": random(2, 4, seed=1)}]
+    found = net.gradient_together(data, output_gradients=seeds)
+    assert found is not None
+    assert [one is None for one in found] == [False, True, False]
+    same(found[2], net.gradient(data[2], output_gradients=seeds[2]))
+
+
 def test_failing_together_all_are_alone() -> None:
     """An index that is out of range, which only the run tells."""
     net = engine_net("(int64[n] i) => (float[n,4] y) { y = Gather(w, i) }", {"w": WEIGHTS["w"]})
