@@ -232,6 +232,7 @@ class _Regions:
         return True
 
     def _scaled(self, node: ir.Node) -> bool:
+        """A product: of a mask in blocks, in the kernel that takes bytes."""
         found = masks.parts(node)
         if (
             found is None
