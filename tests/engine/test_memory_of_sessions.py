@@ -140,7 +140,7 @@ def test_what_is_free_of_the_heap_goes_back() -> None:
     last = blocks.pop()
     before = _resident()
     blocks.clear()
-    arena.make_room(2**27)
+    arena.make_room(2**27, 1)
     arena.give_back()
     assert _resident() < before - 80 * 10**6
     assert len(last) == 100_000
@@ -152,21 +152,23 @@ def _room(model: ir.Model, **sizes: int) -> int:
     return Alive(model.graph, as_bytes(model)).room({"x": x}, sizes)
 
 
-def test_room_is_made_once_and_given_back() -> None:
+@pytest.mark.parametrize("threads", [0, 1, 2])
+def test_room_is_made_once_and_given_back(threads: int) -> None:
     arena.give_back()
     before = _resident()
     for _ in range(2):
-        arena.make_room(2**27)
+        arena.make_room(2**27, threads)
         assert 2**26 < _resident() - before < 2**27 + 2**26
     arena.give_back()
     assert _resident() - before < 2**26
 
 
-def test_a_larger_room_takes_the_place_of_a_smaller_one() -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_larger_room_takes_the_place_of_a_smaller_one(threads: int) -> None:
     arena.give_back()
     before = _resident()
     for size in (2**26, 2**27):
-        arena.make_room(size)
+        arena.make_room(size, threads)
     assert _resident() - before < 2**27 + 2**25
     arena.give_back()
 

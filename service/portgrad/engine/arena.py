@@ -26,9 +26,12 @@ import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
 
+from portgrad.engine import waiting
 from portgrad.engine.failures import for_memory
+from portgrad.engine.writing import Writer
 
 Done = TypeVar("Done")
+_ROW = 2**16  # bytes
 _GROWTH = {
     "arena_extend_strategy": 1,  # as asked
     "max_dead_bytes_per_chunk": 2**16,  # what is larger than that of a chunk serves others
@@ -64,12 +67,17 @@ def with_memory(work: Callable[[], Done]) -> Done:
     return work()
 
 
-def make_room(size: int) -> None:
-    """See that there is a region of so many bytes, free unless another run is in it."""
+def make_room(size: int, threads: int) -> None:
+    """See that there is a region of so many bytes, free unless another run is in it.
+
+    Args:
+        size: the bytes.
+        threads: how many threads touch them for the first time; 0 for all cores.
+    """
     if size > _room.size:
         give_back()
         _trim()
-        _fill(size)
+        _fill(size, threads)
         _room.size = size
 
 
@@ -78,7 +86,7 @@ def give_back() -> None:
     options = ort.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     _room.size = 0
-    _fill(1, options)
+    _fill(1, 1, options)
 
 
 def _trim() -> None:
@@ -96,24 +104,26 @@ class _Room:
 _room = _Room()
 
 
-def _fill(size: int, options: ort.RunOptions | None = None) -> None:
-    """Take so many bytes of the arena for a moment."""
-    _filling().run(None, {"size": np.array([size])}, options)
+def _fill(size: int, threads: int, options: ort.RunOptions | None = None) -> None:
+    """Take so many bytes of the arena for a moment, in whole rows."""
+    _filling(threads).run(None, {"size": np.array([-(-size // _ROW), 1])}, options)
 
 
 @cache
-def _filling() -> ort.InferenceSession:
-    """A session whose runs fill so many bytes, and count them. An arena shrinks as a run ends."""
-    size = ir.Value(name="size", type=ir.TensorType(ir.DataType.INT64), shape=ir.Shape([1]))
-    zero = ir.AttrTensor("value", ir.tensor(np.zeros(1, np.uint8)))
-    filled = ir.Node("", "ConstantOfShape", [size], [zero], num_outputs=1)
-    counted = ir.Node("", "Size", filled.outputs, num_outputs=1)
-    graph = ir.Graph(
-        [size], counted.outputs, nodes=[filled, counted], opset_imports={"": 17}, name="filling"
-    )
-    counted.outputs[0].type = ir.TensorType(ir.DataType.INT64)
+def _filling(threads: int) -> ort.InferenceSession:
+    """A session whose runs fill so many rows, and count. An arena shrinks as a run ends.
+
+    Of what fills memory, sums have threads.
+    """
+    size = ir.Value(name="size", type=ir.TensorType(ir.DataType.INT64), shape=ir.Shape([2]))
+    graph = ir.Graph([size], [], nodes=[], opset_imports={"": 17}, name="filling")
+    write = Writer(graph, "filling")
+    column = write.node("ConstantOfShape", size, value=np.zeros(1, np.float32))
+    row = write.constant(np.zeros((1, _ROW // 4), np.float32))
+    filled = write.node("Add", column, row)
+    graph.outputs.append(write.node("Size", filled, dtype=ir.DataType.INT64))
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
+    waiting.share_out(options, threads)
     share(options)
     model = ir.to_proto(ir.Model(graph, ir_version=8)).SerializeToString()
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])

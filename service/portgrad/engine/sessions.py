@@ -188,6 +188,7 @@ class Session:
         name_nodes(nodes)
         self._dies_on_empty = in_blocks or any(map(_dies, nodes))
         self._limits, self._sizes = limits, Foreseen(model, limits)
+        self._threads = threads
         left_out = doubles.left_out(nodes)
         if too_much:
             left_out.append(FOLDING)
@@ -242,7 +243,7 @@ class Session:
             given = {name: _feed(value, self._inputs[name]) for name, value in given.items()}
         try:
             if self._room:
-                arena.make_room(self._room)
+                arena.make_room(self._room, self._threads)
             results: list[Array] = self._run(self._outputs, given, stopping.options())
         except Exception as error:
             results = self._once_more(given, error)
