@@ -19,7 +19,7 @@ import numpy as np
 import portgrad
 from portgrad.autodiff.rules import lstm_steps
 from portgrad.autodiff.vocabulary import convolutions
-from portgrad.engine import ahead, alive, sums, turning
+from portgrad.engine import ahead, alive, masking, sums, turning
 from support.engine import Array
 from torture import idioms
 from torture.draft import Draft
@@ -32,8 +32,8 @@ CALLS, BATCHES = 6, (1, 1, 2, 3, 17)
 # example that is left out is more than that.
 CLOSE, FLOOR = 3e-3, 1e-6
 _LOW: tuple[tuple[Any, str, int], ...] = (
-    (ahead, "WORTH", 0), (alive, "_LARGE", 1024), (lstm_steps, "LARGE", 0), (sums, "_FEW", 2),
-    (sums, "_STACKED", 2), (turning, "_MANY", 2), (turning, "_WIDE", 2),
+    (ahead, "WORTH", 0), (alive, "_LARGE", 1024), (lstm_steps, "LARGE", 0), (masking, "_WIDE", 2),
+    (sums, "_FEW", 2), (sums, "_STACKED", 2), (turning, "_MANY", 2), (turning, "_WIDE", 2),
     (convolutions, "MANY_COLUMNS", 3), (convolutions, "MANY_CHANNELS", 2),
     (convolutions, "MANY_WINDOWS", 4),
 )  # fmt: skip
