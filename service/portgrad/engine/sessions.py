@@ -326,7 +326,7 @@ def _empty(value: Value) -> bool:
 def _refused_empty() -> RunFailed:
     return RunFailed(
         "The runtime cannot run some operators of this net on empty arrays: recurrent ones, "
-        "Einsum, or ConvTranspose over volumes.",
+        "Einsum, ConvTranspose over volumes, or convolutions in a gradient.",
         code="empty_array",
         expected="at least one example",
         remedy="Leave the call out: the answer would be empty.",
