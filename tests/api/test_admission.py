@@ -177,7 +177,8 @@ def test_uploads_are_timed_but_not_held(http: AppClient) -> None:
     assert told(http.post("/nets", content=silent()))[:2] == (408, "body_too_slow")
 
 
-def test_a_refused_call_holds_nothing(http: AppClient) -> None:
+def test_a_refused_call_holds_nothing(http: AppClient, compute: Waiting) -> None:
+    compute.go.set()
     http.run(call(http, b"{" * 1000))
     http.run(call(http, padded(1_000_001)))
     assert http.app.state.service.admission.held == 0

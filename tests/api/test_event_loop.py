@@ -65,14 +65,24 @@ def test_a_body_is_read_and_an_answer_written_by_a_worker(
         "/nets/echo/gradient", headers=sent.pop("headers") | {"Accept": JSON}, **sent
     )
     assert answer.json()["gradients"]["input"] == [1] * count
-    # JSON that is small may say how the call is to wait, as options beside arrays may.
-    assert compute.unread == (count > 1 or fmt != JSON)
-    assert compute.ready == 1
+    assert (compute.unread, compute.ready) == (1, 1)
 
 
-def test_options_beside_arrays_are_read_here(http: AppClient, compute: FakeCompute) -> None:
-    sent = request(SAFETENSORS, {"input": np.ones(1, np.float32)}, deadline=5)
+@pytest.mark.parametrize("fmt", [SAFETENSORS, JSON])
+def test_what_may_say_how_a_call_is_to_wait_is_read_here(
+    http: AppClient, compute: FakeCompute, fmt: str
+) -> None:
+    sent = request(fmt, {"input": np.ones(1, np.float32)}, deadline=5)
     assert http.post("/nets/echo/gradient", **sent).status_code == 200
+    assert compute.unread == 0
+
+
+def test_a_deadline_that_is_written_with_escapes_is_read_here(
+    http: AppClient, compute: FakeCompute
+) -> None:
+    body = b'{"data": [1], "dead\\u006cine": 0}'
+    answer = http.post("/nets/echo/gradient", content=body, headers={"Content-Type": JSON})
+    assert (answer.status_code, answer.json()["where"]) == (422, "deadline")
     assert compute.unread == 0
 
 

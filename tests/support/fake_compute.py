@@ -86,7 +86,9 @@ class FakeCompute:
         body = reading.write(read, answer)
         if body is not None:
             self.ready += 1
-            return Ready(memoryview(b"".join(body)), {**answer.timings, "encode": 0.0})
+            decoded = {"decode": 0.0} if isinstance(job, Unread) else {}
+            timings = {**decoded, **answer.timings, "encode": 0.0}
+            return Ready(memoryview(b"".join(body)), timings)
         return replace(answer, encoding=read.answer_in.encoding) if read.answer_in else answer
 
     def _answer(self, job: Job) -> Answer:

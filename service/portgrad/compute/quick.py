@@ -54,7 +54,7 @@ class Quick:
 
 
 def _may_be(job: Unread) -> bool:
-    """Whether a call is small, and its arrays lie in its body as they are."""
+    """Whether a call is small, and no more than it looks."""
     if isinstance(job.body, Block) or len(job.body) > _LARGE:
         return False
-    return formats.CODECS[job.media_type].flat
+    return not formats.CODECS[job.media_type].inflates

@@ -38,7 +38,10 @@ def tells_more(job: Unread) -> bool:
 
     Others are cheaper to read where their arrays are used than to hand on as arrays.
     """
-    return job.query is not None or not formats.CODECS[job.media_type].flat
+    if job.query is not None or formats.CODECS[job.media_type].flat:
+        return job.query is not None
+    body = bytes(job.data())
+    return b"deadline" in body or b"\\" in body  # with which it may be written as well
 
 
 def shapes(job: Unread) -> Mapping[str, safetensors.Shape] | None:

@@ -80,7 +80,7 @@ async def _answer(
         if small and (reading.tells_more(unread) or reading.hides_shapes(unread)):
             with Timed(request, "decode"):
                 job = reading.read(unread, found.known)
-        elif reader.weigh is not None:
+        elif not small and reader.weigh is not None:
             await _hold(request, reader.weigh(unread.data(), unread.bounds))
         with disk_errors("read the net"), Timed(request, "compute"), Attended(request):
             answer = await service.compute.call(job)
