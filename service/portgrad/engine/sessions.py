@@ -35,6 +35,7 @@ from portgrad.engine import (
     sums,
     turning,
     unfolded,
+    views,
 )
 from portgrad.engine.alive import Alive
 from portgrad.engine.arrays import Array, Shapes, Value, shapes_of
@@ -288,6 +289,7 @@ _FOR_TIME_AND_MEMORY: tuple[Callable[[ir.Graph], object], ...] = (
     rectifying.without_nan,
     sums.by_products,
     turning.beforehand,
+    views.of_images,
     results_early,
 )
 

@@ -38,10 +38,11 @@ class Writer:
     def put(
         self, node: ir.Node, dtype: ir.DataType, shape: Sequence[int] | ir.Shape | None = None
     ) -> ir.Value:
-        """A node that is already made; its output."""
-        self._count += 1
+        """A node that is already made; its first output."""
+        for value in node.outputs:
+            self._count += 1
+            value.name, value.type = f"{self._stem}/{self._count}", ir.TensorType(dtype)
         value = node.outputs[0]
-        value.name, value.type = f"{self._stem}/{self._count}", ir.TensorType(dtype)
         if shape is not None:
             value.shape = ir.Shape(shape)
         if isinstance(self._where, ir.Graph):

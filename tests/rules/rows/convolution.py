@@ -70,6 +70,7 @@ ROWS = [
           pads=[0, 0, 1, 1]),
     _conv("many-columns-same", (1, 16, 1, 64), (16, 16, 1, 2), auto_pad="SAME_LOWER"),
     _conv("many-columns-fewer-channels", (1, 16, 1, 65), (17, 16, 1, 2)),
+    _conv("many-columns-of-padding", (1, 16, 2, 62), (16, 16, 1, 2), pads=[1, 2, 0, 3]),
     _conv("many-columns-groups", (1, 32, 1, 65), (32, 16, 1, 2), group=2),
     _conv("many-windows-depthwise", (1, 2, 21, 20), (2, 1, 2, 2), group=2, pads=[1, 1, 0, 0]),
     _conv("blocks-of-channels", (1, 16, 4, 3), (3, 16, 3, 2), pads=[2, 1, 0, 1]),

@@ -6,9 +6,13 @@ code, the comment beside it has the times.
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 import onnx_ir as ir
 
+from portgrad.autodiff.infer import int_of
 from portgrad.autodiff.tensor import Tensor
 from portgrad.autodiff.vocabulary.shapes import Size
 from portgrad.autodiff.vocabulary.windows import Ints, Windows, WindowWords
@@ -98,8 +102,8 @@ class ConvolutionWords(WindowWords):
         Returns:
             (M, C / group, kernel…); with a leading N where examples are to stay apart.
         """
-        if group == 1 and self._stacks_well(signal, image, windows):
-            return self._product_for_each_row(signal, image, windows)
+        if group == 1 and self._moves_well(signal, image, windows):
+            return self._product_for_each_pair(signal, image, windows)
         batch, outer, *counts = self.dims(signal)
         inner = _share(self.dims(image)[1], group)
         spots = self.product(*counts)
@@ -124,8 +128,8 @@ class ConvolutionWords(WindowWords):
             made.meta[POINTWISE] = True
         return weight
 
-    def _stacks_well(self, signal: Tensor, image: Tensor, windows: Windows) -> bool:
-        """Whether `correlate` should stack the signal by columns."""
+    def _moves_well(self, signal: Tensor, image: Tensor, windows: Windows) -> bool:
+        """Whether `correlate` should move the signal by columns."""
         steady = not self.apart and all(step == 1 for step in windows.strides)
         if not steady or len(windows.kernel) != 2 or windows.kernel[1] == 1:
             return False
@@ -135,48 +139,75 @@ class ConvolutionWords(WindowWords):
             return False
         read = columns + windows.reach[1] - 1 - windows.begin[1] - windows.end[1]
         exact = windows.shift is None and read == width  # a transposed one may leave columns out
-        return exact and MANY_CHANNELS <= outer <= inner and columns >= MANY_COLUMNS
+        return exact and min(outer, inner) >= MANY_CHANNELS and columns >= MANY_COLUMNS
 
-    def _product_for_each_row(self, signal: Tensor, image: Tensor, windows: Windows) -> Tensor:
-        """`correlate` with the signal at each tap of a row, beside each other as channels.
+    def _product_for_each_pair(self, signal: Tensor, image: Tensor, windows: Windows) -> Tensor:
+        """`correlate` with the image moved by rows and the signal by columns, zeros coming in.
 
-        So it is the signal that is moved by columns, as wide as the image with zeros around, and
-        of the image whole rows are taken: fewer copies, longer ones, and products of more rows.
+        So there is a copy for each row of taps and one for each column, not one for each tap.
         """
-        batch, outer, rows, _ = self.dims(signal)
-        framed, _ = self.frame(image, windows)
-        reach, gap = windows.reach[1] - 1, windows.dilations[1]
-        width = self.dims(framed)[3]
-        moved = [
-            self._known(
-                self.Pad(signal, self.ints(tap * gap, reach - tap * gap), None, [3]),
-                signal,
-                [rows, width],
-            )
-            for tap in range(windows.kernel[1])
-        ]
-        spots = self.product(rows, width)
-        taps = self.product(len(moved), outer)
-        left = self.reshape(self.Concat(*moved, axis=1), [batch, taps, spots])
-        inner = self.dims(image)[1]
-        products = []
-        for tap in range(windows.kernel[0]):
-            start = tap * windows.dilations[0]
+        _, outer, rows, _ = self.dims(signal)
+        moved = self._moved_by_columns(signal, windows, self.dims(image)[3])
+        parts, tables = self._parts(image, signal), []
+        first = _at_least(self.dims(parts[0])[1], outer)  # the operand of more channels: faster
+        for part in parts:
+            pairs = itertools.product(self._moved_by_rows(part, windows, rows), moved)
+            products = [self._sum_of_products(*(pair if first else pair[::-1])) for pair in pairs]
+            inner = self.dims(part)[1]
+            channels = [inner, outer] if first else [outer, inner]
+            table = self.reshape(self.Concat(*products, axis=0), [*windows.kernel, *channels])
+            tables.append(table)
+        # Before the axes are turned, which the runtime would do afterwards, and late.
+        together = tables[0] if len(tables) == 1 else self.Concat(*tables, axis=2)
+        return self.Transpose(together, perm=[3, 2, 0, 1] if first else [2, 3, 0, 1])
+
+    def _moved_by_columns(self, signal: Tensor, windows: Windows, width: Size) -> list[Tensor]:
+        """For each column of taps (N, outer, spots): what lies over the image's columns, or 0."""
+        batch, outer, rows, columns = self.dims(signal)
+        sides = [windows.reach[1] - 1 - pad for pad in (windows.begin[1], windows.end[1])]
+        framed = self.Pad(signal, self.ints(*sides), None, [3])
+        self._known(framed, signal, [rows, columns + sum(sides)])
+        moved = []
+        for back in range(0, windows.reach[1], windows.dilations[1]):
+            start = windows.reach[1] - 1 - back
+            wide = self.Slice(framed, [start], self.vector([width + start]), [3])
+            self._known(wide, signal, [rows, width])
+            moved.append(self.reshape(wide, [batch, outer, self.product(rows, width)]))
+        return moved
+
+    def _moved_by_rows(self, image: Tensor, windows: Windows, rows: Size) -> list[Tensor]:
+        """For each row of taps (N, inner, spots): the rows that it meets."""
+        above, below = windows.begin[0], windows.end[0]
+        framed, _ = self.frame(image, replace(windows, begin=(above, 0), end=(below, 0)))
+        batch, inner, _, width = self.dims(framed)
+        views = []
+        for start in range(0, windows.reach[0], windows.dilations[0]):
             view = self.Slice(framed, [start], self.vector([rows + start]), [2])
             self._known(view, framed, [rows, width])
-            right = self.reshape(view, [batch, inner, spots])
-            products.append(self.ReduceSum(self.MatMul(left, self.swap_last_two(right)), [0]))
-        together = self.Concat(*products, axis=0)
-        apart = self.reshape(together, [*windows.kernel, outer, inner])
-        return self.Transpose(apart, perm=[2, 3, 0, 1])
+            views.append(self.reshape(view, [batch, inner, self.product(rows, width)]))
+        return views
+
+    def _sum_of_products(self, left: Tensor, right: Tensor) -> Tensor:
+        """The sum over examples of left times right turned."""
+        return self.ReduceSum(self.MatMul(left, self.swap_last_two(right)), [0])
+
+    def _parts(self, image: Tensor, signal: Tensor) -> list[Tensor]:
+        """What an image was put together from by channels: the whole of it need not be kept.
+
+        Not if a part has fewer channels than the signal, of which there is then a product for each.
+        """
+        node = image.value.producer()
+        if node is None or node.op_type != "Concat" or node.domain or int_of(node, "axis", 0) != 1:
+            return [image]
+        parts = [self.wrap(value) for value in node.inputs if value is not None]
+        least = self.dims(signal)[1]
+        return parts if all(_at_least(self.dims(x)[1], least) for x in parts) else [image]
 
     def _product_for_each_tap(self, left: Tensor, rights: list[Tensor], *, by_sums: bool) -> Tensor:
         """(group, outer, inner, taps) from (N, group, outer, spots), (N, group, inner, spots)."""
         products = [
             # With one inner channel a product over few spots is overhead: half the time so.
-            self.ReduceSum(left * right, [0, 3])
-            if by_sums
-            else self.ReduceSum(self.MatMul(left, self.swap_last_two(right)), [0])
+            self.ReduceSum(left * right, [0, 3]) if by_sums else self._sum_of_products(left, right)
             for right in rights
         ]
         return self.Transpose(self.Concat(*products, axis=0), perm=[1, 2, 3, 0])
@@ -306,6 +337,11 @@ class ConvolutionWords(WindowWords):
                 missing.append(stride - 1)
                 exact = exact and stride == 1
         return tuple(ends), tuple(missing), exact
+
+
+def _at_least(size: Size, least: Size) -> bool:
+    """Whether a number is known to be no less than another."""
+    return isinstance(size, int) and isinstance(least, int) and size >= least
 
 
 def _share(size: Size, group: int) -> Size:

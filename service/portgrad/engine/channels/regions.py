@@ -11,7 +11,7 @@ places until everything is said; then what is still read as it was is put in ord
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import onnx_ir as ir
@@ -31,6 +31,7 @@ from portgrad.engine.writing import Writer
 from portgrad.graph.inside import with_inner
 from portgrad.graph.pruning import prune
 
+Use = tuple[ir.Node, int]  # a node, and which of its operands a value is
 _FLOAT = ir.DataType.FLOAT
 _COMPARISONS = frozenset("Equal Greater GreaterOrEqual Less LessOrEqual".split())
 # What the runtime's optimizer takes into blocks itself, and what is the same in them too.
@@ -41,6 +42,7 @@ _FINITE = _COMPARISONS | frozenset(
 )
 # The same, where no zeros fill a block up: infinities made of those would meet the next kernel.
 _WHOLE = frozenset("Div Exp Log Pow Reciprocal Sqrt".split())
+_FAR = 64  # nodes from one reader to the next between which a value is not kept in order
 _ELEMENTWISE = _TAKEN | _FINITE | _WHOLE
 
 
@@ -100,29 +102,35 @@ class _Regions:
         if found is not None and found(self, node):
             self._said[node] = None
 
-    def inside(self, value: ir.Value) -> ir.Value | None:
+    def inside(self, value: ir.Value | None) -> ir.Value | None:
         """The twin of a value that has one anyway."""
-        return self._twin(value) if value in self._twins or value in self._pending else None
+        if value is None or not (value in self._twins or value in self._pending):
+            return None
+        return self._twin(value)
 
     def give_back(self) -> bool:
         """Put in order what others read as it was; whether anything is in blocks at all."""
+        places = {node: place for place, node in enumerate(self._graph)}
         for node in reversed(tuple(self._said)):
-            (value,) = node.outputs
-            live = value.is_graph_output() or any(u.node not in self._said for u in value.uses())
-            if live and value.dtype == _FLOAT:
-                self._put_in_order(value)
-            elif live:
-                del self._said[node]  # no reordering has its type: it is computed twice
+            for value in node.outputs:
+                readers = [use for use in value.uses() if use.node not in self._said]
+                if (readers or value.is_graph_output()) and value.dtype == _FLOAT:
+                    self._put_in_order(value, _near(readers, places))
+                elif readers or value.is_graph_output():
+                    del self._said[node]  # no reordering has its type: it is computed twice
         return bool(self._said)
 
-    def _put_in_order(self, value: ir.Value) -> None:
-        twin = self._twin(value)
-        write, name = self._writer(value), value.name
-        image = _image(value)
+    def _put_in_order(self, value: ir.Value, readers: list[list[Use]]) -> None:
+        """Once for readers that are near each other: in between it is kept in blocks alone."""
+        twin, image, name = self._twin(value), _image(value), value.name
+        write = self._writer(value, "in-order")
         assert image is not None
-        plain = write.node(
-            "ReorderOutput", twin, domain=DOMAIN, shape=value.shape, channels=image[0]
-        )
+        for some in readers:
+            plain = write.node(
+                "ReorderOutput", twin, domain=DOMAIN, shape=value.shape, channels=image[0]
+            )
+            for user, at in some:
+                user.replace_input_with(at, plain)
         ir.convenience.replace_all_uses_with(value, plain, replace_graph_outputs=True)
         value.name = f"{name}/as-it-was"
         plain.name = name
@@ -220,6 +228,26 @@ class _Regions:
             return None
         return made if _image(value) == _image(node.outputs[0]) else None
 
+    def _concat(self, node: ir.Node) -> bool:
+        if not _by_channels(node) or not any(map(self.inside, node.inputs)):
+            return False
+        write = self._writer(node.outputs[0])
+        twins = [self._twin(value) for value in node.inputs if value is not None]
+        self._twins[node.outputs[0]] = write.node("Concat", *twins, axis=1)
+        return True
+
+    def _split(self, node: ir.Node) -> bool:
+        twin = self.inside(node.inputs[0])
+        if twin is None or not _by_channels(node):
+            return False
+        attributes = list(node.attributes.values())
+        made = ir.Node(
+            "", "Split", [twin, *node.inputs[1:]], attributes, num_outputs=len(node.outputs)
+        )
+        self._writer(node.outputs[0]).put(made, _FLOAT)
+        self._twins.update(zip(node.outputs, made.outputs, strict=True))
+        return True
+
     def _elementwise(self, node: ir.Node) -> bool:
         wide = [v for v in node.inputs if v is not None and not _is_number(v)]
         inside = any(v in self._twins or v in self._pending for v in wide)
@@ -260,16 +288,17 @@ class _Regions:
             twin.shape = value.shape
         return twin
 
-    def _writer(self, value: ir.Value) -> Writer:
+    def _writer(self, value: ir.Value, what: str = "in-blocks") -> Writer:
         # Where nodes are put does not matter: they are sorted in the end.
         producer = value.producer()
-        return Writer(self._graph[0] if producer is None else producer, f"{value.name}/in-blocks")
+        return Writer(self._graph[0] if producer is None else producer, f"{value.name}/{what}")
 
 
 _SAYING: dict[str, Callable[[_Regions, ir.Node], bool]] = {
     "Add": _Regions._sum,
     "BatchNormalization": _Regions._norm,
     "Clip": _Regions._activation,
+    "Concat": _Regions._concat,
     "Conv": _Regions._convolution,
     "ConvTranspose": _Regions._transposed,
     "MatMul": _Regions._dot,
@@ -277,7 +306,30 @@ _SAYING: dict[str, Callable[[_Regions, ir.Node], bool]] = {
     "ReduceSum": _Regions._channel_sums,
     "Relu": _Regions._activation,
     "Reshape": _Regions._product,
+    "Split": _Regions._split,
 }
+
+
+def _near(uses: Sequence[Use], places: Mapping[ir.Node, int]) -> list[list[Use]]:
+    """Uses together that are near each other in a graph; at least one list."""
+    groups: list[list[Use]] = []
+    before = 0
+    for use in sorted(uses, key=lambda use: places.get(use[0], 0)):
+        place = places.get(use[0], 0)  # 0 for what stands inside of a node
+        if not groups or place - before > _FAR:
+            groups.append([])
+        groups[-1].append(use)
+        before = place
+    return groups or [[]]
+
+
+def _by_channels(node: ir.Node) -> bool:
+    """Whether a node takes images of whole blocks of channels apart, or puts them together."""
+    axis, values = node.attributes.get("axis"), [*node.outputs, *node.inputs]
+    images = [v for v in values if v is not None and v.dtype == _FLOAT]
+    sizes = [_image(value) for value in images]
+    whole_blocks = all(size is not None and whole(size[0]) == size[0] for size in sizes)
+    return axis is not None and axis.as_int() in (1, -3) and whole_blocks
 
 
 def _channels(value: ir.Value) -> int | None:
