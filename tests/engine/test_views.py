@@ -13,7 +13,7 @@ from portgrad.graph.load import load
 from support.engine import Array, net_bytes, random
 
 # The padding (rows and columns before, then after), parts as starts, ends, axes and steps, and the
-# nodes that are left. There are 4 rows and 5 columns.
+# nodes that are left. There are 4 rows.
 Part = tuple[list[int], list[int], list[int], list[int]]
 CASES: dict[str, tuple[list[int], list[Part], list[str]]] = {
     "rows": ([1, 1, 1, 1], [([0], [4], [2], [1]), ([2], [6], [2], [1])], ["Pad", "Pad"]),
@@ -31,11 +31,14 @@ CASES: dict[str, tuple[list[int], list[Part], list[str]]] = {
         ["Pad", "Slice", "Slice"],
     ),
 }
+COLUMNS = 64
 PAD = "p = Pad(x, pads, , axes)"
 WHOLE: Part = ([0], [4], [2], [1])
 
 
-def _net(pads: list[int], parts: list[Part], pad: str = PAD, more: str = "") -> bytes:
+def _net(
+    pads: list[int], parts: list[Part], pad: str = PAD, more: str = "", columns: int = COLUMNS
+) -> bytes:
     held = {"pads": pads, "axes": [2, 3], "last": [3]}
     nodes, given = [pad, more], []
     for at, part in enumerate(parts):
@@ -43,7 +46,7 @@ def _net(pads: list[int], parts: list[Part], pad: str = PAD, more: str = "") -> 
         held |= dict(zip(names, part, strict=True))
         nodes += [f"s{at} = Slice(p, {', '.join(names)})", f"y{at} = Neg(s{at})"]
         given.append(f"float[A{at}, B{at}, C{at}, D{at}] y{at}")
-    body = f"(float[N, 2, 4, 5] x) => ({', '.join(given)}) {{ {' '.join(nodes)} }}"
+    body = f"(float[N, 2, 4, {columns}] x) => ({', '.join(given)}) {{ {' '.join(nodes)} }}"
     return net_bytes(body, {name: np.asarray(numbers) for name, numbers in held.items()})
 
 
@@ -75,7 +78,7 @@ def test_parts_are_the_same(name: str) -> None:
     assert _kinds(model) == kinds
     made = ir.to_proto(model).SerializeToString()
     for examples in (0, 3):
-        x = random(examples, 2, 4, 5)
+        x = random(examples, 2, 4, COLUMNS)
         for got, want in zip(_run(made, x), _run(net, x), strict=True):
             np.testing.assert_array_equal(got, want)
 
@@ -92,3 +95,8 @@ def test_parts_are_the_same(name: str) -> None:
 def test_other_padding_is_left(pad: str, more: str) -> None:
     model = _at_once(_net([1, 1, 1, 1], [WHOLE], pad, more))
     assert _kinds(model)[-2:] == ["Pad", "Slice"]
+
+
+def test_short_rows_are_left() -> None:
+    model = _at_once(_net([1, 1, 1, 0], [WHOLE], columns=62))
+    assert _kinds(model) == ["Pad", "Slice"]
