@@ -22,9 +22,9 @@ from portgrad.autodiff.vocabulary.windows import Ints, Windows, WindowWords
 # of 112² (7x7, stride 2) took 14.6 and 6.6, since a product with 3 columns is all overhead.
 MANY_WINDOWS = 400
 MANY_CHANNELS = 16
-# Columns from which on both operands are moved. In CPU-ms, by taps and so: 64 to 32 channels of 256²
-# 56 and 35, 128 to 64 of 128² 39 and 29, 64 to 64 of 128² 16.7 and 16.4; but 32 to 64 of 128² 7.8
-# and 8.1, and 4 images of 64 to 64 of 56² 10.8 and 11.0.
+# Columns from which on both operands are moved. In CPU-ms, by taps and so: 64 to 32 channels of
+# 256² 56 and 35, 128 to 64 of 128² 39 and 29, 64 to 64 of 128² 16.7 and 16.4; but 32 to 64 of 128²
+# 7.8 and 8.1, and 4 images of 64 to 64 of 56² 10.8 and 11.0.
 MANY_COLUMNS = 64
 # How many channels the runtime convolves at once where it can, and the share of them that there is
 # to be: 24 convolved as 32 take as long as transposed, but stay in the engine's blocks.
