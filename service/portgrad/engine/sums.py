@@ -25,6 +25,7 @@ def by_products(graph: ir.Graph) -> None:
     if not found or not credible(graph):
         return
     ones = _Ones(graph)
+    gone: list[ir.Node] = []
     for node in found:
         x = node.inputs[0]
         operand = next((v for v in (x, _unfolded(x)) if v is not None and ones.fit(v)), None)
@@ -35,9 +36,17 @@ def by_products(graph: ir.Graph) -> None:
         stack = len(dims_of(operand) or []) - 2
         if stack:
             made.append(_total(node, made[0], stack))
-        ir.convenience.replace_nodes_and_values(
-            graph, node, [node], made, node.outputs, made[-1].outputs
-        )
+        _put(graph, node, made)
+        gone.append(node)
+    graph.remove(gone, safe=True)  # together: each time all that the graph gives out is looked at
+
+
+def _put(graph: ir.Graph, node: ir.Node, made: list[ir.Node]) -> None:
+    """Have the last of these nodes, which come behind another one, give what that gives."""
+    [old], [new] = node.outputs, made[-1].outputs
+    new.type, new.shape, new.name = old.type, old.shape, old.name
+    ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
+    graph.insert_after(node, made)
 
 
 class _Ones:
