@@ -10,7 +10,7 @@ import onnx_ir as ir
 from portgrad.autodiff import rules
 from portgrad.autodiff.binding import has_function_body
 from portgrad.autodiff.registry import Body, Refused, entries, in_double, lookup
-from portgrad.engine.kernels import has_kernel
+from portgrad.engine.rewrites.kernels import has_kernel
 from portgrad.graph.opsets import WORKING_OPSET
 
 assert rules  # which fill the registry when they are imported

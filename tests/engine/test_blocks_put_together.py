@@ -11,8 +11,8 @@ import pytest
 
 import portgrad
 from portgrad.autodiff import gradient_graph
-from portgrad.engine import channels
-from portgrad.engine.channels.layout import DOMAIN
+from portgrad.engine.rewrites import channels
+from portgrad.engine.rewrites.channels.layout import DOMAIN
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load
 from support.engine import Array, net_bytes, random

@@ -12,7 +12,8 @@ import pytest
 
 import portgrad
 from portgrad.autodiff import gradient_graph
-from portgrad.engine import ahead, channels
+from portgrad.engine import ahead
+from portgrad.engine.rewrites import channels
 from portgrad.engine.sessions import Weights
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load

@@ -10,7 +10,7 @@ import pytest
 
 import portgrad
 from portgrad.autodiff import gradient_graph
-from portgrad.engine import channels
+from portgrad.engine.rewrites import channels
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load
 from support.engine import Array, net_bytes

@@ -12,8 +12,8 @@ import pytest
 
 import portgrad
 from portgrad.autodiff import gradient_graph
-from portgrad.engine import channels, masking
-from portgrad.engine.channels import masks
+from portgrad.engine.rewrites import channels, masking
+from portgrad.engine.rewrites.channels import masks
 from portgrad.engine.sessions import Session, Weights
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load

@@ -14,7 +14,7 @@ import pytest
 from portgrad.autodiff import gradient_graph
 from portgrad.engine import arena, packing_memory
 from portgrad.engine.alive import Alive
-from portgrad.engine.ordering import results_early
+from portgrad.engine.rewrites.ordering import results_early
 from portgrad.engine.serialising import as_bytes
 from portgrad.engine.sessions import Session, Weights
 from portgrad.graph.files import NetFiles

@@ -7,7 +7,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from portgrad.engine import rectifying
+from portgrad.engine.rewrites import rectifying
 from portgrad.engine.sessions import Session, Weights
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from portgrad.engine import sums
+from portgrad.engine.rewrites import sums
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load
 from support.engine import engine_net, random

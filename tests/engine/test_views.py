@@ -7,7 +7,7 @@ import onnx_ir as ir
 import onnxruntime as ort
 import pytest
 
-from portgrad.engine import views
+from portgrad.engine.rewrites import views
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load
 from support.engine import Array, net_bytes, random

@@ -18,8 +18,8 @@ import onnxruntime as ort
 
 from portgrad.engine import arena, serialising, stopping
 from portgrad.engine.arrays import Array
-from portgrad.engine.channels.layout import DOMAIN
 from portgrad.engine.folding import NEVER_FOLDED
+from portgrad.engine.rewrites.channels.layout import DOMAIN
 from portgrad.graph.constants import hold
 from portgrad.graph.pruning import prune
 

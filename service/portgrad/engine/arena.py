@@ -28,7 +28,7 @@ import onnxruntime as ort
 
 from portgrad.engine import waiting
 from portgrad.engine.failures import for_memory
-from portgrad.engine.writing import Writer
+from portgrad.engine.rewrites.writing import Writer
 
 Done = TypeVar("Done")
 _ROW = 2**16  # bytes

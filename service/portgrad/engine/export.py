@@ -24,7 +24,7 @@ from portgrad.autodiff.compile import Imposed, swept
 from portgrad.autodiff.nesting import with_inner
 from portgrad.autodiff.randomness import say_batch_statistics
 from portgrad.autodiff.standard import standardise
-from portgrad.engine import kernels
+from portgrad.engine.rewrites import kernels
 from portgrad.engine.sessions import name_nodes
 from portgrad.engine.written import EXTERNAL_BYTES, FilePort, GradientFile
 from portgrad.errors import Unsupported

@@ -18,25 +18,7 @@ import onnx_ir as ir
 import onnxruntime as ort
 
 from portgrad.autodiff.nesting import with_inner
-from portgrad.autodiff.randomness import say_batch_statistics
-from portgrad.engine import (
-    ahead,
-    arena,
-    channels,
-    doubles,
-    folding,
-    kernels,
-    masking,
-    packing,
-    packing_memory,
-    rectifying,
-    serialising,
-    stopping,
-    sums,
-    turning,
-    unfolded,
-    views,
-)
+from portgrad.engine import ahead, arena, folding, packing, packing_memory, serialising, stopping
 from portgrad.engine.alive import Alive
 from portgrad.engine.arrays import Array, Shapes, Value, shapes_of
 from portgrad.engine.cache import Memo
@@ -44,7 +26,14 @@ from portgrad.engine.failures import for_memory, run_failed
 from portgrad.engine.foreseen import Foreseen, check_found, takes_little
 from portgrad.engine.limits import LIMITS, Limits
 from portgrad.engine.opening import FOLDING, opened, options_for, telling
-from portgrad.engine.ordering import results_early
+from portgrad.engine.rewrites import (
+    FOR_TIME_AND_MEMORY,
+    IN_THE_RUNTIMES_WORDS,
+    channels,
+    doubles,
+    masking,
+    unfolded,
+)
 from portgrad.errors import RunFailed
 
 # Of so many combinations of shapes it is known that they fit, and what comes out.
@@ -173,7 +162,7 @@ class Session:
     def __init__(
         self, model: ir.Model, weights: Weights, threads: int, limits: Limits = LIMITS
     ) -> None:
-        for say in _IN_THE_RUNTIMES_WORDS:
+        for say in IN_THE_RUNTIMES_WORDS:
             say(model)
         too_much = folding.folds_too_much(model, with_inner(model.graph), limits.folded_bytes)
         masking.by_bytes(model.graph)
@@ -183,7 +172,7 @@ class Session:
                 weights = weights.joined(ahead.lay_out(model, weights, threads))
         self._narrow = _widen(model.graph)
         self._outputs = [str(value.name) for value in model.graph.outputs]
-        for change in _FOR_TIME_AND_MEMORY:
+        for change in FOR_TIME_AND_MEMORY:
             change(model.graph)
         nodes = list(with_inner(model.graph))
         name_nodes(nodes)
@@ -276,22 +265,6 @@ class Session:
             stopping.options()
             raise run_failed(again) from again
         return results
-
-
-# What a graph goes through first, in this order: it says what the runtime has kernels for.
-_IN_THE_RUNTIMES_WORDS: tuple[Callable[[ir.Model], object], ...] = (
-    say_batch_statistics,
-    doubles.say,
-    kernels.widen,
-)
-# And then, once it is in blocks of channels.
-_FOR_TIME_AND_MEMORY: tuple[Callable[[ir.Graph], object], ...] = (
-    rectifying.without_nan,
-    sums.by_products,
-    turning.beforehand,
-    views.of_images,
-    results_early,
-)
 
 
 def _feed(value: Value, dtype: ir.DataType | None) -> Value | ort.OrtValue:

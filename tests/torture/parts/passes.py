@@ -19,7 +19,8 @@ import numpy as np
 import portgrad
 from portgrad.autodiff.rules import lstm_steps
 from portgrad.autodiff.vocabulary import convolutions
-from portgrad.engine import ahead, alive, masking, sums, turning
+from portgrad.engine import ahead, alive
+from portgrad.engine.rewrites import masking, sums, turning
 from support.engine import Array
 from torture import idioms
 from torture.draft import Draft

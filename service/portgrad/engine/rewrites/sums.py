@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from portgrad.autodiff.infer import dims_of
 from portgrad.autodiff.symbols import credible
-from portgrad.engine.writing import Writer
+from portgrad.engine.rewrites.writing import Writer
 from portgrad.graph.constants import constant_value
 
 _INT64 = ir.DataType.INT64

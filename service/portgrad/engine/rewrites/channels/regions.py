@@ -16,8 +16,9 @@ from dataclasses import replace
 
 import onnx_ir as ir
 
-from portgrad.engine.channels import depthwise, leaving, masks
-from portgrad.engine.channels.convolutions import (
+from portgrad.engine.folding import constants
+from portgrad.engine.rewrites.channels import depthwise, leaving, masks
+from portgrad.engine.rewrites.channels.convolutions import (
     Convolution,
     folds,
     serves,
@@ -25,9 +26,8 @@ from portgrad.engine.channels.convolutions import (
     spreads,
     whole,
 )
-from portgrad.engine.channels.layout import DOMAIN, block_size, has_blocks
-from portgrad.engine.folding import constants
-from portgrad.engine.writing import Writer
+from portgrad.engine.rewrites.channels.layout import DOMAIN, block_size, has_blocks
+from portgrad.engine.rewrites.writing import Writer
 from portgrad.graph.inside import with_inner
 from portgrad.graph.pruning import prune
 

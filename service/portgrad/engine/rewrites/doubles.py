@@ -13,7 +13,7 @@ from portgrad.autodiff.binding import has_function_body, schema_of_node
 from portgrad.autodiff.doubles import in_other_operators
 from portgrad.autodiff.nesting import with_inner
 from portgrad.autodiff.registry import in_double
-from portgrad.engine.kernels import has_kernel
+from portgrad.engine.rewrites.kernels import has_kernel
 from portgrad.graph.pruning import prune
 
 _DOUBLE = ir.DataType.DOUBLE

@@ -5,6 +5,6 @@ the gradients of depthwise kernels; `leaving` has what is read from blocks direc
 how blocks lie in memory.
 """
 
-from portgrad.engine.channels.regions import say
+from portgrad.engine.rewrites.channels.regions import say
 
 __all__ = ["say"]

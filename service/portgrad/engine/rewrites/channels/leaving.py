@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from portgrad.autodiff.vocabulary.convolutions import POINTWISE
-from portgrad.engine.channels.layout import DOMAIN, block_size, chain, images
-from portgrad.engine.writing import Writer
+from portgrad.engine.rewrites.channels.layout import DOMAIN, block_size, chain, images
+from portgrad.engine.rewrites.writing import Writer
 
 # Channels of the narrow operand up to which blocks pay. In CPU-ms, in order and in blocks: 96 and
 # 16 channels of 112² 4.0 and 3.0, 144 and 24 of 56² 2.0 and 1.3, 192 and 32 of 28² 0.48 and 0.45,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from portgrad.engine.packing_memory import least_rows
-from portgrad.engine.writing import Writer
+from portgrad.engine.rewrites.writing import Writer
 
 _MANY = 128  # rows that are summed over; fewer do not pay for the copy
 _WIDE = 512  # columns of the result

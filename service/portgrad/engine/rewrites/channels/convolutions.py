@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from portgrad.engine.channels.layout import DOMAIN, block_size
-from portgrad.engine.writing import Writer
+from portgrad.engine.rewrites.channels.layout import DOMAIN, block_size
+from portgrad.engine.rewrites.writing import Writer
 
 _ALIGNED = 4  # what the runtime wants channels to be a multiple of
 

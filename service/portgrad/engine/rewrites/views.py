@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from portgrad.engine.arrays import Array
-from portgrad.engine.writing import Writer
+from portgrad.engine.rewrites.writing import Writer
 from portgrad.graph.constants import constant_value
 
 # Columns from which on it pays: Pad takes twice as long as Slice with fewer. In CPU-ms, for a part:

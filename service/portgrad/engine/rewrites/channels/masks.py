@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from portgrad.engine.writing import Writer
+from portgrad.engine.rewrites.writing import Writer
 
 
 def parts(product: ir.Node) -> tuple[ir.Value, ir.Value] | None:

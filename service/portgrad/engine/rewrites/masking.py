@@ -10,8 +10,8 @@ import onnx_ir as ir
 
 from portgrad.autodiff.infer import dims_of
 from portgrad.autodiff.symbols import credible
-from portgrad.engine.channels.masks import masked, parts
-from portgrad.engine.writing import Writer
+from portgrad.engine.rewrites.channels.masks import masked, parts
+from portgrad.engine.rewrites.writing import Writer
 from portgrad.graph.pruning import drop_unread
 
 _WIDE = 32  # columns: over fewer the kernel is done with a row before it gains anything

@@ -16,8 +16,8 @@ import onnx_ir as ir
 
 from portgrad.autodiff.vocabulary.convolutions import CORRELATION
 from portgrad.autodiff.vocabulary.windows import Windows
-from portgrad.engine.channels.layout import DOMAIN, block_size, chain, images
-from portgrad.engine.writing import Writer
+from portgrad.engine.rewrites.channels.layout import DOMAIN, block_size, chain, images
+from portgrad.engine.rewrites.writing import Writer
 
 
 @dataclass(frozen=True)
