@@ -12,7 +12,8 @@ import pytest
 from autodiff import test_control_flow, test_growing_loops
 from autodiff.test_control_flow import Net
 from portgrad.autodiff import doubled, gradient_graph
-from portgrad.engine.sessions import Session, Weights
+from portgrad.engine.sessions import Session
+from portgrad.engine.weights import Weights
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load
 

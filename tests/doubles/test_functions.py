@@ -14,7 +14,8 @@ import onnx_ir as ir
 import pytest
 from onnx import helper
 
-from portgrad.engine.sessions import Session, Weights
+from portgrad.engine.sessions import Session
+from portgrad.engine.weights import Weights
 
 STATED = 1e-15  # relative: about five roundings
 _TINY = np.array([0.0, 5e-324, 1e-310, 1e-300, 1e-100, 1e-30, 1e-17, 1e-9, 1e-8, 1e-5])

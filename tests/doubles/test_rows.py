@@ -18,7 +18,8 @@ import onnx_ir as ir
 import pytest
 
 from portgrad.autodiff import doubled, gradient_graph
-from portgrad.engine.sessions import Session, Weights
+from portgrad.engine.sessions import Session
+from portgrad.engine.weights import Weights
 from portgrad.errors import PortgradError
 from rules.test_rule_table import NOWHERE, SMOOTH
 from support.double import Arrays, directional

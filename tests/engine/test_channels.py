@@ -14,7 +14,7 @@ import portgrad
 from portgrad.autodiff import gradient_graph
 from portgrad.engine import ahead
 from portgrad.engine.rewrites import channels
-from portgrad.engine.sessions import Weights
+from portgrad.engine.weights import Weights
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load
 from support.engine import Array, net_bytes

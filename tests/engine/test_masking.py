@@ -14,7 +14,8 @@ import portgrad
 from portgrad.autodiff import gradient_graph
 from portgrad.engine.rewrites import channels, masking
 from portgrad.engine.rewrites.channels import masks
-from portgrad.engine.sessions import Session, Weights
+from portgrad.engine.sessions import Session
+from portgrad.engine.weights import Weights
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load
 from support.engine import Array, net_bytes, random

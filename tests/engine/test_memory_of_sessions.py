@@ -16,7 +16,8 @@ from portgrad.engine import arena, packing_memory
 from portgrad.engine.alive import Alive
 from portgrad.engine.rewrites.ordering import results_early
 from portgrad.engine.serialising import as_bytes
-from portgrad.engine.sessions import Session, Weights
+from portgrad.engine.sessions import Session
+from portgrad.engine.weights import Weights
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load
 from support.engine import engine_net, random

@@ -8,7 +8,8 @@ import onnx_ir as ir
 import pytest
 
 from portgrad.engine.rewrites import turning
-from portgrad.engine.sessions import Session, Weights
+from portgrad.engine.sessions import Session
+from portgrad.engine.weights import Weights
 from portgrad.graph.files import NetFiles
 from portgrad.graph.load import load
 from support.engine import engine_net, random

@@ -13,7 +13,8 @@ import onnx_ir as ir
 import pytest
 
 from portgrad.autodiff import gradient_graph
-from portgrad.engine.sessions import Session, Weights
+from portgrad.engine.sessions import Session
+from portgrad.engine.weights import Weights
 from portgrad.errors import PortgradError
 from rules.test_rule_table import DOUBLE, NOWHERE, SMOOTH
 from support.double import Arrays

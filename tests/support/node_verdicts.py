@@ -17,7 +17,8 @@ import onnx
 import onnx_ir as ir
 
 from portgrad.autodiff import gradient_graph
-from portgrad.engine.sessions import Session, Weights
+from portgrad.engine.sessions import Session
+from portgrad.engine.weights import Weights
 from portgrad.errors import PortgradError, Unsupported
 from support.double import Arrays, runner
 from support.node_cases import NodeCase, T, elem_types, in_dtypes_of, widened

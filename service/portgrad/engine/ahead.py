@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
@@ -20,11 +19,9 @@ from portgrad.engine import arena, serialising, stopping
 from portgrad.engine.arrays import Array
 from portgrad.engine.folding import NEVER_FOLDED
 from portgrad.engine.rewrites.channels.layout import DOMAIN
+from portgrad.engine.weights import Weights
 from portgrad.graph.constants import hold
 from portgrad.graph.pruning import prune
-
-if TYPE_CHECKING:
-    from portgrad.engine.sessions import Weights
 
 WORTH = 2**20  # bytes of kernels; fewer are folded sooner than a session for them is opened
 _LINE = 64  # bytes

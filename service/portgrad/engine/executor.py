@@ -24,7 +24,7 @@ from portgrad.engine.foreseen import check_found
 from portgrad.engine.limits import Limits
 from portgrad.engine.one_example import for_one, is_one
 from portgrad.engine.plan import Compiled, Plan, Results
-from portgrad.engine.sessions import Weights
+from portgrad.engine.weights import Weights
 from portgrad.errors import RunFailed
 from portgrad.graph.batching import Axes, Batched, apart
 from portgrad.graph.cutting import cut

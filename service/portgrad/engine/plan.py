@@ -24,7 +24,8 @@ from portgrad.engine.arrays import Array, Shapes, Value
 from portgrad.engine.batches import Reading, shown
 from portgrad.engine.cache import Memo
 from portgrad.engine.limits import LIMITS, Limits
-from portgrad.engine.sessions import KNOWN_SHAPES, Session, Weights
+from portgrad.engine.sessions import KNOWN_SHAPES, Session
+from portgrad.engine.weights import Weights
 from portgrad.errors import RunFailed
 from portgrad.graph.batching import Axes
 

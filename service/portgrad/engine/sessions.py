@@ -1,17 +1,9 @@
-"""onnxruntime sessions over a net's graphs. The weights are held once and handed to each session.
-
-Graphs are serialised without their larger initializers, which each session gets from the net's
-own buffers (`add_external_initializers`). `add_initializer` would share more, but the runtime's
-transpose optimizer then runs on a weight that it believes it has transposed: see
-docs/decisions/0003-shared-weights.md.
-"""
+"""onnxruntime sessions over a net's graphs, with what is checked before and after each run."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
-from weakref import WeakValueDictionary
 
 import numpy as np
 import onnx_ir as ir
@@ -34,13 +26,11 @@ from portgrad.engine.rewrites import (
     masking,
     unfolded,
 )
+from portgrad.engine.weights import WIDENED, Weights, typed
 from portgrad.errors import RunFailed
 
 # Of so many combinations of shapes it is known that they fit, and what comes out.
 KNOWN_SHAPES = 16
-# Smaller initializers travel inside the graph: the runtime folds and fuses them anyway.
-INLINE_BYTES = 1024
-_SHARED = "session.use_external_initializer_file_buffers_directly"
 
 ort.disable_telemetry_events()
 ort.set_default_logger_severity(4)  # the runtime's errors come as exceptions
@@ -51,97 +41,6 @@ Check = Callable[[Mapping[str, Value], Sequence[Array]], None]
 
 
 def _nothing_more(_feeds: Mapping[str, Value], _found: Sequence[Array]) -> None: ...
-
-
-class Weights:
-    """The larger initializers of one net as runtime values, by name.
-
-    Args:
-        model: the net.
-
-    Attributes:
-        laid_out: kernels in blocks that sessions of the net hold, by how they are made.
-    """
-
-    def __init__(self, model: ir.Model) -> None:
-        self.laid_out: WeakValueDictionary[bytes, Array] = WeakValueDictionary()
-        self._values: dict[str, ort.OrtValue] = {}
-        for name, value in model.graph.initializers.items():
-            tensor = value.const_value
-            if tensor is not None and tensor.nbytes > INLINE_BYTES and _numeric(tensor):
-                self._values[str(name)] = _ort_value(tensor)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._values
-
-    def detach(self, model: ir.Model) -> list[str]:
-        """Replace a graph's larger initializers by references to these; their names."""
-        detached = []
-        for name, value in model.graph.initializers.items():
-            if name in self._values and value.const_value is not None:
-                tensor = value.const_value
-                value.const_value = ir.ExternalTensor(
-                    "weights",
-                    0,
-                    tensor.nbytes,
-                    tensor.dtype,
-                    shape=ir.Shape(tensor.numpy().shape),
-                    name=str(name),
-                )
-                detached.append(str(name))
-        return detached
-
-    def values(self, names: Iterable[str]) -> list[ort.OrtValue]:
-        """The runtime values of names."""
-        return [self._values[name] for name in names]
-
-    def lend(self, model: ir.Model, options: ort.SessionOptions) -> dict[str, ort.OrtValue]:
-        """Detach a graph's larger initializers, and have its session read these buffers.
-
-        Returns:
-            What the session reads by name, to be kept as long as it lives.
-        """
-        names = self.detach(model)
-        held = self.values(names)
-        if names:
-            options.add_session_config_entry(_SHARED, "1")
-            options.add_external_initializers(names, held)
-        return dict(zip(names, held, strict=True))
-
-    def joined(self, arrays: Mapping[str, Array]) -> Weights:
-        """These and more, which a graph has as initializers."""
-        both = copy.copy(self)
-        both._values = self._values | {
-            name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in arrays.items()
-        }
-        return both
-
-
-def _numeric(tensor: ir.TensorProtocol) -> bool:
-    return tensor.dtype != ir.DataType.STRING and tensor.dtype.bitwidth >= 8
-
-
-def _ort_value(tensor: ir.TensorProtocol) -> ort.OrtValue:
-    array = np.ascontiguousarray(tensor.numpy())
-    if tensor.dtype in _WIDENED:
-        return _typed(array, tensor.dtype)
-    return ort.OrtValue.ortvalue_from_numpy(array)
-
-
-def _typed(array: Array, dtype: ir.DataType) -> ort.OrtValue:
-    """A runtime value of a dtype that NumPy itself does not have."""
-    bits = array.view(f"u{array.itemsize}")
-    return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(bits, int(dtype))
-
-
-# Dtypes that the runtime cannot hand to NumPy: they leave as float32, which holds each exactly.
-_WIDENED = {
-    ir.DataType.BFLOAT16,
-    ir.DataType.FLOAT8E4M3FN,
-    ir.DataType.FLOAT8E4M3FNUZ,
-    ir.DataType.FLOAT8E5M2,
-    ir.DataType.FLOAT8E5M2FNUZ,
-}
 
 
 class Session:
@@ -198,7 +97,7 @@ class Session:
             self._session = opened(graph, options, left_out, branches=branches)
         # What the runtime's Python looks at before it runs is right here, and takes a microsecond.
         self._run = getattr(self._session, "_sess", self._session).run
-        self._converts = not _WIDENED.isdisjoint(self._inputs.values())
+        self._converts = not WIDENED.isdisjoint(self._inputs.values())
         self._known: Memo[Shapes, list[tuple[int, ...]]] = Memo(KNOWN_SHAPES)
 
     def run(
@@ -268,8 +167,8 @@ class Session:
 
 
 def _feed(value: Value, dtype: ir.DataType | None) -> Value | ort.OrtValue:
-    if dtype in _WIDENED and isinstance(value, np.ndarray):
-        return _typed(value, dtype)
+    if dtype in WIDENED and isinstance(value, np.ndarray):
+        return typed(value, dtype)
     return value
 
 
@@ -321,7 +220,7 @@ def _widen(graph: ir.Graph) -> dict[int, np.dtype[Any]]:
     """Cast outputs of dtypes that cannot leave the runtime; the dtypes they must get back."""
     narrow = {}
     for index, value in enumerate(graph.outputs):
-        if value.dtype in _WIDENED and isinstance(value.type, ir.TensorType):
+        if value.dtype in WIDENED and isinstance(value.type, ir.TensorType):
             narrow[index] = value.dtype.numpy()
             to = ir.AttrInt64("to", int(ir.DataType.FLOAT))
             cast = ir.Node("", "Cast", [value], [to], num_outputs=1)

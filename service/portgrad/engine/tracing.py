@@ -20,8 +20,8 @@ from portgrad.engine.arrays import Array, Value
 from portgrad.engine.execution import Execution
 from portgrad.engine.executor import Executor
 from portgrad.engine.plan import Compiled, Plan
-from portgrad.engine.sessions import Weights
 from portgrad.engine.ways import Feeds
+from portgrad.engine.weights import Weights
 
 STRETCH = 64  # values, or steps, that one plan gives out
 Item = TypeVar("Item")

@@ -29,7 +29,7 @@ from portgrad.engine.cache import Memo
 from portgrad.engine.executor import Executor
 from portgrad.engine.finding import Sessions
 from portgrad.engine.limits import Limits
-from portgrad.engine.sessions import Weights
+from portgrad.engine.weights import Weights
 from portgrad.engine.words import nothing, word
 from portgrad.errors import InvalidRequest
 from portgrad.graph.double import retyped
