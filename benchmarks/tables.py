@@ -83,8 +83,10 @@ def in_short(rows: list[Row]) -> str:
         return "; ".join(
             f"{row.column if one else row.what} {_beside(row)}" for row in rows
         ).strip()
-    columns = dict.fromkeys(row.column for row in rows)
-    return "; ".join(_range([row for row in rows if row.column == column]) for column in columns)
+    kinds = dict.fromkeys((row.column, row.unit) for row in rows)
+    return "; ".join(
+        _range([row for row in rows if (row.column, row.unit) == kind]) for kind in kinds
+    )
 
 
 def _beside(row: Row) -> str:
@@ -93,7 +95,9 @@ def _beside(row: Row) -> str:
 
 
 def _range(rows: list[Row]) -> str:
-    """The lowest and the highest figure of a column."""
+    """The lowest and the highest figure of a column, in one unit; a single one by its name."""
+    if len(rows) == 1:
+        return f"{rows[0].what}, {rows[0].column} {_beside(rows[0])}"
     figures = [row.figure for row in rows if row.figure is not None]
     if not figures:
         return f"{rows[0].column} skipped".strip()

@@ -84,6 +84,10 @@ IN_SHORT: dict[str, list[Row]] = {
     "x 1 s; y 2×": [Row("t", "a", 1.0, unit="s", column="x"), Row("t", "a", 2.0, column="y")],
     "x 1 to 6×": [Row("t", str(n), float(n), column="x") for n in range(1, 7)],
     "skipped": [Row("t", str(n), None) for n in range(6)],
+    "x 1 to 6 s; growth, x **9×** (≤ 2×)": [
+        *(Row("t", str(n), float(n), unit="s", column="x") for n in range(1, 7)),
+        Row("t", "growth", 9.0, 2.0, column="x"),
+    ],
 }
 
 
