@@ -7,29 +7,15 @@ import fcntl
 import mmap
 import os
 import socket
-from collections.abc import Iterator
 from contextlib import closing
 
 import numpy as np
 import pytest
 
 from portgrad.compute import arriving, blocks, frames
-from support.descriptors import open_descriptors
 from support.framed import bits, crossed
 
-
-@pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        yield ours, theirs
-
-
-@pytest.fixture(autouse=True)
-def no_descriptor_is_gained() -> Iterator[None]:
-    before = open_descriptors()
-    yield
-    assert open_descriptors() == before
+pytestmark = pytest.mark.usefixtures("no_descriptor_is_gained")
 
 
 def test_seals_hold() -> None:

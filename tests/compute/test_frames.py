@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +13,9 @@ import numpy as np
 import pytest
 
 from portgrad.compute import arriving, frames, rooms
-from support.descriptors import open_descriptors
 from support.framed import RNG, Array, assert_same, bits, crossed, sent_and_read
 
-
-@pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        yield ours, theirs
-
-
-@pytest.fixture(autouse=True)
-def no_descriptor_is_gained() -> Iterator[None]:
-    before = open_descriptors()
-    yield
-    assert open_descriptors() == before
+pytestmark = pytest.mark.usefixtures("no_descriptor_is_gained")
 
 
 ML_DTYPES = sorted({*ml_dtypes.__all__} - {"finfo", "iinfo", "__version__"})

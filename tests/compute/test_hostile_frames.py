@@ -8,7 +8,7 @@ import os
 import resource
 import socket
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,12 @@ from hypothesis import strategies as st
 from portgrad.compute import arriving, blocks, frames
 from support.descriptors import open_descriptors
 
+pytestmark = pytest.mark.usefixtures("no_descriptor_is_gained")
+
 ARRAY, STRINGS = 1, 2
 IN_BLOCK = FOLLOWS = 1 << 63
 SEALS = blocks._seals()
 encode = msgspec.msgpack.encode
-
-
-@pytest.fixture(autouse=True)
-def no_descriptor_is_gained() -> Iterator[None]:
-    before = open_descriptors()
-    yield
-    assert open_descriptors() == before
 
 
 def fed(

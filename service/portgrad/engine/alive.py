@@ -52,8 +52,9 @@ class Alive:
     def __init__(self, graph: ir.Graph, content: bytes) -> None:
         held = (value.const_value for value in graph.initializers.values())
         self._held = sum(tensor.nbytes for tensor in held if tensor is not None)
-        self._steps = cache(lambda: _steps(ir.from_proto(ModelProto.FromString(content)).graph))
-        if _CREDIBLE * self._held >= _LARGE:
+        if _CREDIBLE * self._held < _LARGE:
+            self._steps = cache(lambda: _steps(ir.from_proto(ModelProto.FromString(content)).graph))
+        else:
             steps = _steps(graph)
             self._steps = cache(lambda: steps)
 
