@@ -1,5 +1,5 @@
-"""A crew over fakes, for whoever asks for `run`, and one worker for who asks for `rig`; both ends of
-a socket, and a watch on descriptors.
+"""A crew over fakes, for whoever asks for `run`, and one worker for who asks for `rig`; both
+ends of a socket, and a watch on descriptors.
 """
 
 from __future__ import annotations
